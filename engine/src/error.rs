@@ -1,0 +1,113 @@
+//! The engine's errors: one kind per thing the receiver would do.
+//!
+//! A bad row is not an error here: decoders count it by reason and hand it to the row policy (see [`crate::format`]).
+
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+
+/// What went wrong, by what the receiver should do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The script, a setting or a file is wrong: fix it and try again.
+    #[error("{0}")]
+    Invalid(Box<Diagnostic>),
+    /// Something outside is away (a file system, a broker, a helper program): retry with back-off.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The pipeline's memory budget is used up; the message names the operators that hold it.
+    #[error("{0}")]
+    OutOfMemory(String),
+    /// Someone with a newer epoch owns this task: stop quietly.
+    #[error("{0}")]
+    Fenced(String),
+    /// A bug of ours.
+    #[error("internal error: {0}; please report it with the script that shows it")]
+    Internal(String),
+}
+
+/// The engine's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place in a script; both count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+}
+
+/// A message for a person: what, where, and how to fix it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong; lower case, values in backticks.
+    pub message: String,
+    /// Where in the script, when it is about a script.
+    pub location: Option<Location>,
+    /// How to fix it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Location { line, column }) = self.location {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        write!(f, "{}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// An error that a person mends in the script, a setting or a file.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(Box::new(Diagnostic { message: message.into(), location: None, hint: None }))
+    }
+
+    /// A bug of ours.
+    pub fn internal(message: impl fmt::Display) -> Self {
+        Self::Internal(message.to_string())
+    }
+
+    /// Adds how to fix it; kept only where there is none yet.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        self.map(|diagnostic| {
+            diagnostic.hint.get_or_insert_with(|| hint.into());
+        })
+    }
+
+    /// Adds where in the script; kept only where there is none yet.
+    #[must_use]
+    pub fn at(self, location: Option<Location>) -> Self {
+        self.map(|diagnostic| diagnostic.location = diagnostic.location.or(location))
+    }
+
+    fn map(mut self, change: impl FnOnce(&mut Diagnostic)) -> Self {
+        if let Self::Invalid(diagnostic) = &mut self {
+            change(diagnostic);
+        }
+        self
+    }
+}
+
+/// Errors of DataFusion at run time; planning has its own, richer conversion in [`crate::sql`].
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory(message.clone()),
+            DataFusionError::Internal(message) => Self::Internal(message.clone()),
+            root => Self::invalid(root.strip_backtrace()),
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::from(DataFusionError::from(error))
+    }
+}

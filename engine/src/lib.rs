@@ -1,0 +1,10 @@
+//! Davy's engine: SQL to dataflow, formats, operators, tasks and the in-memory log.
+//!
+//! Pure: no files, no sockets, no clock of its own, no tokio in the data path. The worker crate brings the outside world.
+
+pub mod error;
+pub mod format;
+pub mod log;
+pub mod time;
+
+pub use error::{Diagnostic, Error, Location, Result};

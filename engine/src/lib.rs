@@ -2,9 +2,11 @@
 //!
 //! Pure: no files, no sockets, no clock of its own, no tokio in the data path. The worker crate brings the outside world.
 
+pub mod connector;
 pub mod error;
 pub mod format;
 pub mod log;
+pub mod options;
 pub mod time;
 
 pub use error::{Diagnostic, Error, Location, Result};

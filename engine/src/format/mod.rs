@@ -3,6 +3,9 @@
 //! A decoder is told which columns a query uses and makes only those. A record that cannot be decoded is never an error and
 //! never a panic: it is reported as a [`BadRecord`] with a reason, and the caller's policy decides what becomes of it.
 
+pub mod csv;
+pub mod json;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -124,4 +127,19 @@ impl BadReason {
 pub trait Encoder: Send {
     /// Appends the rows of `batch` to `out`, each as one record with its line end.
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// A table's `format = '…'` with its options.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// Lines of delimited values.
+    Csv(csv::CsvOptions),
+    /// One JSON object per line.
+    Json(json::JsonOptions),
+    /// The whole line as one text column.
+    RawString,
+    /// Arrow IPC streams and files.
+    Arrow,
+    /// Parquet files.
+    Parquet,
 }

@@ -1,0 +1,76 @@
+//! What the planner asks of a connector; the worker crate implements it.
+//!
+//! Planning opens nothing that costs: a connector consumes its options and checks that what they name exists.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+
+use crate::error::Result;
+use crate::format::Format;
+use crate::log::{Sink, Source};
+use crate::options::Options;
+
+/// Finds connectors by name.
+pub trait Connectors: Send + Sync {
+    /// The names that `connector = '…'` may have, for errors and `davy functions`.
+    fn names(&self) -> Vec<&'static str>;
+
+    /// Makes the table of a CREATE TABLE; consumes the connector's own options.
+    fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>>;
+}
+
+/// What the DDL says of a table, besides the connector's own options.
+#[derive(Debug)]
+pub struct TableRequest<'a> {
+    /// `connector = '…'`; one of [`Connectors::names`].
+    pub connector: &'a str,
+    /// The table's name, for errors.
+    pub name: &'a str,
+    /// The declared physical columns (no METADATA, no generated ones), in order; may be empty.
+    pub columns: &'a [FieldRef],
+    /// `format = '…'` with its options, where given.
+    pub format: Option<&'a Format>,
+}
+
+/// Which part of a source's splits a task reads: those with `index % count` equal to its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The task.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+}
+
+/// A table as its connector sees it.
+pub trait Table: Debug + Send + Sync {
+    /// The columns the connector brings when the DDL declares none (`impulse`, `netflow_generator`).
+    fn default_columns(&self) -> Vec<FieldRef> {
+        Vec::new()
+    }
+
+    /// Valid names for `METADATA FROM '…'` besides `value`, with their types. Their values come with the batch or are
+    /// constant per split.
+    fn metadata(&self) -> Vec<(&'static str, DataType)> {
+        Vec::new()
+    }
+
+    /// Whether it can be read.
+    fn is_source(&self) -> bool;
+
+    /// Whether it can be written.
+    fn is_sink(&self) -> bool;
+
+    /// Whether reading ends.
+    fn is_bounded(&self) -> bool;
+
+    /// Whether [`Source::poll`] gives bytes in the table's format (true) or batches (false).
+    fn reads_bytes(&self) -> bool;
+
+    /// Opens a task's share for reading. With batches, they have exactly the columns of `schema` (what the query uses).
+    fn source(&self, schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>>;
+
+    /// Opens for writing rows of `schema`.
+    fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>>;
+}

@@ -1,0 +1,4 @@
+//! CSV.
+/// x
+#[derive(Clone, Debug)]
+pub struct CsvOptions;

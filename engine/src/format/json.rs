@@ -1,0 +1,4 @@
+//! JSON.
+/// x
+#[derive(Clone, Debug)]
+pub struct JsonOptions;

@@ -17,6 +17,11 @@ pub trait Connectors: Send + Sync {
     /// The names that `connector = '…'` may have, for errors and `davy functions`.
     fn names(&self) -> Vec<&'static str>;
 
+    /// The value of `${env:NAME}` or `${file:path}`; never put into an error.
+    fn variable(&self, kind: &str, name: &str) -> Result<String> {
+        Err(crate::Error::invalid(format!("`${{{kind}:{name}}}` cannot be resolved here")))
+    }
+
     /// Makes the table of a CREATE TABLE; consumes the connector's own options.
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>>;
 }
@@ -48,6 +53,11 @@ pub trait Table: Debug + Send + Sync {
     /// The columns the connector brings when the DDL declares none (`impulse`, `netflow_generator`).
     fn default_columns(&self) -> Vec<FieldRef> {
         Vec::new()
+    }
+
+    /// The format where the DDL names none (`nfcapd` speaks nfdump's CSV).
+    fn default_format(&self) -> Option<Format> {
+        None
     }
 
     /// Valid names for `METADATA FROM '…'` besides `value`, with their types. Their values come with the batch or are

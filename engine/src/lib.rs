@@ -6,7 +6,13 @@ pub mod connector;
 pub mod error;
 pub mod format;
 pub mod log;
+pub mod metrics;
+pub mod operator;
 pub mod options;
+pub mod plan;
+pub mod recovery;
+pub mod sql;
+pub mod task;
 pub mod time;
 
 pub use error::{Diagnostic, Error, Location, Result};

@@ -3,6 +3,8 @@
 //! Two small traits carry everything: a [`Source`] gives input by split and position, a [`Commit`] makes rows, partials and
 //! positions visible in one atomic step and fences older owners. Kafka, local files and the in-memory log implement them.
 
+pub mod memory;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +67,10 @@ pub enum Payload {
 /// A flush of one stage's task into an exchange.
 #[derive(Clone, Debug)]
 pub struct Partials {
+    /// Which task of the stage this is from, counted over all stages that write to the exchange.
+    pub sender: u32,
+    /// How many such tasks there are: until all have spoken, no watermark holds.
+    pub senders: u32,
     /// Rows `pane, keys…, states…` (see [`crate::operator::window`]); `None` when only the watermarks moved.
     pub batch: Option<RecordBatch>,
     /// The sender's watermark per source split; a split that is idle is marked so. Last one wins.

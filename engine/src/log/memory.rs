@@ -1,0 +1,193 @@
+//! The log in memory: atomic commits, fencing and read positions, for one process and for tests.
+//!
+//! It promises what Kafka's transactions promise: a commit becomes visible whole or not at all, a task that has been taken over
+//! cannot commit, and a reader sees committed records only, in order. Exchange records below what recovery needs are dropped.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::RecordBatch;
+
+use super::{
+    Commit, CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, Transaction,
+};
+use crate::error::{Error, Result};
+
+#[derive(Debug, Default)]
+struct Partition {
+    /// The offset of the first record that is still there.
+    base: u64,
+    records: VecDeque<Partials>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    exchanges: BTreeMap<SplitId, Partition>,
+    epochs: HashMap<Arc<str>, u64>,
+    commits: HashMap<Arc<str>, CommitRecord>,
+    rows: BTreeMap<Arc<str>, Vec<RecordBatch>>,
+}
+
+/// A log that lives as long as its handles.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLog {
+    state: Arc<Mutex<State>>,
+    /// Whether rows of sink tables are kept to be looked at (tests), or belong to someone else (see the worker's commit).
+    keeps_rows: bool,
+}
+
+/// The split that an exchange's partition is read as.
+pub fn exchange_split(exchange: &ExchangeId, partition: u32) -> SplitId {
+    SplitId::from(format!("{}/{partition}", exchange.0).as_str())
+}
+
+impl MemoryLog {
+    /// An empty log for use beneath real sinks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty log that also keeps the rows of sink tables.
+    pub fn keeping_rows() -> Self {
+        Self { keeps_rows: true, ..Self::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock means that a task panicked between two commits; the state itself is only changed whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A handle by which `task` commits; it owns nothing until it takes over.
+    pub fn commit_for(&self, task: &str) -> MemoryCommit {
+        MemoryCommit { log: self.clone(), task: task.into(), epoch: 0 }
+    }
+
+    /// Reads one partition of each of `exchanges`.
+    pub fn source_of(&self, exchanges: &[ExchangeId], partition: u32) -> MemorySource {
+        let splits: Vec<SplitId> = exchanges.iter().map(|exchange| exchange_split(exchange, partition)).collect();
+        MemorySource { log: self.clone(), splits, positions: BTreeMap::new(), turn: 0 }
+    }
+
+    /// The committed rows of a sink table.
+    pub fn rows(&self, table: &str) -> Vec<RecordBatch> {
+        self.lock().rows.get(table).cloned().unwrap_or_default()
+    }
+
+    /// How many records of an exchange are still held.
+    pub fn held(&self, exchange: &ExchangeId) -> usize {
+        self.lock().exchanges.get(&exchange_split(exchange, 0)).map_or(0, |partition| partition.records.len())
+    }
+
+    /// The offset after an exchange's last record.
+    pub fn end(&self, split: &SplitId) -> Position {
+        let state = self.lock();
+        Position(state.exchanges.get(split).map_or(0, |partition| partition.base + partition.records.len() as u64))
+    }
+
+    /// The last commit of a task.
+    pub fn committed(&self, task: &str) -> Option<CommitRecord> {
+        self.lock().commits.get(task).cloned()
+    }
+}
+
+/// A task's right to commit.
+#[derive(Debug)]
+pub struct MemoryCommit {
+    log: MemoryLog,
+    task: Arc<str>,
+    epoch: u64,
+}
+
+impl MemoryCommit {
+    /// Whether a newer owner has taken over.
+    pub fn check_owner(&self) -> Result<()> {
+        self.check(&self.log.lock())
+    }
+
+    fn check(&self, state: &State) -> Result<()> {
+        if state.epochs.get(&self.task).copied().unwrap_or(0) == self.epoch {
+            return Ok(());
+        }
+        Err(Error::Fenced(format!("task `{}`: epoch {} has been taken over", self.task, self.epoch)))
+    }
+}
+
+impl Commit for MemoryCommit {
+    fn take_over(&mut self) -> Result<Option<CommitRecord>> {
+        let mut state = self.log.lock();
+        let epoch = state.epochs.entry(Arc::clone(&self.task)).or_default();
+        *epoch += 1;
+        self.epoch = *epoch;
+        Ok(state.commits.get(&self.task).cloned())
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<()> {
+        let mut state = self.log.lock();
+        self.check(&state)?;
+        for (exchange, partition, partials) in transaction.partials {
+            let split = exchange_split(&exchange, partition);
+            state.exchanges.entry(split).or_default().records.push_back(partials);
+        }
+        if self.log.keeps_rows {
+            for (table, batch) in transaction.rows {
+                state.rows.entry(table).or_default().push(batch);
+            }
+        }
+        for (split, from) in &transaction.record.replay_from {
+            if let Some(partition) = state.exchanges.get_mut(split) {
+                while partition.base < from.0 && partition.records.pop_front().is_some() {
+                    partition.base += 1;
+                }
+            }
+        }
+        state.commits.insert(Arc::clone(&self.task), transaction.record);
+        Ok(())
+    }
+}
+
+/// Reads exchanges.
+#[derive(Debug)]
+pub struct MemorySource {
+    log: MemoryLog,
+    splits: Vec<SplitId>,
+    positions: BTreeMap<SplitId, u64>,
+    turn: usize,
+}
+
+impl Source for MemorySource {
+    fn splits(&mut self) -> Result<Vec<SplitId>> {
+        Ok(self.splits.clone())
+    }
+
+    fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
+        self.positions.insert(split.clone(), from.0);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled> {
+        let state = self.log.lock();
+        let n_splits = self.splits.len();
+        for step in 0..n_splits {
+            let split = &self.splits[(self.turn + step) % n_splits];
+            let (Some(position), Some(partition)) = (self.positions.get_mut(split), state.exchanges.get(split)) else {
+                continue;
+            };
+            if *position < partition.base {
+                return Err(Error::internal(format!("split `{split}`: records below {} are gone", partition.base)));
+            }
+            let Some(partials) = partition.records.get((*position - partition.base) as usize) else { continue };
+            let start = Position(*position);
+            *position += 1;
+            self.turn = (self.turn + step + 1) % n_splits;
+            return Ok(Polled::Data(Fetched {
+                split: split.clone(),
+                start,
+                next: Position(start.0 + 1),
+                preamble: None,
+                payload: Payload::Partials(partials.clone()),
+                end_of_split: false,
+            }));
+        }
+        Ok(Polled::Pending)
+    }
+}

@@ -1,0 +1,227 @@
+//! A DataFusion plan that is run again and again over what it is fed: one decoded batch, or one closed window's rows.
+//!
+//! The leaves of such a plan are feeds, named slots that a run fills. The plan itself is immutable and shared by all tasks of
+//! a stage; what a run needs travels in its `TaskContext`. This is the only place that touches tokio: DataFusion's streams
+//! are polled to their end on a private current-thread runtime, so callers stay synchronous.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, internal_datafusion_err};
+use datafusion::execution::context::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, reset_plan_states,
+};
+use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable};
+use datafusion::prelude::SessionConfig;
+
+use crate::error::{Error, Result};
+
+/// The rows of one run, by feed.
+#[derive(Debug, Default)]
+struct Fed(HashMap<Arc<str>, Vec<RecordBatch>>);
+
+/// A table whose rows are given at each run.
+#[derive(Debug)]
+pub struct FeedTable {
+    /// The slot's name.
+    pub name: Arc<str>,
+    /// The columns that may be asked for.
+    pub schema: SchemaRef,
+}
+
+#[async_trait]
+impl TableProvider for FeedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
+        Ok(Arc::new(FeedExec::new(Arc::clone(&self.name), schema)))
+    }
+}
+
+/// The leaf that gives out what was fed.
+#[derive(Debug)]
+struct FeedExec {
+    name: Arc<str>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl FeedExec {
+    fn new(name: Arc<str>, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { name, schema, properties: Arc::new(properties) }
+    }
+
+    /// Picks this leaf's columns by name: what is fed may have more.
+    fn project(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .cloned()
+                .ok_or_else(|| internal_datafusion_err!("feed `{}` lacks `{name}`", self.name))
+        };
+        let columns = self.schema.fields().iter().map(|field| column(field.name())).collect::<Result<Vec<_>, _>>()?;
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+impl DisplayAs for FeedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "Feed: {} [{}]", self.name, columns.join(", "))
+    }
+}
+
+impl ExecutionPlan for FeedExec {
+    fn name(&self) -> &'static str {
+        "FeedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let fed = context.session_config().get_extension::<Fed>();
+        let batches = fed.as_ref().and_then(|fed| fed.0.get(&self.name)).map_or(&[] as &[RecordBatch], Vec::as_slice);
+        let batches = batches.iter().map(|batch| self.project(batch)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Box::pin(MemoryStream::try_new(batches, Arc::clone(&self.schema), None)?))
+    }
+}
+
+/// A physical plan over feeds.
+#[derive(Clone)]
+pub struct BoundedPlan {
+    plan: Arc<dyn ExecutionPlan>,
+    config: SessionConfig,
+    /// The columns that each feed has to bring, in the order of the feed's schema.
+    pub feeds: BTreeMap<Arc<str>, Vec<String>>,
+    /// Whether some operator keeps what it saw (a join's build side): such a plan is reset before each run.
+    keeps_state: bool,
+}
+
+impl fmt::Debug for BoundedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", displayable(self.plan.as_ref()).indent(false))
+    }
+}
+
+impl fmt::Display for BoundedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", displayable(self.plan.as_ref()).indent(false))
+    }
+}
+
+impl BoundedPlan {
+    /// Plans an optimised logical plan whose leaves are [`FeedTable`]s.
+    pub fn new(state: &SessionState, logical: &LogicalPlan) -> Result<Self, DataFusionError> {
+        let plan = block_on(state.query_planner().create_physical_plan(logical, state))?;
+        let mut feeds = BTreeMap::new();
+        collect_feeds(&plan, &mut feeds);
+        let keeps_state = !is_stateless(&plan);
+        Ok(Self { plan, config: state.config().clone(), feeds, keeps_state })
+    }
+
+    /// The schema of the rows that come out.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// Runs the plan over `fed` to its end; operators account their memory in `runtime`'s pool.
+    pub fn run(&self, fed: HashMap<Arc<str>, Vec<RecordBatch>>, runtime: &Arc<RuntimeEnv>) -> Result<Vec<RecordBatch>> {
+        let config = self.config.clone().with_extension(Arc::new(Fed(fed)));
+        let context = TaskContext::default().with_session_config(config).with_runtime(Arc::clone(runtime));
+        let plan = if self.keeps_state { reset_plan_states(Arc::clone(&self.plan))? } else { Arc::clone(&self.plan) };
+        block_on(datafusion::physical_plan::collect(plan, Arc::new(context))).map_err(Error::from)
+    }
+}
+
+fn collect_feeds(plan: &Arc<dyn ExecutionPlan>, feeds: &mut BTreeMap<Arc<str>, Vec<String>>) {
+    if let Some(feed) = (plan.as_ref() as &dyn Any).downcast_ref::<FeedExec>() {
+        let columns = feeds.entry(Arc::clone(&feed.name)).or_default();
+        for field in feed.schema.fields() {
+            if !columns.contains(field.name()) {
+                columns.push(field.name().clone());
+            }
+        }
+    }
+    for child in plan.children() {
+        collect_feeds(child, feeds);
+    }
+}
+
+fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    matches!(plan.name(), "FeedExec" | "FilterExec" | "ProjectionExec" | "EmptyExec" | "UnnestExec")
+        && plan.children().into_iter().all(is_stateless)
+}
+
+/// Drives a future on this thread. Nothing in it waits for I/O; the runtime is there because some operators spawn.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a current-thread runtime without drivers needs nothing from the system");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(future))
+}

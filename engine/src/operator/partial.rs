@@ -1,0 +1,168 @@
+//! Stage 1 of a windowed aggregate: rows to partials, one per (pane, key), given up at every commit.
+//!
+//! In: `keys…, arguments…, __event_time[, __watermark][, __row]`, rows in any order.
+//! Out, at a flush: the window's partial schema. Between flushes it holds one group per (pane, key); after one, nothing.
+//! Late rows are left out, counted, and told to the caller by their `__row`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, SchemaRef, UInt32Type};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+
+use super::window::pane::{AggregateCall, GroupLayout, GroupStates};
+use super::window::session::{SessionPartial, event_times, partial_schema};
+use super::window::spec::{WindowSpec, floor};
+use crate::error::Result;
+use crate::log::ExchangeId;
+
+/// The event time of a row, `Timestamp(Nanosecond)`, never null.
+pub const EVENT_TIME: &str = "__event_time";
+/// The watermark that held before a row, `Int64` nanoseconds.
+pub const WATERMARK: &str = "__watermark";
+/// The row's number in its decoded batch, `UInt32`; only where late rows are kept.
+pub const ROW: &str = "__row";
+/// The start of a row's pane, `Int64` nanoseconds.
+const PANE: &str = "__pane";
+
+/// A windowed aggregate as planned: what both its stages need to know.
+#[derive(Debug)]
+pub struct WindowedAggregate {
+    /// The log between its two stages.
+    pub exchange: ExchangeId,
+    /// The window.
+    pub spec: WindowSpec,
+    /// The query's keys and aggregates.
+    pub layout: Arc<GroupLayout>,
+    /// The rows of a closed window as the rest of the query sees them: group columns, then aggregates.
+    pub output_schema: SchemaRef,
+    /// Which column of `output_schema` is the window; `None` when the query groups by it without selecting it.
+    pub window_index: usize,
+}
+
+impl WindowedAggregate {
+    /// The layout of stage 1, which groups by the pane too.
+    fn paned_layout(&self) -> Result<GroupLayout> {
+        let pane: FieldRef = Arc::new(Field::new(PANE, DataType::Int64, false));
+        let keys: Fields = std::iter::once(pane).chain(self.layout.keys.iter().cloned()).collect();
+        GroupLayout::new(keys, Arc::clone(&self.layout.calls))
+    }
+
+    /// The schema of its partials.
+    pub fn partial_schema(&self) -> Result<SchemaRef> {
+        match self.spec {
+            WindowSpec::Hop { .. } => Ok(self.paned_layout()?.partial_schema),
+            WindowSpec::Session { .. } => Ok(partial_schema(&self.layout)),
+        }
+    }
+
+    /// The aggregates' names, for EXPLAIN.
+    pub fn calls(&self) -> &[AggregateCall] {
+        &self.layout.calls
+    }
+}
+
+enum State {
+    Panes { states: GroupStates, width: i64, schema: SchemaRef },
+    Sessions(SessionPartial),
+}
+
+/// The operator.
+pub struct PartialAggregate {
+    aggregate: Arc<WindowedAggregate>,
+    state: State,
+    memory: MemoryReservation,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Late {
+    /// How many rows were late.
+    pub n_rows: usize,
+    /// Which, where the batch has `__row`.
+    pub rows: Vec<u32>,
+}
+
+impl PartialAggregate {
+    /// An empty operator that accounts for its memory in `pool`.
+    pub fn new(aggregate: Arc<WindowedAggregate>, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+        let state = match aggregate.spec {
+            WindowSpec::Hop { .. } => {
+                let layout = Arc::new(aggregate.paned_layout()?);
+                let schema = Arc::clone(&layout.partial_schema);
+                State::Panes { states: GroupStates::new(layout)?, width: aggregate.spec.pane_width(), schema }
+            }
+            WindowSpec::Session { gap } => State::Sessions(SessionPartial::new(&aggregate.layout, gap)?),
+        };
+        let memory = MemoryConsumer::new(format!("partial aggregate `{}`", aggregate.exchange.0)).register(pool);
+        Ok(Self { aggregate, state, memory })
+    }
+
+    /// Aggregates a batch.
+    pub fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
+        let times = event_times(batch, EVENT_TIME)?;
+        let (late, kept) = self.split_late(batch, &times)?;
+        match kept {
+            Some((batch, times)) => self.aggregate_rows(batch, times)?,
+            None => self.aggregate_rows(batch.clone(), times)?,
+        }
+        let size = match &self.state {
+            State::Panes { states, .. } => states.size(),
+            State::Sessions(sessions) => sessions.size(),
+        };
+        self.memory.try_resize(size)?;
+        Ok(late)
+    }
+
+    /// Separates late rows; the second part is `None` when there are none.
+    #[expect(clippy::type_complexity, reason = "a pair used once, just above")]
+    fn split_late(&self, batch: &RecordBatch, times: &[i64]) -> Result<(Late, Option<(RecordBatch, Vec<i64>)>)> {
+        let Some(watermarks) = batch.column_by_name(WATERMARK) else { return Ok((Late::default(), None)) };
+        let watermarks = watermarks.as_primitive::<Int64Type>().values();
+        let spec = self.aggregate.spec;
+        let is_late = |row: usize| spec.is_late(times[row], watermarks[row]);
+        if !(0..times.len()).any(is_late) {
+            return Ok((Late::default(), None));
+        }
+        let mask: BooleanArray = (0..times.len()).map(|row| Some(!is_late(row))).collect();
+        let rows = match batch.column_by_name(ROW) {
+            Some(rows) => {
+                let rows = rows.as_primitive::<UInt32Type>().values();
+                (0..times.len()).filter(|&row| is_late(row)).map(|row| rows[row]).collect()
+            }
+            None => Vec::new(),
+        };
+        let late = Late { n_rows: mask.len() - mask.true_count(), rows };
+        let kept_times = times.iter().zip(mask.values()).filter(|(_, kept)| *kept).map(|(time, _)| *time).collect();
+        Ok((late, Some((filter_record_batch(batch, &mask)?, kept_times))))
+    }
+
+    fn aggregate_rows(&mut self, batch: RecordBatch, times: Vec<i64>) -> Result<()> {
+        match &mut self.state {
+            State::Panes { states, width, .. } => {
+                let panes: Int64Array = times.into_iter().map(|time| floor(time, *width)).collect();
+                let mut keys: Vec<ArrayRef> = vec![Arc::new(panes)];
+                keys.extend_from_slice(&batch.columns()[..self.aggregate.layout.keys.len()]);
+                states.update(&keys, &batch)
+            }
+            State::Sessions(sessions) => {
+                sessions.process(batch);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives up all partials.
+    pub fn flush(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = match &mut self.state {
+            State::Panes { states, .. } if states.is_empty() => None,
+            State::Panes { states, schema, .. } => {
+                Some(RecordBatch::try_new(Arc::clone(schema), states.emit_states()?)?)
+            }
+            State::Sessions(sessions) => sessions.flush(EVENT_TIME)?,
+        };
+        self.memory.free();
+        Ok(batch)
+    }
+}

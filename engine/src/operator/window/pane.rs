@@ -1,0 +1,251 @@
+//! The aggregate state of many groups at once, over DataFusion's group APIs; the only module that names them.
+//!
+//! A [`GroupStates`] is filled by rows (`update`) or by partials (`merge`) and gives either states (to be merged elsewhere) or
+//! values. Both empty it: `GroupsAccumulator::state(EmitTo::All)` starts afresh, which is just what a flush wants.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, Schema, SchemaRef};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+
+use crate::error::{Error, Result};
+
+/// One aggregate call of a query.
+#[derive(Clone, Debug)]
+pub struct AggregateCall {
+    /// The function with its arguments over the partial operator's input.
+    pub function: Arc<AggregateFunctionExpr>,
+    /// `FILTER (WHERE …)`.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl AggregateCall {
+    /// The columns of its state, with names made unique by `index`.
+    pub fn state_fields(&self, index: usize) -> Result<Vec<FieldRef>> {
+        let fields = self.function.state_fields()?;
+        let rename = |(part, field): (usize, &FieldRef)| {
+            Arc::new(field.as_ref().clone().with_name(format!("__state_{index}_{part}")).with_nullable(true))
+        };
+        Ok(fields.iter().enumerate().map(rename).collect())
+    }
+
+    /// The arguments, and for ordered aggregates the ordering columns after them.
+    fn arguments(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let evaluate = |expr: &Arc<dyn PhysicalExpr>| -> Result<ArrayRef> {
+            Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?)
+        };
+        let mut arrays = self.function.expressions().iter().map(evaluate).collect::<Result<Vec<_>>>()?;
+        for order in self.function.order_bys() {
+            arrays.push(evaluate(&order.expr)?);
+        }
+        Ok(arrays)
+    }
+
+    fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.function.groups_accumulator_supported() {
+            return Ok(self.function.create_groups_accumulator()?);
+        }
+        let function = Arc::clone(&self.function);
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+    }
+}
+
+/// What is grouped and aggregated, and how partials of it look.
+#[derive(Clone, Debug)]
+pub struct GroupLayout {
+    /// The group's columns (for stage 1 with the pane first).
+    pub keys: Fields,
+    /// The aggregates.
+    pub calls: Arc<[AggregateCall]>,
+    /// `keys…, states…, __rows`.
+    pub partial_schema: SchemaRef,
+    /// How many columns of `partial_schema` are the state of each call.
+    pub state_widths: Vec<usize>,
+}
+
+/// The hidden count of rows behind each partial.
+pub const ROWS: &str = "__rows";
+
+impl GroupLayout {
+    /// Lays out partials.
+    pub fn new(keys: Fields, calls: Arc<[AggregateCall]>) -> Result<Self> {
+        let mut fields: Vec<FieldRef> = keys.iter().cloned().collect();
+        let mut state_widths = Vec::with_capacity(calls.len());
+        for (index, call) in calls.iter().enumerate() {
+            let states = call.state_fields(index)?;
+            state_widths.push(states.len());
+            fields.extend(states);
+        }
+        fields.push(Arc::new(Field::new(ROWS, DataType::Int64, false)));
+        Ok(Self { keys, calls, partial_schema: Arc::new(Schema::new(fields)), state_widths })
+    }
+}
+
+/// Aggregate state per group. Group ids are dense and stay valid until the next `emit_*`.
+pub struct GroupStates {
+    layout: Arc<GroupLayout>,
+    /// `None` where there are no keys: one group.
+    groups: Option<Box<dyn GroupValues>>,
+    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    rows: Vec<i64>,
+    /// Scratch: the group of each input row.
+    indices: Vec<usize>,
+}
+
+impl GroupStates {
+    /// No groups yet.
+    pub fn new(layout: Arc<GroupLayout>) -> Result<Self> {
+        let groups = if layout.keys.is_empty() {
+            None
+        } else {
+            let schema = Arc::new(Schema::new(layout.keys.clone()));
+            Some(new_group_values(schema, &GroupOrdering::None)?)
+        };
+        let accumulators = layout.calls.iter().map(AggregateCall::accumulator).collect::<Result<Vec<_>>>()?;
+        Ok(Self { layout, groups, accumulators, rows: Vec::new(), indices: Vec::new() })
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Bytes held, about.
+    pub fn size(&self) -> usize {
+        let accumulators: usize = self.accumulators.iter().map(|accumulator| accumulator.size()).sum();
+        let groups = self.groups.as_ref().map_or(0, |groups| groups.size());
+        accumulators + groups + (self.rows.capacity() + self.indices.capacity()) * size_of::<usize>()
+    }
+
+    /// Finds or makes each row's group.
+    fn intern(&mut self, keys: &[ArrayRef], n_rows: usize) -> Result<()> {
+        match &mut self.groups {
+            Some(groups) => {
+                groups.intern(keys, &mut self.indices)?;
+                self.rows.resize(groups.len(), 0);
+            }
+            None => {
+                self.indices.clear();
+                self.indices.resize(n_rows, 0);
+                self.rows.resize(1, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Aggregates the rows of `batch`, whose group columns are `keys`.
+    pub fn update(&mut self, keys: &[ArrayRef], batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.intern(keys, batch.num_rows())?;
+        for &group in &self.indices {
+            self.rows[group] += 1;
+        }
+        let layout = Arc::clone(&self.layout);
+        for (call, accumulator) in layout.calls.iter().zip(&mut self.accumulators) {
+            let arguments = call.arguments(batch)?;
+            let filter = call.filter.as_ref().map(|filter| evaluate_filter(filter, batch)).transpose()?;
+            accumulator.update_batch(&arguments, &self.indices, filter.as_ref(), self.rows.len())?;
+        }
+        Ok(())
+    }
+
+    /// Aggregates rows into groups that the caller has numbered (sessions); only for layouts without keys.
+    pub fn update_numbered(&mut self, groups: &[usize], n_groups: usize, batch: &RecordBatch) -> Result<()> {
+        self.rows.resize(n_groups, 0);
+        for &group in groups {
+            self.rows[group] += 1;
+        }
+        let layout = Arc::clone(&self.layout);
+        for (call, accumulator) in layout.calls.iter().zip(&mut self.accumulators) {
+            let arguments = call.arguments(batch)?;
+            let filter = call.filter.as_ref().map(|filter| evaluate_filter(filter, batch)).transpose()?;
+            accumulator.update_batch(&arguments, groups, filter.as_ref(), n_groups)?;
+        }
+        Ok(())
+    }
+
+    /// Merges partials: `keys` of the group, then `states…, __rows` in the layout's order.
+    pub fn merge(&mut self, keys: &[ArrayRef], states: &[ArrayRef]) -> Result<()> {
+        let n_rows = states.last().map_or(0, |rows| rows.len());
+        if n_rows == 0 {
+            return Ok(());
+        }
+        self.intern(keys, n_rows)?;
+        let indices = std::mem::take(&mut self.indices);
+        let merged = self.merge_states(&indices, states);
+        self.indices = indices;
+        merged
+    }
+
+    /// Merges partials into groups that the caller has numbered (sessions); only for layouts without keys.
+    pub fn merge_numbered(&mut self, groups: &[usize], n_groups: usize, states: &[ArrayRef]) -> Result<()> {
+        self.rows.resize(n_groups, 0);
+        self.merge_states(groups, states)
+    }
+
+    fn merge_states(&mut self, groups: &[usize], states: &[ArrayRef]) -> Result<()> {
+        let (counts, mut states) =
+            states.split_last().ok_or_else(|| Error::internal("partials without a row count"))?;
+        for (&group, count) in groups.iter().zip(counts.as_primitive::<Int64Type>().values()) {
+            self.rows[group] += count;
+        }
+        let widths = &self.layout.state_widths;
+        for (accumulator, &width) in self.accumulators.iter_mut().zip(widths) {
+            let (own, rest) = states.split_at(width);
+            accumulator.merge_batch(own, groups, self.rows.len())?;
+            states = rest;
+        }
+        Ok(())
+    }
+
+    /// Numbers the groups of rows without aggregating them.
+    pub fn number(mut self, keys: &[ArrayRef]) -> Result<Vec<usize>> {
+        let n_rows = keys.first().map_or(0, |key| key.len());
+        self.intern(keys, n_rows)?;
+        Ok(self.indices)
+    }
+
+    /// Gives everything up as partials: `keys…, states…, __rows`.
+    pub fn emit_states(&mut self) -> Result<Vec<ArrayRef>> {
+        let mut columns = self.emit_keys()?;
+        for accumulator in &mut self.accumulators {
+            columns.extend(accumulator.state(EmitTo::All)?);
+        }
+        columns.push(Arc::new(Int64Array::from(std::mem::take(&mut self.rows))));
+        Ok(columns)
+    }
+
+    /// Gives everything up as values: `keys…, values…`.
+    pub fn emit_values(&mut self) -> Result<Vec<ArrayRef>> {
+        let mut columns = self.emit_keys()?;
+        for accumulator in &mut self.accumulators {
+            columns.push(accumulator.evaluate(EmitTo::All)?);
+        }
+        self.rows.clear();
+        Ok(columns)
+    }
+
+    fn emit_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        match &mut self.groups {
+            Some(groups) => Ok(groups.emit(EmitTo::All)?),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn evaluate_filter(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let array = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+    Ok(array.as_boolean().clone())
+}

@@ -1,0 +1,177 @@
+//! Which window a row is in: pure arithmetic on nanoseconds.
+//!
+//! Windows are half open, `[start, end)`, and aligned to the epoch. Hopping windows share panes, slices as wide as the greatest
+//! common divisor of slide and width: a row is aggregated once, into its pane, however many windows cover it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// The shape of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowSpec {
+    /// Windows of one width that begin every `slide`; tumbling when both are equal. All in nanoseconds, positive.
+    Hop {
+        /// From one start to the next.
+        slide: i64,
+        /// From start to end.
+        width: i64,
+    },
+    /// Rows of a key that are less than `gap` nanoseconds apart.
+    Session {
+        /// Positive.
+        gap: i64,
+    },
+}
+
+impl WindowSpec {
+    /// Tumbling windows.
+    pub fn tumble(width: i64) -> Result<Self> {
+        Self::hop(width, width)
+    }
+
+    /// Hopping windows.
+    pub fn hop(slide: i64, width: i64) -> Result<Self> {
+        if slide <= 0 || width <= 0 {
+            return Err(Error::invalid("a window's slide and width must be longer than zero"));
+        }
+        if width < slide {
+            return Err(Error::invalid(format!(
+                "hop: the slide ({}) is longer than the width ({}), so rows between windows would be lost",
+                human(slide),
+                human(width)
+            ))
+            .hint("the arguments are hop(slide, width)"));
+        }
+        if MAX_PANES < width / gcd(slide, width) {
+            return Err(Error::invalid(format!(
+                "hop: a window of {} would have more than {MAX_PANES} panes",
+                human(width)
+            ))
+            .hint("make the slide longer, or a divisor of the width"));
+        }
+        Ok(Self::Hop { slide, width })
+    }
+
+    /// Session windows.
+    pub fn session(gap: i64) -> Result<Self> {
+        if gap <= 0 {
+            return Err(Error::invalid("a session's gap must be longer than zero"));
+        }
+        Ok(Self::Session { gap })
+    }
+
+    /// The width of the slices that rows are aggregated into; a session has none.
+    pub fn pane_width(self) -> i64 {
+        match self {
+            Self::Hop { slide, width } => gcd(slide, width),
+            Self::Session { gap } => gap,
+        }
+    }
+
+    /// The end of the last window that a row at `time` (or a pane that starts there) can be in.
+    pub fn last_end(self, time: i64) -> i64 {
+        match self {
+            Self::Hop { slide, width } => floor(time, slide).saturating_add(width),
+            Self::Session { gap } => time.saturating_add(gap),
+        }
+    }
+
+    /// Whether a row at `time` comes after its last window has closed.
+    pub fn is_late(self, time: i64, watermark: i64) -> bool {
+        self.last_end(time) <= watermark
+    }
+
+    /// The ends of the hopping windows that cover the pane starting at `pane`, ascending.
+    pub fn window_ends(self, pane: i64) -> impl Iterator<Item = i64> {
+        let (slide, width) = match self {
+            Self::Hop { slide, width } => (slide, width),
+            Self::Session { gap } => (gap, gap),
+        };
+        let last_start = floor(pane, slide);
+        let n_windows = (width - (pane - last_start) + slide - 1) / slide;
+        (0..n_windows).rev().map(move |index| last_start.saturating_sub(index * slide).saturating_add(width))
+    }
+}
+
+/// A window of more panes than this is refused: closing it would merge that many slices.
+const MAX_PANES: i64 = 100_000;
+
+impl fmt::Display for WindowSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Hop { slide, width } if slide == width => write!(f, "tumble({})", human(width)),
+            Self::Hop { slide, width } => write!(f, "hop({}, {})", human(slide), human(width)),
+            Self::Session { gap } => write!(f, "session({})", human(gap)),
+        }
+    }
+}
+
+/// The greatest multiple of `step` at or below `time`.
+pub fn floor(time: i64, step: i64) -> i64 {
+    time.div_euclid(step).saturating_mul(step)
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn human(ns: i64) -> String {
+    humantime::format_duration(Duration::from_nanos(ns.unsigned_abs())).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pane_is_covered_by_every_window_that_contains_it() {
+        let cases: &[((i64, i64), i64, &[i64])] = &[
+            ((10, 10), 0, &[10]),
+            ((10, 10), 10, &[20]),
+            ((5, 15), 10, &[15, 20, 25]),
+            ((5, 15), 0, &[5, 10, 15]),
+            ((10, 15), 0, &[5, 15]),
+            ((10, 15), 5, &[15]),
+            ((10, 15), 10, &[15, 25]),
+            ((5, 15), -5, &[0, 5, 10]),
+        ];
+        for ((slide, width), pane, expected) in cases {
+            let spec = WindowSpec::hop(*slide, *width).expect("valid");
+            let found: Vec<i64> = spec.window_ends(*pane).collect();
+            assert_eq!(&found, expected, "hop({slide}, {width}) pane {pane}");
+            for end in found {
+                assert!(end - width <= *pane && pane + spec.pane_width() <= end, "window ending {end} holds the pane");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_on_the_boundary_belongs_to_the_later_window() {
+        let spec = WindowSpec::tumble(60).expect("valid");
+        assert_eq!(spec.last_end(59), 60);
+        assert_eq!(spec.last_end(60), 120);
+        assert!(!spec.is_late(59, 59));
+        assert!(spec.is_late(59, 60));
+        assert!(!spec.is_late(60, 60));
+    }
+
+    #[test]
+    fn windows_that_lose_rows_or_explode_are_refused() {
+        for (slide, width) in [(0, 1), (1, 0), (-1, 1), (2, 1), (1, 1_000_000)] {
+            assert!(WindowSpec::hop(slide, width).is_err(), "hop({slide}, {width})");
+        }
+        assert!(WindowSpec::session(0).is_err());
+    }
+
+    #[test]
+    fn extreme_times_do_not_overflow() {
+        for spec in [WindowSpec::hop(7, 21).expect("valid"), WindowSpec::session(9).expect("valid")] {
+            for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
+                spec.last_end(time);
+                spec.window_ends(floor(time, spec.pane_width())).count();
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a script becomes: plain data, shared by all tasks that carry it out.
+//!
+//! A *pipeline* is a script; a *dataflow* is one INSERT of it; a *stage* is a chain between two logs; a *task* is a stage on a
+//! share of its splits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::connector::Table;
+use crate::format::{DecodeSpec, Format};
+use crate::log::ExchangeId;
+use crate::operator::bounded::BoundedPlan;
+use crate::operator::partial::WindowedAggregate;
+
+/// A planned script.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// One per INSERT (or SELECT on its own), in the script's order.
+    pub dataflows: Vec<Dataflow>,
+    /// The tables that the dataflows may write to: sinks, late tables, dead letters; by name, each once.
+    pub sinks: Vec<SinkPlan>,
+    /// Bytes that all operators together may hold.
+    pub memory_bytes: usize,
+}
+
+/// The name of the table that a SELECT on its own writes to.
+pub const RESULTS: &str = "results";
+
+/// A table that is written to.
+#[derive(Clone, Debug)]
+pub struct SinkPlan {
+    /// Its name; [`RESULTS`] for a SELECT on its own.
+    pub name: Arc<str>,
+    /// The rows' schema.
+    pub schema: SchemaRef,
+    /// Its connector; `None` for a SELECT on its own, whose rows go to whoever runs the script.
+    pub table: Option<Arc<dyn Table>>,
+}
+
+/// One INSERT.
+#[derive(Debug)]
+pub struct Dataflow {
+    /// Stages in the order of the rows' way.
+    pub stages: Vec<Stage>,
+    /// Which sink its rows go to.
+    pub sink: Arc<str>,
+    /// A number that another plan is unlikely to have: stored state is only read back by the plan that wrote it.
+    pub fingerprint: u64,
+}
+
+/// A chain between two logs.
+#[derive(Debug)]
+pub struct Stage {
+    /// What it reads.
+    pub input: StageInput,
+    /// What it makes of it. A stage over exchanges has one branch.
+    pub branches: Vec<Branch>,
+}
+
+/// What a stage reads.
+#[derive(Debug)]
+pub enum StageInput {
+    /// A source table.
+    Table(Arc<SourcePlan>),
+    /// The partials of windowed aggregates, merged and closed.
+    Exchanges(Vec<ExchangeInput>),
+}
+
+/// Partials to be merged for one leaf of the query above.
+#[derive(Clone, Debug)]
+pub struct ExchangeInput {
+    /// The leaf that the closed windows' rows are fed to.
+    pub feed: Arc<str>,
+    /// The aggregate.
+    pub aggregate: Arc<WindowedAggregate>,
+}
+
+/// A query over what the stage reads, and where its rows go.
+#[derive(Debug)]
+pub struct Branch {
+    /// The query.
+    pub plan: BoundedPlan,
+    /// Whether it must see one window at a time (it sorts or limits).
+    pub window_by_window: bool,
+    /// Where its rows go.
+    pub output: Output,
+}
+
+/// Where a branch's rows go.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// To a table.
+    Sink(Arc<str>),
+    /// To a partial aggregate and on to its exchange.
+    Exchange(Arc<WindowedAggregate>),
+}
+
+/// How a source table is read for a dataflow.
+#[derive(Debug)]
+pub struct SourcePlan {
+    /// The table.
+    pub table: Arc<TableDef>,
+    /// The columns to decode.
+    pub decode: DecodeSpec,
+    /// The decoded columns.
+    pub schema: SchemaRef,
+    /// Event time and watermark over `schema`; `None` where no window asks for them.
+    pub event_time: Option<EventTime>,
+}
+
+/// Expressions over the decoded columns, both `Timestamp(Nanosecond)`.
+#[derive(Clone, Debug)]
+pub struct EventTime {
+    /// When it happened.
+    pub time: Arc<dyn PhysicalExpr>,
+    /// No earlier row is expected after this row.
+    pub watermark: Arc<dyn PhysicalExpr>,
+}
+
+/// A CREATE TABLE, checked.
+#[derive(Debug)]
+pub struct TableDef {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its columns in order.
+    pub columns: Vec<Column>,
+    /// Its connector.
+    pub table: Arc<dyn Table>,
+    /// Its format; `None` where the connector gives rows.
+    pub format: Option<Format>,
+    /// Event time and watermark as expressions over the columns.
+    pub event_time: Option<(Expr, Expr)>,
+    /// After how long without data a split is set aside; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// How long windows stay open after the watermark has passed them.
+    pub allowed_lateness: Duration,
+    /// What becomes of records that cannot be decoded.
+    pub bad_record: BadRecordPolicy,
+    /// Where late rows go, besides being counted.
+    pub late_table: Option<Arc<str>>,
+}
+
+/// What becomes of a bad record, besides being counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadRecordPolicy {
+    /// Nothing.
+    Drop,
+    /// The pipeline stops.
+    Fail,
+    /// It goes to this table.
+    DeadLetter(Arc<str>),
+}
+
+/// A column of a table.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Name, type, nullability.
+    pub field: FieldRef,
+    /// Where its values come from.
+    pub from: ColumnSource,
+}
+
+/// Where a column's values come from.
+#[derive(Clone, Debug)]
+pub enum ColumnSource {
+    /// The record's physical column with this index.
+    Record(usize),
+    /// The record's own bytes.
+    Value,
+    /// The name of the split (a file's path).
+    Split,
+    /// Another column, by this expression.
+    Generated(Expr),
+}
+
+/// The columns that a dead letter may have, by name.
+pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
+    [
+        ("reason", DataType::Utf8),
+        ("detail", DataType::Utf8),
+        ("split", DataType::Utf8),
+        ("position", DataType::Int64),
+        ("value", DataType::Binary),
+    ]
+}
+
+impl Dataflow {
+    /// How many tasks write to `exchange`, and the number of the first one of `stage`, when stage i has `n_tasks(i)` tasks.
+    pub fn senders(&self, exchange: &ExchangeId, stage: usize, n_tasks: impl Fn(usize) -> u32) -> (u32, u32) {
+        let writes = |stage: &Stage| stage.branches.iter().any(|branch| branch.output.exchange() == Some(exchange));
+        let mut first = 0;
+        let mut total = 0;
+        for (index, candidate) in self.stages.iter().enumerate() {
+            if index == stage {
+                first = total;
+            }
+            if writes(candidate) {
+                total += n_tasks(index);
+            }
+        }
+        (first, total)
+    }
+}
+
+impl Output {
+    /// The exchange it writes to, if it does.
+    pub fn exchange(&self) -> Option<&ExchangeId> {
+        match self {
+            Self::Sink(_) => None,
+            Self::Exchange(aggregate) => Some(&aggregate.exchange),
+        }
+    }
+}
+
+impl fmt::Display for BadRecordPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drop => write!(f, "drop"),
+            Self::Fail => write!(f, "fail"),
+            Self::DeadLetter(table) => write!(f, "dead letter to `{table}`"),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Davy's own SQL functions: the window markers `tumble`, `hop` and `session`.
+//!
+//! They are never evaluated: planning replaces each by its window (see [`super::window`]). One that is left over stands
+//! where no window can be, and that is an error.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+/// Which window a marker makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowKind {
+    /// `tumble(width)`.
+    Tumble,
+    /// `hop(slide, width)`.
+    Hop,
+    /// `session(gap)`.
+    Session,
+}
+
+impl WindowKind {
+    const ALL: [Self; 3] = [Self::Tumble, Self::Hop, Self::Session];
+
+    /// The function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tumble => "tumble",
+            Self::Hop => "hop",
+            Self::Session => "session",
+        }
+    }
+
+    /// How it is called.
+    pub fn usage(self) -> &'static str {
+        match self {
+            Self::Tumble => "tumble(INTERVAL width)",
+            Self::Hop => "hop(INTERVAL slide, INTERVAL width)",
+            Self::Session => "session(INTERVAL gap)",
+        }
+    }
+
+    fn n_arguments(self) -> usize {
+        match self {
+            Self::Tumble | Self::Session => 1,
+            Self::Hop => 2,
+        }
+    }
+}
+
+/// `Timestamp(Nanosecond)`: SQL's TIMESTAMP.
+pub const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+
+/// The type of a window: `{start, end}`, half open.
+pub fn window_type() -> DataType {
+    DataType::Struct(Fields::from(vec![Field::new("start", TIMESTAMP, false), Field::new("end", TIMESTAMP, false)]))
+}
+
+/// A window marker.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct WindowMarker {
+    /// Which.
+    pub kind: WindowKind,
+    signature: Signature,
+}
+
+/// The three markers.
+pub fn window_markers() -> Vec<Arc<ScalarUDF>> {
+    let marker = |kind: WindowKind| {
+        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+        let signature = Signature::exact(vec![interval; kind.n_arguments()], Volatility::Volatile);
+        Arc::new(ScalarUDF::new_from_impl(WindowMarker { kind, signature }))
+    };
+    WindowKind::ALL.into_iter().map(marker).collect()
+}
+
+impl ScalarUDFImpl for WindowMarker {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(window_type())
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        plan_err!("{} stands only in GROUP BY", self.kind.usage())
+    }
+}

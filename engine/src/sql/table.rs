@@ -1,0 +1,261 @@
+//! CREATE TABLE to a checked table: types, options, connector, event time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::logical_expr::{Expr, ExprSchemable, col};
+use datafusion::sql::planner::PlannerContext;
+use datafusion::sql::sqlparser::ast;
+
+use super::catalog::{Catalog, expression_schema, inline_generated, list};
+use super::functions::TIMESTAMP;
+use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
+use super::{PlanRequest, sql_error};
+use crate::connector::TableRequest;
+use crate::error::{Error, Location, Result};
+use crate::format::Format;
+use crate::options::Options;
+use crate::plan::{BadRecordPolicy, Column, ColumnSource, TableDef};
+
+/// Makes the table of a CREATE TABLE.
+pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<TableDef> {
+    let name = ddl.name.as_str();
+    let mut options = gather_options(request, ddl)?;
+    let connector = options.require("connector")?;
+    let role = options.parse_choice("type", &[("source", Role::Source), ("sink", Role::Sink)])?;
+    let format = match options.take("format") {
+        Some(format) => Some(Format::from_options(&format, &mut options)?),
+        None => None,
+    };
+    let mut columns = declare(catalog, name, &ddl.columns)?;
+    let physical: Vec<FieldRef> = columns
+        .iter()
+        .filter(|column| matches!(column.from, ColumnSource::Record(_)))
+        .map(|c| Arc::clone(&c.field))
+        .collect();
+    let asked = TableRequest { connector: &connector, name, columns: &physical, format: format.as_ref() };
+    let table = request.connectors.table(asked, &mut options)?;
+    if ddl.columns.is_empty() {
+        let defaults = table.default_columns().into_iter().enumerate();
+        columns = defaults.map(|(index, field)| Column { field, from: ColumnSource::Record(index) }).collect();
+    }
+    if columns.is_empty() {
+        return Err(Error::invalid(format!("table `{name}`: connector `{connector}` needs its columns declared"))
+            .hint("write CREATE TABLE name (column TYPE, …) WITH (…)"));
+    }
+    let format = format.or_else(|| table.default_format());
+    if role == Some(Role::Source) && !table.is_source() || role == Some(Role::Sink) && !table.is_sink() {
+        return Err(Error::invalid(
+            format!("table `{name}`: connector `{connector}` cannot be a {role:?}").to_lowercase(),
+        ));
+    }
+    if table.is_source() && table.reads_bytes() && format.is_none() {
+        return Err(Error::invalid(format!("table `{name}`: option `format` is missing"))
+            .hint("add format = 'csv', 'json' or 'raw_string'"));
+    }
+    let mut def = TableDef {
+        name: name.into(),
+        columns,
+        table,
+        format,
+        event_time: None,
+        idle_timeout: options.parse_duration("idle_timeout")?,
+        allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
+        bad_record: BadRecordPolicy::Drop,
+        late_table: options.take("late_table").map(Into::into),
+    };
+    def.bad_record = bad_record_policy(name, &mut options)?;
+    let time_option = options.take("event_time_field");
+    def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
+    options.finish()?;
+    Ok(def)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Source,
+    Sink,
+}
+
+/// The script's options, then what settings say of this table.
+fn gather_options(request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Options> {
+    let mut options = Options::new(&ddl.name);
+    for (name, value, location) in &ddl.options {
+        if options.has(name) {
+            return Err(
+                Error::invalid(format!("table `{}`: option `{name}` is set twice", ddl.name)).at(Some(*location))
+            );
+        }
+        let value = request.resolve(value).map_err(|error| error.at(Some(*location)))?;
+        options.set(name, value, Some(*location));
+    }
+    let prefix = format!("{}.", ddl.name);
+    for (key, value) in request.settings {
+        if let Some(name) = key.strip_prefix(&prefix) {
+            options.set(name, request.resolve(value)?, None);
+        }
+    }
+    Ok(options)
+}
+
+fn bad_record_policy(name: &str, options: &mut Options) -> Result<BadRecordPolicy> {
+    let table = options.take("dead_letter_table");
+    let word = options.take("bad_record");
+    match (word.as_deref(), table) {
+        (None | Some("dead_letter"), Some(table)) => Ok(BadRecordPolicy::DeadLetter(table.into())),
+        (None | Some("drop"), None) => Ok(BadRecordPolicy::Drop),
+        (Some("fail"), None) => Ok(BadRecordPolicy::Fail),
+        (Some("dead_letter"), None) => {
+            Err(Error::invalid(format!("table `{name}`: bad_record = 'dead_letter' needs to know where to"))
+                .hint("add dead_letter_table = 'name of a sink table'"))
+        }
+        (Some("drop" | "fail"), Some(_)) => {
+            Err(Error::invalid(format!("table `{name}`: `dead_letter_table` does nothing with this `bad_record`"))
+                .hint("say bad_record = 'dead_letter', or leave one of them out"))
+        }
+        (Some(other), _) => Err(options.bad_value("bad_record", other, "'drop', 'fail' or 'dead_letter'")),
+    }
+}
+
+/// Types and sources of the declared columns.
+fn declare(catalog: &Catalog, table: &str, ddl: &[ColumnDdl]) -> Result<Vec<Column>> {
+    let types = catalog.sql().build_schema(ddl.iter().map(as_column_def).collect()).map_err(sql_error)?;
+    let mut columns: Vec<Column> = Vec::new();
+    for (column, field) in ddl.iter().zip(types.fields()) {
+        let name = normalize(&column.name);
+        let at = super::script::location(column.name.span.start);
+        if columns.iter().any(|known| *known.field.name() == name) {
+            return Err(Error::invalid(format!("table `{table}`: column `{name}` is declared twice")).at(at));
+        }
+        if name.starts_with("__") {
+            return Err(Error::invalid(format!(
+                "table `{table}`: column `{name}`: names beginning with `__` are Davy's own"
+            ))
+            .at(at));
+        }
+        let n_physical = columns.iter().filter(|column| matches!(column.from, ColumnSource::Record(_))).count();
+        let (from, data_type) = match &column.from {
+            ColumnFrom::Record => (ColumnSource::Record(n_physical), storage_type(field.data_type())),
+            ColumnFrom::Metadata(key) => (metadata(table, &name, key, at)?, field.data_type().clone()),
+            ColumnFrom::Generated(expression) => {
+                let known: Vec<FieldRef> = columns.iter().map(|column| Arc::clone(&column.field)).collect();
+                let expression = expression_over(catalog, &known, expression)?;
+                let cast = datafusion::logical_expr::cast(expression, field.data_type().clone());
+                (ColumnSource::Generated(cast), field.data_type().clone())
+            }
+        };
+        let field = Arc::new(Field::new(name, data_type, !column.not_null));
+        columns.push(Column { field, from });
+    }
+    Ok(columns)
+}
+
+/// TIMESTAMP of any precision is kept in nanoseconds; there is one event-time unit in the engine.
+fn storage_type(declared: &DataType) -> DataType {
+    match declared {
+        DataType::Timestamp(_, None) => TIMESTAMP,
+        other => other.clone(),
+    }
+}
+
+fn metadata(table: &str, column: &str, key: &str, at: Option<Location>) -> Result<ColumnSource> {
+    match key {
+        "value" => Ok(ColumnSource::Value),
+        "split" | "path" => Ok(ColumnSource::Split),
+        _ => Err(Error::invalid(format!("table `{table}`: column `{column}`: there is no metadata `{key}` here"))
+            .hint("valid are 'value' (the record's own bytes) and 'split' (the file it is from)")
+            .at(at)),
+    }
+}
+
+fn expression_over(catalog: &Catalog, fields: &[FieldRef], expression: &ast::Expr) -> Result<Expr> {
+    let schema = expression_schema(fields)?;
+    catalog.sql().sql_to_expr(expression.clone(), &schema, &mut PlannerContext::new()).map_err(sql_error)
+}
+
+/// Event time and watermark, over the raw columns.
+fn event_time(
+    catalog: &Catalog,
+    def: &TableDef,
+    ddl: &CreateTable,
+    option: Option<&str>,
+) -> Result<Option<(Expr, Expr)>> {
+    let name = &def.name;
+    let (column, at, watermark) = match (&ddl.watermark, option) {
+        (Some((column, watermark)), None) => {
+            (normalize(column), super::script::location(column.span.start), watermark.as_ref())
+        }
+        (None, Some(column)) => (column.to_owned(), None, None),
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid(format!("table `{name}` has WATERMARK FOR and `event_time_field`"))
+                .hint("keep WATERMARK FOR"));
+        }
+    };
+    let Some(declared) = def.columns.iter().find(|declared| *declared.field.name() == column) else {
+        let columns = list(def.columns.iter().map(|column| column.field.name().as_str()));
+        return Err(Error::invalid(format!("table `{name}`: the event time `{column}` is no column"))
+            .hint(format!("columns are {columns}"))
+            .at(at));
+    };
+    if !matches!(declared.field.data_type(), DataType::Timestamp(_, _)) {
+        return Err(Error::invalid(format!(
+            "table `{name}`: the event time `{column}` is {}, not TIMESTAMP",
+            declared.field.data_type()
+        ))
+        .hint("declare it TIMESTAMP, or add a column GENERATED ALWAYS AS (to_timestamp(…))")
+        .at(at));
+    }
+    let fields: Vec<FieldRef> = def.columns.iter().map(|column| Arc::clone(&column.field)).collect();
+    let time = col(datafusion::common::Column::from_name(&column));
+    let watermark = match watermark {
+        Some(expression) => expression_over(catalog, &fields, expression).map_err(|error| error.at(at))?,
+        None => time.clone(),
+    };
+    let schema = expression_schema(&fields)?;
+    let watermark_type = watermark.get_type(&schema).map_err(sql_error)?;
+    if !matches!(watermark_type, DataType::Timestamp(_, _)) {
+        return Err(Error::invalid(format!("table `{name}`: the watermark is {watermark_type}, not TIMESTAMP"))
+            .hint(format!("write WATERMARK FOR {column} AS {column} - INTERVAL '5 seconds'"))
+            .at(at));
+    }
+    let inline = |expression: Expr| inline_generated(def, expression);
+    Ok(Some((inline(time)?, inline(watermark)?)))
+}
+
+/// Checks that a table named by an option (`late_table`, `dead_letter_table`) can take `offered` columns.
+pub(super) fn check_side_table(
+    catalog: &Catalog,
+    source: &TableDef,
+    option: &str,
+    name: &str,
+    offered: &[FieldRef],
+) -> Result<()> {
+    let place = format!("table `{}`: option `{option}`", source.name);
+    let Some(target) = catalog.table(name) else {
+        return Err(Error::invalid(format!("{place} names `{name}`, which is not declared"))
+            .hint(format!("add CREATE TABLE {name} (…) with a sink connector")));
+    };
+    if !target.table.is_sink() {
+        return Err(Error::invalid(format!("{place} names `{name}`, which cannot be written to")));
+    }
+    for column in &target.columns {
+        let found = offered.iter().find(|field| field.name() == column.field.name());
+        let Some(found) = found else {
+            let names = list(offered.iter().map(|field| field.name().as_str()));
+            return Err(Error::invalid(format!("{place}: nothing fills column `{}` of `{name}`", column.field.name()))
+                .hint(format!("its columns may be {names}")));
+        };
+        let is_text_of_bytes = *found.data_type() == DataType::Binary && *column.field.data_type() == DataType::Utf8;
+        if !is_text_of_bytes && !arrow::compute::can_cast_types(found.data_type(), column.field.data_type()) {
+            return Err(Error::invalid(format!(
+                "{place}: column `{}` of `{name}` is {}, but it gets {}",
+                column.field.name(),
+                column.field.data_type(),
+                found.data_type()
+            )));
+        }
+    }
+    Ok(())
+}

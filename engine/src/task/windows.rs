@@ -1,0 +1,142 @@
+//! Stage 2: partials from exchanges to closed windows, and through the query above them to a sink or the next exchange.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Context, Step};
+use crate::error::{Error, Result};
+use crate::log::memory::exchange_split;
+use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use crate::operator::closed::ClosedQuery;
+use crate::operator::merge::WindowMerge;
+use crate::operator::partial::PartialAggregate;
+use crate::operator::watermark::WatermarkVector;
+use crate::plan::{ExchangeInput, Output};
+use crate::time::Watermark;
+
+/// One exchange that is read.
+struct Input {
+    position: Position,
+    /// Where the last owner had come to: what lies before it is a replay.
+    replay_until: Position,
+    watermarks: WatermarkVector,
+    /// Records that open windows may still need, oldest first, each with its stamp (see [`crate::operator::merge`]).
+    needed: VecDeque<(Position, i64)>,
+}
+
+/// The state of the stage.
+pub(super) struct WindowsBody {
+    /// Which input a split is.
+    by_split: BTreeMap<SplitId, usize>,
+    inputs: Vec<Input>,
+    query: ClosedQuery,
+    output: Output,
+    partial: Option<PartialAggregate>,
+    closed_through: i64,
+}
+
+impl WindowsBody {
+    pub(super) fn recover(
+        context: &Context,
+        exchanges: &[ExchangeInput],
+        last: &CommitRecord,
+        source: &mut dyn Source,
+    ) -> Result<Self> {
+        let pool = &context.runtime.memory_pool;
+        let closed_through = last.closed_through.unwrap_or(i64::MIN);
+        let mut body_inputs = Vec::new();
+        let mut merges = Vec::new();
+        let mut by_split = BTreeMap::new();
+        for (index, input) in exchanges.iter().enumerate() {
+            let split = exchange_split(&input.aggregate.exchange, context.index);
+            let from = last.replay_from.get(&split).copied().unwrap_or_default();
+            source.assign(&split, from)?;
+            let replay_until = last.positions.get(&split).copied().unwrap_or_default();
+            by_split.insert(split, index);
+            body_inputs.push(Input {
+                position: from,
+                replay_until,
+                watermarks: WatermarkVector::default(),
+                needed: VecDeque::new(),
+            });
+            let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
+            merges.push((Arc::clone(&input.feed), merge));
+        }
+        let [branch] = context.branches() else {
+            return Err(Error::internal(format!("task `{}`: a stage over windows has one branch", context.name)));
+        };
+        let partial = match &branch.output {
+            Output::Sink(_) => None,
+            Output::Exchange(aggregate) => Some(PartialAggregate::new(Arc::clone(aggregate), pool)?),
+        };
+        let runtime = Arc::clone(&context.runtime);
+        let query = ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, runtime);
+        Ok(Self { by_split, inputs: body_inputs, query, output: branch.output.clone(), partial, closed_through })
+    }
+
+    pub(super) fn step(&mut self, context: &mut Context, polled: Polled) -> Result<Step> {
+        let Polled::Data(Fetched { split, start, next, payload: Payload::Partials(partials), .. }) = polled else {
+            let is_done = self.closed_through == i64::MAX;
+            return Ok(if is_done { Step::Ended } else { Step::Idle });
+        };
+        let index = *self
+            .by_split
+            .get(&split)
+            .ok_or_else(|| Error::internal(format!("task `{}`: split `{split}` was never assigned", context.name)))?;
+        let input = &mut self.inputs[index];
+        assert!(input.position == start, "positions only grow, one record at a time");
+        input.position = next;
+        input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        if let Some(batch) = &partials.batch {
+            input.needed.push_back((start, self.query.window(index).stamp(batch)));
+            let late = self.query.merge(index, batch, start < input.replay_until)?;
+            context.metrics.late_rows.add(late);
+        }
+        let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
+        if self.closed_through < combined.0 {
+            self.advance(context, combined.0)?;
+        }
+        Ok(Step::Worked(1))
+    }
+
+    fn advance(&mut self, context: &mut Context, through: i64) -> Result<()> {
+        let closed = self.query.advance(through)?;
+        context.metrics.windows_closed.add(closed.n_windows);
+        self.closed_through = through;
+        for batch in closed.rows {
+            match (&self.output, &mut self.partial) {
+                (Output::Sink(name), _) => context.rows.push((Arc::clone(name), batch)),
+                (Output::Exchange(_), Some(partial)) => {
+                    partial.process(&batch)?;
+                }
+                (Output::Exchange(_), None) => return Err(Error::internal("an exchange without its aggregate")),
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of one transaction, taken apart by the one caller")]
+    pub(super) fn flush(&mut self, context: &Context) -> Result<(Vec<(ExchangeId, u32, Partials)>, CommitRecord)> {
+        let mut all = Vec::new();
+        if let (Output::Exchange(aggregate), Some(partial)) = (&self.output, &mut self.partial) {
+            // What this stage has closed through is what the next one may expect: its rows lie just before their windows' ends.
+            let own = SplitId::from(&*context.name);
+            let watermarks = Arc::new(BTreeMap::from([(own, SplitTime::Active(Watermark(self.closed_through)))]));
+            if let Some(partials) = context.partials(0, partial.flush()?) {
+                all.push((aggregate.exchange.clone(), 0, Partials { watermarks, ..partials }));
+            }
+        }
+        let mut record = CommitRecord { closed_through: Some(self.closed_through), ..CommitRecord::default() };
+        for (split, &index) in &self.by_split {
+            let input = &mut self.inputs[index];
+            let window = self.query.window(index);
+            while input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
+                input.needed.pop_front();
+            }
+            let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
+            record.positions.insert(split.clone(), input.position);
+            record.replay_from.insert(split.clone(), replay_from);
+        }
+        Ok((all, record))
+    }
+}

@@ -35,7 +35,7 @@ as_root() {
 
 can_install() { has apt-get && { [ "$(id -u)" -eq 0 ] || has sudo; }; }
 
-apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >&2; }
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" >&2; }
 
 install_package() {
   local package=$1

@@ -1,0 +1,47 @@
+# Everything that is built goes outside the clone, so that every clone and worktree shares one warm folder.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/davy/target
+# rustup puts cargo here; a shell opened before Rust was installed does not look there yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# `UPDATE_GOLDEN=1` rewrites golden files; expect-test listens to a name of its own.
+ifneq ($(UPDATE_GOLDEN),)
+export UPDATE_GOLDEN
+export UPDATE_EXPECT := 1
+endif
+
+INPUT ?= models/capture/lab.csv.gz
+CASES ?= 20000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint fmt capture fuzz clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install what this machine lacks (Debian, Ubuntu); does nothing when nothing is missing
+	@scripts/setup.sh
+
+demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.csv
+	cargo build --release --locked -p davy
+	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners.sql --input "$(INPUT)"
+
+test: setup ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
+	cargo test --workspace --locked
+
+bench: setup ## Run the benchmarks in benches/
+	cargo bench --locked -p davy-benches
+
+lint: setup ## Check format, clippy, dependencies and scripts, as far as the tools are installed
+	@scripts/lint.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+capture: setup ## Record the flows of a real miner in a lab again (see models/capture)
+	models/capture/record.sh
+
+fuzz: setup ## Run the property tests with many cases; more: make fuzz CASES=1000000
+	PROPTEST_CASES=$(CASES) cargo test --workspace --locked
+
+clean: ## Remove the build folder, which all clones share
+	cargo clean

@@ -1,0 +1,73 @@
+//! Which crate may depend on which, as drawn in ARCHITECTURE.md: nothing points up, nothing sideways.
+//!
+//! Crates are known by their folder. Dependencies of tests are free; benches may use everything.
+
+use cargo_metadata::DependencyKind;
+
+use crate::repository::{root, workspace};
+
+/// Every crate of the workspace, and the crates it may use.
+const DRAWN: &[(&str, &[&str])] = &[
+    ("cli", &["coordinator", "worker", "engine"]),
+    ("coordinator", &["engine"]),
+    ("worker", &["engine"]),
+    ("engine", &["udfs/forest", "proto"]),
+    ("udfs/forest", &[]),
+    ("proto", &[]),
+    ("benches", &["cli", "coordinator", "worker", "engine", "udfs/forest", "proto"]),
+];
+
+/// A crate's folder and the folders of the workspace's crates that its product is built with.
+struct Crate {
+    folder: String,
+    uses: Vec<String>,
+}
+
+fn crates() -> Vec<Crate> {
+    let metadata = workspace();
+    let folder_in_root = |path: &cargo_metadata::camino::Utf8Path| {
+        path.as_std_path().strip_prefix(root()).ok().and_then(|inside| inside.to_str()).map(str::to_owned)
+    };
+    let describe = |package: &&cargo_metadata::Package| Crate {
+        folder: package.manifest_path.parent().and_then(folder_in_root).expect("members are inside the workspace"),
+        uses: package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind != DependencyKind::Development)
+            .filter_map(|dependency| dependency.path.as_deref().and_then(folder_in_root))
+            .collect(),
+    };
+    metadata.workspace_packages().iter().map(describe).collect()
+}
+
+fn undrawn_edges(crates: &[Crate]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for Crate { folder, uses } in crates {
+        let Some((_, may_use)) = DRAWN.iter().find(|(name, _)| name == folder) else {
+            complaints.push(format!("crate `{folder}` is not drawn; draw it in ARCHITECTURE.md §3 and add it here"));
+            continue;
+        };
+        let undrawn = uses.iter().filter(|used| !may_use.contains(&used.as_str()));
+        complaints.extend(undrawn.map(|used| format!("`{folder}` depends on `{used}`; it may use {may_use:?}")));
+    }
+    complaints
+}
+
+#[test]
+fn crates_depend_only_on_what_is_drawn() {
+    let crates = crates();
+    assert!(crates.iter().any(|c| c.folder == "cli" && c.uses.contains(&"engine".to_owned())), "no edge was read");
+    assert_eq!(undrawn_edges(&crates), [""; 0]);
+}
+
+#[test]
+fn an_edge_that_points_up_or_sideways_is_named() {
+    let made_up = |folder: &str, uses: &str| Crate { folder: folder.to_owned(), uses: vec![uses.to_owned()] };
+    assert_eq!(
+        undrawn_edges(&[made_up("engine", "worker"), made_up("worker", "engine"), made_up("peers", "engine")]),
+        [
+            r#"`engine` depends on `worker`; it may use ["udfs/forest", "proto"]"#,
+            "crate `peers` is not drawn; draw it in ARCHITECTURE.md §3 and add it here",
+        ]
+    );
+}

@@ -1,0 +1,10 @@
+//! The rules of the house that no compiler checks: which crate may use which, and what a committed file may hold.
+//!
+//! A rule is a function from facts (the crates, the files) to complaints. Each is tested twice: on this repository, where
+//! there must be no complaint, and on a small case that breaks it, so that a rule which never fires is found out.
+
+mod edges;
+mod files;
+mod manifests;
+mod names;
+mod repository;

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs every linter that is installed, all of them even when one fails, and says loudly which ones are not.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+failed=()
+
+# lint <name> <how to see that it is installed> <how to install it> <command...>
+lint() {
+  local name=$1 probe=$2 remedy=$3
+  shift 3
+  if ! $probe >/dev/null 2>&1; then
+    printf 'lint: SKIPPED %s: not installed here; install with %s\n' "$name" "$remedy" >&2
+    return
+  fi
+  printf 'lint: %s\n' "$*" >&2
+  "$@" || failed+=("$name")
+}
+
+lint rustfmt 'cargo fmt --version' 'rustup component add rustfmt' cargo fmt --all --check
+lint clippy 'cargo clippy --version' 'rustup component add clippy' \
+  cargo clippy --workspace --all-targets --locked -- -D warnings
+lint cargo-deny 'cargo deny --version' 'cargo install --locked cargo-deny' cargo deny --locked check bans licenses sources
+mapfile -t shell_scripts < <(git ls-files -- '*.sh' .ci/run)
+lint shellcheck 'shellcheck --version' 'apt-get install shellcheck' shellcheck "${shell_scripts[@]}"
+
+if [ "${#failed[@]}" -gt 0 ]; then
+  printf 'lint: FAILED %s\n' "${failed[*]}" >&2
+  exit 1
+fi

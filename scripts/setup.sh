@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Installs what this machine lacks to build and test Davy; says one line for each thing, and changes nothing when nothing
+# is missing. Writes to stderr only: the standard output of `make demo` belongs to the pipeline.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+index_is_fresh=no
+missing_required=no
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# A compiler without the C library's headers and start files is common in containers, and cannot link anything.
+can_link_c() {
+  has cc || return 1
+  local folder linked=no
+  folder=$(mktemp -d)
+  if printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | cc -x c -o "$folder/a" - 2>/dev/null; then linked=yes; fi
+  rm -rf "$folder"
+  [ "$linked" = yes ]
+}
+
+has_nfdump() { has nfdump; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif [ -t 0 ]; then
+    sudo "$@"
+  else
+    sudo -n "$@" # Nobody is there to type a password.
+  fi
+}
+
+can_install() { has apt-get && { [ "$(id -u)" -eq 0 ] || has sudo; }; }
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" >&2; }
+
+install_package() {
+  local package=$1
+  if [ "$index_is_fresh" = no ]; then
+    # One broken third-party source must not stop us: what we need may well be in the others.
+    apt_get update || say "apt-get update failed; trying with the package index that is here"
+    index_is_fresh=yes
+  fi
+  apt_get install -y --no-install-recommends "$package"
+}
+
+# need <required|optional> <check> <package> <what it is, and what it is for>
+need() {
+  local weight=$1 check=$2 package=$3 what=$4
+  if "$check"; then
+    say "$what: already here"
+    return
+  fi
+  if can_install; then
+    say "$what: missing; installing the package $package"
+    if install_package "$package" && "$check"; then
+      say "$what: installed"
+      return
+    fi
+    say "$what: could not be installed; run as root: apt-get update && apt-get install -y $package"
+  elif has apt-get; then
+    say "$what: MISSING, and this is neither root nor is sudo here; run as root: apt-get update && apt-get install -y $package"
+  else
+    say "$what: MISSING; install it with this system's package manager (Debian calls the package $package)"
+  fi
+  if [ "$weight" = required ]; then missing_required=yes; else say "carrying on without it"; fi
+}
+
+is_older() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+check_rust() {
+  if ! has cargo || ! has rustc; then
+    say "Rust: MISSING; install it from https://rustup.rs"
+    missing_required=yes
+    return
+  fi
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  found=$(rustc --version | cut -d ' ' -f 2) || found=
+  if [ -z "$found" ]; then
+    say "Rust: MISSING, rustc is here but does not run; with rustup, run: rustup default stable"
+    missing_required=yes
+    return
+  fi
+  if is_older "${found%%-*}" "$wanted"; then
+    say "Rust: $found is older than $wanted; run: rustup update (a rustc from the package manager: install https://rustup.rs instead)"
+    missing_required=yes
+    return
+  fi
+  say "Rust: already here ($found)"
+}
+
+check_rust
+need required can_link_c build-essential "C compiler (zstd is C)"
+need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
+
+if [ "$missing_required" = yes ]; then
+  say "cannot build before what is missing above is installed"
+  exit 1
+fi

@@ -1,1 +1,44 @@
-fn main() {}
+//! `davy`: runs SQL pipelines over NetFlow, explains them, and checks them.
+//!
+//! Exit codes: 0 done · 1 it failed while running · 2 the script, a setting or an argument is wrong · 130 interrupted.
+
+mod args;
+mod functions;
+mod output;
+mod progress;
+mod run;
+mod script;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use davy_engine::Error;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match args.command {
+        Command::Run(run) => run::run(&run),
+        Command::Explain(explain) => script::explain(&explain),
+        Command::Validate(validate) => script::validate(&validate),
+        Command::Functions(functions) => functions::list(&functions),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "davy", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        output::say(&format!("error: {error}"));
+        exit_code(&error)
+    })
+}
+
+/// What a failed run returns to its shell.
+fn exit_code(error: &Error) -> ExitCode {
+    match error {
+        Error::Invalid(_) => ExitCode::from(2),
+        Error::Unavailable(_) | Error::OutOfMemory(_) | Error::Fenced(_) | Error::Internal(_) => ExitCode::from(1),
+    }
+}

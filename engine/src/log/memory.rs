@@ -26,6 +26,8 @@ struct State {
     epochs: HashMap<Arc<str>, u64>,
     commits: HashMap<Arc<str>, CommitRecord>,
     rows: BTreeMap<Arc<str>, Vec<RecordBatch>>,
+    /// How far each exchange partition has been read, for back-pressure.
+    read: BTreeMap<SplitId, u64>,
 }
 
 /// A log that lives as long as its handles.
@@ -71,6 +73,13 @@ impl MemoryLog {
     /// The committed rows of a sink table.
     pub fn rows(&self, table: &str) -> Vec<RecordBatch> {
         self.lock().rows.get(table).cloned().unwrap_or_default()
+    }
+
+    /// How many records of an exchange's partition nobody has read yet: writers wait while this is high.
+    pub fn unread(&self, exchange: &ExchangeId, partition: u32) -> u64 {
+        let split = exchange_split(exchange, partition);
+        let end = self.end(&split).0;
+        end.saturating_sub(self.lock().read.get(&split).copied().unwrap_or(0))
     }
 
     /// How many records of an exchange are still held.
@@ -165,7 +174,8 @@ impl Source for MemorySource {
     }
 
     fn poll(&mut self) -> Result<Polled> {
-        let state = self.log.lock();
+        let mut state = self.log.lock();
+        let state = &mut *state;
         let n_splits = self.splits.len();
         for step in 0..n_splits {
             let split = &self.splits[(self.turn + step) % n_splits];
@@ -178,6 +188,7 @@ impl Source for MemorySource {
             let Some(partials) = partition.records.get((*position - partition.base) as usize) else { continue };
             let start = Position(*position);
             *position += 1;
+            state.read.insert(split.clone(), *position);
             self.turn = (self.turn + step + 1) % n_splits;
             return Ok(Polled::Data(Fetched {
                 split: split.clone(),

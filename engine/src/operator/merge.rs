@@ -17,7 +17,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use super::partial::WindowedAggregate;
 use super::window::pane::GroupStates;
 use super::window::session::{SessionMerge, batch_of};
-use super::window::spec::WindowSpec;
+use super::window::spec::{WindowSpec, floor};
 use crate::error::{Error, Result};
 use crate::sql::functions::window_type;
 
@@ -108,13 +108,14 @@ impl WindowMerge {
         ends
     }
 
-    /// Gives out the windows ending in `(closed, through]`. For panes, `through` is the end of at most one window that has
-    /// not been given out, as the steps of [`Self::ends_through`] are.
+    /// Gives out the windows ending in `(closed, through]`. For panes that is at most the one that ends at `through`: callers
+    /// stop at each of [`Self::ends_through`].
     pub fn close_through(&mut self, through: i64) -> Result<Option<RecordBatch>> {
-        let WindowSpec::Hop { width, .. } = self.aggregate.spec else { return self.close_sessions(through) };
+        let WindowSpec::Hop { slide, width } = self.aggregate.spec else { return self.close_sessions(through) };
         let State::Panes(panes) = &mut self.state else { return Err(Error::internal("sessions with panes")) };
         let start = through.saturating_sub(width);
-        let closed = close_window(&self.aggregate, panes, start, through)?;
+        let is_window = floor(start, slide) == start;
+        let closed = if is_window { close_window(&self.aggregate, panes, start, through)? } else { None };
         self.closed_through = through;
         let is_done = |pane: i64| self.aggregate.spec.last_end(pane) <= through;
         while panes.first_key_value().is_some_and(|(pane, _)| is_done(*pane)) {

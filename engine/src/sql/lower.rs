@@ -111,8 +111,8 @@ impl Lowering<'_> {
         let name = format!("w{}_{}", self.dataflow, self.n_windows);
         let below = below_plan(aggregate, window_index)?;
         let calls = aggregate_calls(&below.aggregates, below.plan.schema(), self.catalog)?;
-        let output_schema: SchemaRef = Arc::new(plain_schema(aggregate.schema.as_ref()));
-        let keys: Fields = output_schema.fields()[..aggregate.group_expr.len()]
+        let output_schema = closed_schema(aggregate);
+        let keys: Fields = aggregate.schema.fields()[..aggregate.group_expr.len()]
             .iter()
             .enumerate()
             .filter(|(index, _)| *index != window_index)
@@ -127,7 +127,7 @@ impl Lowering<'_> {
         });
         self.place(below.plan, Output::Exchange(Arc::clone(&planned)))?;
         windows.push(ExchangeInput { feed: name.as_str().into(), aggregate: planned });
-        closed_leaf(&name, &output_schema, aggregate)
+        closed_leaf(&name, output_schema, aggregate)
     }
 
     fn place_on_windows(&mut self, plan: &LogicalPlan, windows: Vec<ExchangeInput>, output: Output) -> Result<()> {
@@ -273,16 +273,18 @@ fn aggregate_calls(aggregates: &[Expr], schema: &DFSchema, catalog: &Catalog) ->
     aggregates.iter().map(lower).collect()
 }
 
+/// The columns of a closed window's rows. Names in a logical plan may repeat under different qualifiers, so here they are told
+/// apart by position.
+fn closed_schema(aggregate: &Aggregate) -> SchemaRef {
+    let by_position = |(index, field): (usize, &FieldRef)| {
+        Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_nullable(true))
+    };
+    Arc::new(Schema::new(aggregate.schema.fields().iter().enumerate().map(by_position).collect::<Vec<_>>()))
+}
+
 /// A leaf with an aggregate's output, qualified as the plan above expects it.
-fn closed_leaf(name: &str, schema: &SchemaRef, aggregate: &Aggregate) -> Result<LogicalPlan> {
-    // Column names of a logical plan may repeat under different qualifiers; in the feed they are told apart by position.
-    let renamed: Vec<FieldRef> = schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(index, field)| Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_nullable(true)))
-        .collect();
-    let feed = FeedTable { name: name.into(), schema: Arc::new(Schema::new(renamed)) };
+fn closed_leaf(name: &str, schema: SchemaRef, aggregate: &Aggregate) -> Result<LogicalPlan> {
+    let feed = FeedTable { name: name.into(), schema };
     let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(feed)), None).map_err(sql_error)?;
     let columns = aggregate.schema.iter().enumerate().map(|(index, (qualifier, field))| {
         let column = Expr::Column(DfColumn::new(Some(name), format!("c{index}")));

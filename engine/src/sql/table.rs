@@ -23,7 +23,6 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     let name = ddl.name.as_str();
     let mut options = gather_options(request, ddl)?;
     let connector = options.require("connector")?;
-    let role = options.parse_choice("type", &[("source", Role::Source), ("sink", Role::Sink)])?;
     let format = match options.take("format") {
         Some(format) => Some(Format::from_options(&format, &mut options)?),
         None => None,
@@ -45,11 +44,6 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
             .hint("write CREATE TABLE name (column TYPE, …) WITH (…)"));
     }
     let format = format.or_else(|| table.default_format());
-    if role == Some(Role::Source) && !table.is_source() || role == Some(Role::Sink) && !table.is_sink() {
-        return Err(Error::invalid(
-            format!("table `{name}`: connector `{connector}` cannot be a {role:?}").to_lowercase(),
-        ));
-    }
     if table.is_source() && table.reads_bytes() && format.is_none() {
         return Err(Error::invalid(format!("table `{name}`: option `format` is missing"))
             .hint("add format = 'csv', 'json' or 'raw_string'"));
@@ -70,12 +64,6 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
     options.finish()?;
     Ok(def)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Source,
-    Sink,
 }
 
 /// The script's options, then what settings say of this table.

@@ -1,0 +1,108 @@
+//! The command line, for clap.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Finds cryptomining in NetFlow while it happens: SQL pipelines over files, here and now.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; \
+130 interrupted (what was committed is written).";
+
+const RUN_EXAMPLES: &str = "Examples:
+  davy run pipelines/miners.sql --input flows.csv.gz        find miners in a capture
+  davy run pipelines/miners.sql --input /data/nfcapd.202405011200 -o json > alerts.jsonl
+  davy run my.sql --set flows.path='/data/*.csv' --set memory=512MiB
+  nfdump -r nfcapd.current -o csv | davy run pipelines/miners.sql --input -
+
+Settings come from flags, then the environment (DAVY_OUTPUT, DAVY_TASKS, …), then davy.toml.
+Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a script to the end of its input
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Prints the stages, keys, windows and decoded columns of a script, without running it
+    #[command(after_help = "Example:\n  davy explain pipelines/miners.sql --input flows.csv.gz")]
+    Explain(ScriptArgs),
+    /// Checks a script; says nothing but `ok` when it is fine
+    #[command(after_help = "Example:\n  davy validate my.sql --set flows.path=flows.csv")]
+    Validate(ScriptArgs),
+    /// Lists the functions, window functions, connectors and formats that a script may use
+    Functions(FunctionsArgs),
+    /// Prints completions for a shell
+    #[command(after_help = "Example:\n  davy completions bash > /etc/bash_completion.d/davy")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScriptArgs {
+    /// The SQL script; `-` reads standard input
+    pub(crate) script: PathBuf,
+    /// Reads this file, directory or glob in place of the path of the script's source table; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<String>,
+    /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
+    #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Settings file; by default davy.toml in this folder, where there is one
+    #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) script: ScriptArgs,
+    /// How the rows of a SELECT on its own are printed [default: table]
+    #[arg(short, long, value_enum, env = "DAVY_OUTPUT")]
+    pub(crate) output: Option<OutputFormat>,
+    /// Commits at least this often, such as 1s or 500ms [default: 1s]
+    #[arg(long, value_name = "DURATION", env = "DAVY_COMMIT_INTERVAL")]
+    pub(crate) commit_interval: Option<String>,
+    /// Reads a source with at most this many tasks [default: the number of cores]
+    #[arg(long, value_name = "N", env = "DAVY_TASKS")]
+    pub(crate) tasks: Option<usize>,
+    /// Prints neither progress nor summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FunctionsArgs {
+    /// Only names that contain this
+    pub(crate) contains: Option<String>,
+    /// How the list is printed
+    #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
+    pub(crate) output: OutputFormat,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OutputFormat {
+    /// A table for people, at the end
+    Table,
+    /// One JSON object per line, as rows come
+    Json,
+    /// CSV with a header line, as rows come
+    Csv,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_lowercase(), value.to_owned())),
+        _ => Err(format!("`{text}` is not KEY=VALUE, such as flows.path=flows.csv")),
+    }
+}

@@ -1,0 +1,73 @@
+//! Progress while a pipeline runs, and the summary when it has.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use davy_engine::metrics::Metrics;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::output::say;
+
+/// A spinner with flows and flows/s on a terminal; nothing where standard error is no terminal.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    metrics: Arc<Metrics>,
+}
+
+impl Progress {
+    /// Starts drawing, unless `quiet`.
+    pub(crate) fn start(metrics: Arc<Metrics>, quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{spinner} {elapsed}  {human_pos} flows  {per_sec}  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = ProgressBar::new_spinner().with_style(style);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar, metrics }
+    }
+
+    /// Shows the counters as they are now.
+    pub(crate) fn update(&self) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(self.metrics.source_rows.get());
+        bar.set_message(format!("{} windows closed", HumanCount(self.metrics.windows_closed.get())));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One line: what was read, what came of it, how fast.
+pub(crate) fn summarize(metrics: &Metrics, took: Duration) {
+    let n_flows = metrics.source_rows.get();
+    let seconds = took.as_secs_f64();
+    let rate = if 0.0 < seconds { n_flows as f64 / seconds } else { 0.0 };
+    let mut line = format!(
+        "{} flows read, {} windows closed, {} rows out ({:.2} s, {} flows/s)",
+        HumanCount(n_flows),
+        HumanCount(metrics.windows_closed.get()),
+        HumanCount(metrics.sink_rows.get()),
+        seconds,
+        HumanCount(rate as u64),
+    );
+    let late = metrics.late_rows.get();
+    if 0 < late {
+        line.push_str(&format!("; {} late rows", HumanCount(late)));
+    }
+    for (reason, n) in metrics.bad_records() {
+        line.push_str(&format!("; {} bad records ({})", HumanCount(n), reason.label()));
+    }
+    say(&line);
+}
+
+/// Wall time.
+#[expect(clippy::disallowed_methods, reason = "a summary tells how long the person waited")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,83 @@
+//! `davy run`: a script from its first row to its last.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use davy_engine::metrics::Metrics;
+use davy_engine::{Error, Result};
+use davy_worker::host::{self, Ending};
+
+use crate::args::RunArgs;
+use crate::output;
+use crate::progress::{Progress, now, summarize};
+use crate::script::load;
+use crate::settings::{host_options, output as output_format, read_file};
+
+/// What a shell expects of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// How often progress is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs it.
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let file = read_file(args.script.config.as_deref())?;
+    let pipeline = load(&args.script, &file)?;
+    let options = host_options(args, &file)?;
+    let format = output_format(args, &file);
+    let stop = stop_on_signal()?;
+    let metrics = Arc::new(Metrics::default());
+    let progress = Progress::start(Arc::clone(&metrics), args.quiet);
+    let begun = now();
+    let running = std::thread::scope(|scope| {
+        let open = |plan: &_| output::results(plan, format);
+        let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, || {
+            let ending = host::run(pipeline, open, options, Arc::clone(&metrics), Arc::clone(&stop));
+            // Rows on the terminal and the bar would write over each other: the bar goes first.
+            progress.finish();
+            ending
+        });
+        let host = host.map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
+        while !host.is_finished() {
+            progress.update();
+            rest();
+        }
+        host.join().unwrap_or_else(|_| Err(Error::internal("the host panicked")))
+    });
+    progress.finish();
+    let ending = running?;
+    if !args.quiet {
+        summarize(&metrics, begun.elapsed());
+    }
+    match ending {
+        Ending::Complete => Ok(ExitCode::SUCCESS),
+        Ending::Stopped => {
+            output::say("interrupted; what was committed is written");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "drawing progress is all that this thread does")]
+fn rest() {
+    std::thread::sleep(TICK);
+}
+
+/// True from the first Ctrl-C (or SIGTERM) on; a second one ends the process at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            abandon();
+        }
+    })
+    .map_err(|error| Error::Unavailable(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "the second Ctrl-C means now")]
+fn abandon() {
+    std::process::exit(i32::from(INTERRUPTED));
+}

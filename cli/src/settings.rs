@@ -1,0 +1,100 @@
+//! Settings: flags, then the environment, then one TOML file.
+//!
+//! clap has already let flags outrank the environment; here the file fills what is still open.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use davy_engine::{Error, Result};
+use davy_worker::host::HostOptions;
+use serde::Deserialize;
+
+use crate::args::{OutputFormat, RunArgs, ScriptArgs};
+
+/// `davy.toml`; every key may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileSettings {
+    /// How the rows of a SELECT on its own are printed: `table`, `json` or `csv`. Default: `table`.
+    output: Option<OutputFormat>,
+    /// Commits at least this often, such as `"1s"`. Default: one second.
+    commit_interval: Option<String>,
+    /// At most this many tasks read a source. Default: the number of cores.
+    tasks: Option<usize>,
+    /// `<table>.<option>` and pipeline settings, as with `--set`.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+}
+
+const DEFAULT_FILE: &str = "davy.toml";
+
+/// Reads the settings file: the one named, else davy.toml where it exists.
+pub(crate) fn read_file(named: Option<&Path>) -> Result<FileSettings> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
+        None => return Ok(FileSettings::default()),
+    };
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Error::invalid(format!("settings file `{shown}` cannot be read: {error}")))?;
+    toml::from_str(&text).map_err(|error| {
+        Error::invalid(format!("settings file `{shown}`: {}", error.to_string().trim().replace('\n', " ")))
+    })
+}
+
+/// The settings of a script: what `--set` says outranks the file.
+pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMap<String, String> {
+    let mut settings = file.set.clone();
+    settings.extend(args.set.iter().cloned());
+    settings
+}
+
+/// How a run prints.
+pub(crate) fn output(args: &RunArgs, file: &FileSettings) -> OutputFormat {
+    args.output.or(file.output).unwrap_or(OutputFormat::Table)
+}
+
+/// How a run is hosted.
+pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOptions> {
+    let mut options = HostOptions::default();
+    if let Some(text) = args.commit_interval.as_ref().or(file.commit_interval.as_ref()) {
+        options.commit_interval = parse_interval(text)?;
+    }
+    if let Some(tasks) = args.tasks.or(file.tasks) {
+        if tasks == 0 {
+            return Err(Error::invalid("setting `tasks` cannot be 0").hint("leave it out for one task per core"));
+        }
+        options.max_tasks = tasks;
+    }
+    Ok(options)
+}
+
+fn parse_interval(text: &str) -> Result<Duration> {
+    humantime::parse_duration(text).map_err(|_| {
+        Error::invalid(format!("setting `commit_interval` cannot be `{text}`")).hint("write a duration such as 1s or 500ms")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_is_refused_with_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("davy.toml");
+        let cases = [
+            ("output = \"yaml\"", "unknown variant `yaml`"),
+            ("outptu = \"json\"", "unknown field `outptu`"),
+            ("output = ", "TOML parse error"),
+        ];
+        for (text, expected) in cases {
+            std::fs::write(&path, text).expect("written");
+            let error = read_file(Some(&path)).expect_err(text).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(read_file(Some(&folder.path().join("none.toml"))).is_err(), "a named file must exist");
+    }
+}

@@ -1,1 +1,6 @@
-//! x
+//! Davy's worker: the connectors, which bring the outside world to the engine.
+//!
+//! The engine names what it needs (`davy_engine::connector`, `davy_engine::log`); everything here that touches files,
+//! programs, the standard streams or a clock implements one of those traits.
+
+pub mod connector;

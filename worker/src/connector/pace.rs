@@ -1,7 +1,7 @@
 //! Sources of made rows: splits that are row numbers, given in turns, as fast as asked or at a pace.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use davy_engine::connector::Share;
@@ -138,7 +138,7 @@ impl<M: MakeRows> Source for RowSource<M> {
             return Ok(Polled::End);
         }
         let Some((index, n_rows_max)) = self.next_due(Instant::now()) else {
-            thread::sleep(POLL_WAIT.min(Duration::from_millis(10)));
+            thread::sleep(POLL_WAIT);
             return Ok(Polled::Pending);
         };
         let Some(cursor) = &mut self.cursors[index] else { return Ok(Polled::Pending) };
@@ -158,6 +158,8 @@ impl<M: MakeRows> Source for RowSource<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -22,7 +22,7 @@ use davy_engine::{Error, Result};
 
 use super::Role;
 use super::splits::{OpenSplit, Sequential, SplitReader, shared};
-pub(super) use read::{FileInput, reads_bytes, skip_some_of};
+pub(super) use read::{FileInput, reads_bytes};
 pub(super) use write::{Leftover, OutputFile};
 
 /// Large enough that a read's cost vanishes, small enough for a cache and a queue.

@@ -106,16 +106,6 @@ fn skip_to(path: &Path, input: &mut impl Read, from: Position) -> Result<Option<
     Ok(Some(skipped.preamble))
 }
 
-/// As [`skip_to`], of an input whose positions may lie behind its end.
-pub(in crate::connector) fn skip_some_of(
-    path: &Path,
-    input: &mut impl Read,
-    from: Position,
-) -> Result<Option<Vec<u8>>> {
-    let skipped = skip(input, from.0).map_err(|error| read_error(path, &error))?;
-    Ok((from.0 > 0).then_some(skipped.preamble))
-}
-
 fn shorter(path: &Path, n_bytes: u64, from: Position) -> Error {
     Error::invalid(format!(
         "file `{}` has {n_bytes} bytes, but {} were read before: it is not the file that was read",

@@ -1,6 +1,6 @@
 //! Flows as lines of the 71-column record.
 //!
-//! About 480 bytes a line and some two hundred nanoseconds; most of a line never changes and is copied.
+//! About 480 bytes a line, most of which never changes and is copied.
 
 use std::sync::Arc;
 

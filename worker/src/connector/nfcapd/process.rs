@@ -13,8 +13,8 @@ use davy_engine::{Error, Result};
 use tracing::warn;
 
 use crate::connector::background::Background;
-use crate::connector::file::skip_some_of;
-use crate::connector::lines::{Fill, LineCutter, LineReader};
+use crate::connector::lines::{Fill, LineCutter, LineReader, skip};
+use crate::connector::read_error;
 use crate::connector::splits::{Piece, SplitReader};
 
 /// Said of healthy files.
@@ -63,6 +63,7 @@ impl Program {
 /// Reads the text that nfdump makes of a file.
 pub(super) struct DumpReader {
     path: PathBuf,
+    from: Position,
     child: Child,
     text: Background,
     complaints: Option<JoinHandle<Vec<String>>>,
@@ -79,12 +80,14 @@ impl DumpReader {
         let (origin, piece_bytes) = (path.to_owned(), program.piece_bytes);
         let text = Background::spawn("nfdump-output", move || {
             let mut output = output;
-            let preamble = skip_some_of(&origin, &mut output, from)?;
-            Ok(LineReader::new(origin, LineCutter::new(output, from.0, piece_bytes, Fill::Piece), preamble))
+            let skipped = skip(&mut output, from.0).map_err(|error| read_error(&origin, &error))?;
+            let preamble = (from.0 > 0).then_some(skipped.preamble);
+            let cutter = LineCutter::new(output, skipped.n_bytes, piece_bytes, Fill::Piece);
+            Ok(LineReader::new(origin, cutter, preamble))
         })?;
         let complaints = thread::Builder::new().name("nfdump-errors".into()).spawn(move || complaints(errors));
         let complaints = complaints.map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
-        Ok(Self { path: path.to_owned(), child, text, complaints: Some(complaints), last: None })
+        Ok(Self { path: path.to_owned(), from, child, text, complaints: Some(complaints), last: None })
     }
 
     /// What went wrong, if anything, once the text has ended.
@@ -99,9 +102,23 @@ impl DumpReader {
         Ok((!status.success()).then(|| format!("it ended with {status}")))
     }
 
+    fn shorter(&self) -> Error {
+        let (path, from) = (self.path.display(), self.from.0);
+        Error::invalid(format!("file `{path}` has less text than the {from} bytes that were read before"))
+            .hint("bring the file back, or start the pipeline afresh")
+    }
+
     /// Ends the split, with a record about the trouble where there was any.
     fn end(&mut self, mut piece: Piece) -> Result<Piece> {
-        let Some(trouble) = self.verdict()? else { return Ok(piece) };
+        let is_past_end = piece.start < self.from;
+        let Some(trouble) = self.verdict()? else {
+            return if is_past_end { Err(self.shorter()) } else { Ok(piece) };
+        };
+        if is_past_end {
+            // The text ends before the position: the record about the trouble was read before.
+            let at = self.from;
+            return Ok(Piece { start: at, next: at, ..piece });
+        }
         let path = self.path.display();
         warn!(%path, %trouble, "nfdump cannot read a file to its end");
         let record = format!("nfdump: {path}: {trouble}\0\n");

@@ -31,17 +31,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
     let begun = now();
     let running = std::thread::scope(|scope| {
+        let watcher = std::thread::current();
         let open = |plan: &_| output::results(plan, format);
         let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, || {
             let ending = host::run(pipeline, open, options, Arc::clone(&metrics), Arc::clone(&stop));
             // Rows on the terminal and the bar would write over each other: the bar goes first.
             progress.finish();
+            watcher.unpark();
             ending
         });
         let host = host.map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
         while !host.is_finished() {
             progress.update();
-            rest();
+            std::thread::park_timeout(TICK);
         }
         host.join().unwrap_or_else(|_| Err(Error::internal("the host panicked")))
     });
@@ -57,11 +59,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "drawing progress is all that this thread does")]
-fn rest() {
-    std::thread::sleep(TICK);
 }
 
 /// True from the first Ctrl-C (or SIGTERM) on; a second one ends the process at once.

@@ -5,13 +5,21 @@
 
 pub mod csv;
 pub mod json;
+pub mod raw;
+
+mod cell;
+mod column;
+mod number;
+mod timestamp;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::error::Result;
+use self::column::Column;
+use crate::error::{Error, Result};
+use crate::options::Options;
 
 /// What a decoder has to produce.
 #[derive(Clone, Debug)]
@@ -20,6 +28,14 @@ pub struct DecodeSpec {
     pub declared: Arc<[String]>,
     /// The columns to produce, in output order.
     pub fields: Vec<DecodeField>,
+}
+
+impl DecodeSpec {
+    /// The schema of `fields`.
+    fn schema(&self) -> SchemaRef {
+        let field = |field: &DecodeField| Field::new(&field.name, field.data_type.clone(), field.nullable);
+        Arc::new(Schema::new(self.fields.iter().map(field).collect::<Vec<_>>()))
+    }
 }
 
 /// One column to produce.
@@ -63,6 +79,22 @@ pub trait Decoder: Send {
 
     /// Gives the appended rows away.
     fn finish(&mut self) -> Result<RecordBatch>;
+
+    /// What was counted since the decoder was made.
+    fn counts(&self) -> DecodeCounts {
+        DecodeCounts::default()
+    }
+}
+
+/// What a decoder counts besides rows and bad records: every line is a row, a bad record or skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecodeCounts {
+    /// Lines; one that holds several rows (a JSON string or array) counts once for each.
+    pub lines: u64,
+    /// Empty lines, headers and trailers.
+    pub skipped_lines: u64,
+    /// Durations that nfdump let underflow (the flow ends before it begins), set to 0. Counted when a batch is finished.
+    pub clamped_durations: u64,
 }
 
 /// A record that could not be decoded.
@@ -129,6 +161,20 @@ pub trait Encoder: Send {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
 }
 
+/// Where bad records go; knows where the line begins.
+struct BadSink<'a> {
+    records: &'a mut Vec<BadRecord>,
+    offset: u64,
+}
+
+impl BadSink<'_> {
+    #[cold]
+    fn push(&mut self, reason: BadReason, detail: String, bytes: &[u8]) {
+        let bytes = bytes[..bytes.len().min(BadRecord::MAX_BYTES)].to_vec();
+        self.records.push(BadRecord { reason, detail, offset: self.offset, bytes });
+    }
+}
+
 /// A table's `format = '…'` with its options.
 #[derive(Clone, Debug)]
 pub enum Format {
@@ -137,7 +183,7 @@ pub enum Format {
     /// One JSON object per line.
     Json(json::JsonOptions),
     /// The whole line as one text column.
-    RawString,
+    RawString(raw::RawOptions),
     /// Arrow IPC streams and files.
     Arrow,
     /// Parquet files.
@@ -145,12 +191,79 @@ pub enum Format {
 }
 
 impl Format {
-    /// tmp
-    pub fn from_options(_name: &str, _options: &mut crate::options::Options) -> Result<Self> {
-        Ok(Self::RawString)
+    /// The names that `format = '…'` may have.
+    pub const NAMES: [&str; 5] = ["csv", "json", "raw_string", "arrow", "parquet"];
+
+    /// The format of this name; consumes its options.
+    pub fn from_options(name: &str, options: &mut Options) -> Result<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "csv" => Ok(Self::Csv(csv::CsvOptions::from_options(options)?)),
+            "json" => Ok(Self::Json(json::JsonOptions::from_options(options)?)),
+            "raw_string" => Ok(Self::RawString(raw::RawOptions::from_options(options)?)),
+            "arrow" => Ok(Self::Arrow),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(Error::invalid(format!("unknown format `{name}`"))
+                .hint(format!("valid are `{}`", Self::NAMES.join("`, `")))),
+        }
     }
-    /// tmp
-    pub fn decoder(&self, _spec: DecodeSpec) -> Result<Box<dyn Decoder>> {
-        Err(crate::Error::internal("no"))
+
+    /// A decoder for one split; an error names the column whose type the format cannot hold.
+    pub fn decoder(&self, spec: DecodeSpec) -> Result<Box<dyn Decoder>> {
+        match self {
+            Self::Csv(options) => options.decoder(&spec),
+            Self::Json(options) => options.decoder(&spec),
+            Self::RawString(options) => options.decoder(&spec),
+            Self::Arrow | Self::Parquet => Err(Error::internal("arrow and parquet are not read by lines")),
+        }
+    }
+
+    /// An encoder of rows of `schema`; an error names the column whose type the format cannot hold.
+    pub fn encoder(&self, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
+        match self {
+            Self::Csv(options) => options.encoder(schema),
+            Self::Json(options) => options.encoder(schema),
+            Self::RawString(options) => options.encoder(schema),
+            Self::Arrow | Self::Parquet => Err(Error::internal("arrow and parquet are not written by lines")),
+        }
+    }
+}
+
+/// The longest record when the table does not say.
+const DEFAULT_MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Takes a record's longest length; at least one byte.
+fn max_record_bytes(name: &'static str, options: &mut Options) -> Result<usize> {
+    match options.parse_bytes(name)?.map(usize::try_from) {
+        None => Ok(DEFAULT_MAX_RECORD_BYTES),
+        Some(Ok(bytes)) if 0 < bytes => Ok(bytes),
+        Some(_) => Err(options.bad_value(name, "0", "a size such as '1MiB'")),
+    }
+}
+
+/// Gives a decoder's rows away; a query that uses no column still has rows.
+fn batch(schema: &SchemaRef, columns: &mut [Column], rows: usize) -> Result<RecordBatch> {
+    let arrays = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+}
+
+/// The data without a byte order mark.
+fn without_bom(data: &[u8]) -> &[u8] {
+    data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data)
+}
+
+/// The line without `\n` or `\r\n`.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// A value for a message: its first characters.
+fn shorten(value: &[u8]) -> String {
+    const LENGTH: usize = 40;
+    let text = String::from_utf8_lossy(&value[..value.len().min(4 * LENGTH)]).into_owned();
+    match text.char_indices().nth(LENGTH) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }

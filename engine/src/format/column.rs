@@ -1,0 +1,328 @@
+//! Columns under construction: fields in, Arrow arrays out.
+//!
+//! A row goes in field by field and may turn out bad half way; then every column is cut back to the rows before it. Nulls are
+//! kept as a list of row numbers: nothing at all is written for the usual value, which is not null.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray, StructArray, new_empty_array,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+
+use super::BadReason;
+use super::number::{self, Span};
+use super::timestamp::{self, TimestampReader};
+use crate::error::Result;
+
+/// One column under construction.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub(super) nullable: bool,
+    pub(super) values: Values,
+    /// The rows that are null, ascending.
+    nulls: Vec<usize>,
+}
+
+/// The values by type; a null row holds any value.
+#[derive(Clone, Debug)]
+pub(super) enum Values {
+    Boolean(Vec<bool>),
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    UInt8(Vec<u8>),
+    UInt16(Vec<u16>),
+    UInt32(Vec<u32>),
+    UInt64(Vec<u64>),
+    Float32(Vec<f32>),
+    Float64(Vec<f64>),
+    Date32(Vec<i32>),
+    Timestamp(TimeUnit, TimestampReader, Vec<i64>),
+    Utf8(Bytes),
+    Binary(Bytes),
+    List(FieldRef, Offsets, Box<Column>),
+    Struct(Fields, Vec<Column>, usize),
+}
+
+/// Values of varying length, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Bytes {
+    offsets: Offsets,
+    data: Vec<u8>,
+}
+
+/// Where each value ends; begins with 0.
+#[derive(Clone, Debug)]
+pub(super) struct Offsets(Vec<i32>);
+
+impl Offsets {
+    fn new() -> Self {
+        Self(vec![0])
+    }
+
+    fn last(&self) -> usize {
+        *self.0.last().expect("offsets begin with 0") as usize
+    }
+
+    /// Ends a value at `end`; `None` when Arrow's 31 bits are used up.
+    pub(super) fn push(&mut self, end: usize) -> Option<()> {
+        self.0.push(i32::try_from(end).ok()?);
+        Some(())
+    }
+
+    fn take(&mut self) -> OffsetBuffer<i32> {
+        OffsetBuffer::new(std::mem::replace(self, Self::new()).0.into())
+    }
+}
+
+impl Bytes {
+    fn new() -> Self {
+        Self { offsets: Offsets::new(), data: Vec::new() }
+    }
+
+    /// Appends a value; the row is too long when it would take the batch past Arrow's 2 GiB.
+    #[inline]
+    pub(super) fn push(&mut self, value: &[u8]) -> Result<(), BadReason> {
+        self.offsets.push(self.data.len() + value.len()).ok_or(BadReason::TooLong)?;
+        self.data.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.0.truncate(rows + 1);
+        self.data.truncate(self.offsets.last());
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer) {
+        let spare = Vec::with_capacity(self.data.len());
+        (self.offsets.take(), std::mem::replace(&mut self.data, spare).into())
+    }
+}
+
+impl Values {
+    /// Empty values; `None` for a type that no text format can hold.
+    fn new(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Boolean => Self::Boolean(Vec::new()),
+            DataType::Int8 => Self::Int8(Vec::new()),
+            DataType::Int16 => Self::Int16(Vec::new()),
+            DataType::Int32 => Self::Int32(Vec::new()),
+            DataType::Int64 => Self::Int64(Vec::new()),
+            DataType::UInt8 => Self::UInt8(Vec::new()),
+            DataType::UInt16 => Self::UInt16(Vec::new()),
+            DataType::UInt32 => Self::UInt32(Vec::new()),
+            DataType::UInt64 => Self::UInt64(Vec::new()),
+            DataType::Float32 => Self::Float32(Vec::new()),
+            DataType::Float64 => Self::Float64(Vec::new()),
+            DataType::Date32 => Self::Date32(Vec::new()),
+            DataType::Timestamp(unit, None) => Self::Timestamp(*unit, TimestampReader::default(), Vec::new()),
+            DataType::Utf8 => Self::Utf8(Bytes::new()),
+            DataType::Binary => Self::Binary(Bytes::new()),
+            DataType::List(item) => {
+                let items = Column::new(item.data_type(), item.is_nullable())?;
+                Self::List(Arc::clone(item), Offsets::new(), Box::new(items))
+            }
+            DataType::Struct(fields) => {
+                let columns = fields.iter().map(|field| Column::new(field.data_type(), field.is_nullable()));
+                Self::Struct(fields.clone(), columns.collect::<Option<_>>()?, 0)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Does the same with the values of every type that is a plain vector, and the rest by hand.
+macro_rules! each_vector {
+    ($values:expr, $vector:ident => $same:expr, $($rest:tt)*) => {
+        match $values {
+            Values::Boolean($vector) => $same,
+            Values::Int8($vector) => $same,
+            Values::Int16($vector) => $same,
+            Values::Int32($vector) => $same,
+            Values::Int64($vector) => $same,
+            Values::UInt8($vector) => $same,
+            Values::UInt16($vector) => $same,
+            Values::UInt32($vector) => $same,
+            Values::UInt64($vector) => $same,
+            Values::Float32($vector) => $same,
+            Values::Float64($vector) => $same,
+            Values::Date32($vector) => $same,
+            Values::Timestamp(_, _, $vector) => $same,
+            $($rest)*
+        }
+    };
+}
+
+impl Column {
+    /// An empty column; `None` for a type that no text format can hold.
+    pub(super) fn new(data_type: &DataType, nullable: bool) -> Option<Self> {
+        Some(Self { nullable, values: Values::new(data_type)?, nulls: Vec::new() })
+    }
+
+    /// How many rows it holds.
+    pub(super) fn len(&self) -> usize {
+        each_vector!(&self.values, vector => vector.len(),
+            Values::Utf8(bytes) | Values::Binary(bytes) => bytes.offsets.0.len() - 1,
+            Values::List(_, offsets, _) => offsets.0.len() - 1,
+            Values::Struct(_, _, rows) => *rows,
+        )
+    }
+
+    /// Cuts back to the first `rows` rows.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        while self.nulls.last().is_some_and(|&row| rows <= row) {
+            self.nulls.pop();
+        }
+        each_vector!(&mut self.values, vector => vector.truncate(rows),
+            Values::Utf8(bytes) | Values::Binary(bytes) => bytes.truncate(rows),
+            Values::List(_, offsets, items) => {
+                offsets.0.truncate(rows + 1);
+                items.truncate(offsets.last());
+            }
+            Values::Struct(_, columns, count) => {
+                *count = rows.min(*count);
+                columns.iter_mut().for_each(|column| column.truncate(rows));
+            }
+        );
+    }
+
+    /// Appends a null, or refuses when the column is NOT NULL.
+    #[inline]
+    pub(super) fn push_missing(&mut self) -> Result<(), BadReason> {
+        if !self.nullable {
+            return Err(BadReason::Missing);
+        }
+        self.push_null();
+        Ok(())
+    }
+
+    /// Appends a null even where the column has none: below a null struct the values do not count.
+    pub(super) fn push_null(&mut self) {
+        self.nulls.push(self.len());
+        each_vector!(&mut self.values, vector => vector.push(Default::default()),
+            Values::Utf8(bytes) | Values::Binary(bytes) => bytes.offsets.0.push(bytes.offsets.last() as i32),
+            Values::List(_, offsets, _) => offsets.0.push(offsets.last() as i32),
+            Values::Struct(_, columns, rows) => {
+                *rows += 1;
+                columns.iter_mut().for_each(Column::push_null);
+            }
+        );
+    }
+
+    /// Appends the value that `span` is the text of; the text is not empty and its UTF-8 has been checked where it matters.
+    #[inline]
+    pub(super) fn push_text(&mut self, span: Span<'_>) -> Result<(), BadReason> {
+        fn keep<T>(values: &mut Vec<T>, value: Option<T>) -> Result<(), BadReason> {
+            values.push(value.ok_or(BadReason::WrongType)?);
+            Ok(())
+        }
+        fn signed<T: TryFrom<i64>>(span: Span<'_>) -> Option<T> {
+            T::try_from(number::signed(span)?).ok()
+        }
+        fn unsigned<T: TryFrom<u64>>(span: Span<'_>) -> Option<T> {
+            T::try_from(number::unsigned(span)?).ok()
+        }
+        match &mut self.values {
+            Values::Boolean(values) => keep(values, number::boolean(span.bytes())),
+            Values::Int8(values) => keep(values, signed(span)),
+            Values::Int16(values) => keep(values, signed(span)),
+            Values::Int32(values) => keep(values, signed(span)),
+            Values::Int64(values) => keep(values, number::signed(span)),
+            Values::UInt8(values) => keep(values, unsigned(span)),
+            Values::UInt16(values) => keep(values, unsigned(span)),
+            Values::UInt32(values) => keep(values, unsigned(span)),
+            Values::UInt64(values) => keep(values, number::unsigned(span)),
+            Values::Float32(values) => keep(values, number::float32(span)),
+            Values::Float64(values) => keep(values, number::float64(span)),
+            Values::Date32(values) => keep(values, timestamp::date(span.bytes())),
+            Values::Timestamp(unit, reader, values) => keep(values, reader.read(span, *unit)),
+            Values::Utf8(bytes) | Values::Binary(bytes) => bytes.push(span.bytes()),
+            Values::List(..) | Values::Struct(..) => Err(BadReason::WrongType),
+        }
+    }
+
+    /// Sets durations that underflowed to 0 and counts them. nfdump takes the end before the start as an unsigned number of
+    /// milliseconds, so what it prints is just under 2⁶⁴ / 1000.
+    pub(super) fn clamp_durations(&mut self) -> u64 {
+        fn clamp<T: PartialOrd + Default>(values: &mut [T], limit: &T) -> u64 {
+            let underflowed = values.iter_mut().filter(|value| *limit < **value);
+            underflowed.map(|value| *value = T::default()).count() as u64
+        }
+        match &mut self.values {
+            Values::Float64(values) => clamp(values, &1e16),
+            Values::Float32(values) => clamp(values, &1e16),
+            _ => 0,
+        }
+    }
+
+    /// Gives the rows away as an array; the column is empty after it.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef> {
+        let rows = self.len();
+        let nulls = take_nulls(&mut self.nulls, rows);
+        Ok(match &mut self.values {
+            Values::Boolean(values) => Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls)),
+            Values::Int8(values) => primitive::<Int8Type>(values, nulls),
+            Values::Int16(values) => primitive::<Int16Type>(values, nulls),
+            Values::Int32(values) => primitive::<Int32Type>(values, nulls),
+            Values::Int64(values) => primitive::<Int64Type>(values, nulls),
+            Values::UInt8(values) => primitive::<UInt8Type>(values, nulls),
+            Values::UInt16(values) => primitive::<UInt16Type>(values, nulls),
+            Values::UInt32(values) => primitive::<UInt32Type>(values, nulls),
+            Values::UInt64(values) => primitive::<UInt64Type>(values, nulls),
+            Values::Float32(values) => primitive::<Float32Type>(values, nulls),
+            Values::Float64(values) => primitive::<Float64Type>(values, nulls),
+            Values::Date32(values) => primitive::<Date32Type>(values, nulls),
+            Values::Timestamp(TimeUnit::Second, _, values) => primitive::<TimestampSecondType>(values, nulls),
+            Values::Timestamp(TimeUnit::Millisecond, _, values) => primitive::<TimestampMillisecondType>(values, nulls),
+            Values::Timestamp(TimeUnit::Microsecond, _, values) => primitive::<TimestampMicrosecondType>(values, nulls),
+            Values::Timestamp(TimeUnit::Nanosecond, _, values) => primitive::<TimestampNanosecondType>(values, nulls),
+            Values::Utf8(bytes) => {
+                let (offsets, data) = bytes.take();
+                Arc::new(StringArray::try_new(offsets, data, nulls)?)
+            }
+            Values::Binary(bytes) => {
+                let (offsets, data) = bytes.take();
+                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
+            }
+            Values::List(item, offsets, items) => {
+                let items = items.finish()?;
+                Arc::new(ListArray::try_new(Arc::clone(item), offsets.take(), items, nulls)?)
+            }
+            Values::Struct(fields, columns, count) => {
+                *count = 0;
+                let arrays = columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>>>()?;
+                if arrays.is_empty() {
+                    return Ok(match nulls {
+                        None if rows == 0 => new_empty_array(&DataType::Struct(fields.clone())),
+                        nulls => Arc::new(StructArray::new_empty_fields(rows, nulls)),
+                    });
+                }
+                Arc::new(StructArray::try_new(fields.clone(), arrays, nulls)?)
+            }
+        })
+    }
+}
+
+/// The vector's array; a new vector of the same size takes its place, since the next batch will be like this one.
+fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let spare = Vec::with_capacity(values.len());
+    Arc::new(PrimitiveArray::<T>::new(std::mem::replace(values, spare).into(), nulls))
+}
+
+fn take_nulls(null_rows: &mut Vec<usize>, rows: usize) -> Option<NullBuffer> {
+    if null_rows.is_empty() {
+        return None;
+    }
+    let mut is_valid = vec![true; rows];
+    for row in null_rows.drain(..) {
+        is_valid[row] = false;
+    }
+    Some(NullBuffer::from(is_valid))
+}

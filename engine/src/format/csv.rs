@@ -1,4 +1,0 @@
-//! CSV.
-/// x
-#[derive(Clone, Debug)]
-pub struct CsvOptions;

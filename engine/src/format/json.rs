@@ -1,4 +1,0 @@
-//! JSON.
-/// x
-#[derive(Clone, Debug)]
-pub struct JsonOptions;

@@ -1,0 +1,127 @@
+//! `filesystem`: many files. Reads a folder or a glob; writes files that roll.
+//!
+//! Read: every file is a split, in the order of their names. Written: `part-<task>-<sequence>.<extension>`, hidden until
+//! full (see [`sink`]).
+
+pub(super) mod paths;
+mod sink;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::format::Format;
+use davy_engine::log::{Sink, Source};
+use davy_engine::options::Options;
+use davy_engine::{Error, Result};
+
+use self::sink::{FilesSink, Naming, Rollover};
+use super::Role;
+use super::compression::Compression;
+use super::file::{FileInput, format_of, reads_bytes, take_piece_bytes};
+use super::splits::{Sequential, shared};
+
+pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+    let pattern = options.require("path")?;
+    let role = Role::take(options)?;
+    let format = format_of(request, pattern.as_ref())?;
+    let table = Filesystem {
+        name: request.name.to_owned(),
+        role,
+        piece_bytes: take_piece_bytes(options)?,
+        rollover: Rollover::take(options)?,
+        compression: take_compression(request, &format, options)?,
+        pattern,
+        format,
+        n_sinks: AtomicUsize::new(0),
+    };
+    table.check()?;
+    Ok(Arc::new(table))
+}
+
+/// Option `compression` of files to write; files to read tell theirs by their extension.
+fn take_compression(request: &TableRequest<'_>, format: &Format, options: &mut Options) -> Result<Compression> {
+    let choices = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+    let compression = options.parse_choice("compression", &choices)?.unwrap_or(Compression::None);
+    if compression != Compression::None && !reads_bytes(format) {
+        return Err(Error::invalid(format!("table `{}`: option `compression` is for lines only", request.name))
+            .hint("leave it out: parquet is compressed by itself, arrow is not"));
+    }
+    Ok(compression)
+}
+
+/// A table over many files.
+#[derive(Debug)]
+struct Filesystem {
+    name: String,
+    /// A folder or a glob.
+    pattern: String,
+    role: Role,
+    format: Format,
+    piece_bytes: usize,
+    rollover: Rollover,
+    compression: Compression,
+    /// How many sinks were opened: each has its own number in its files' names.
+    n_sinks: AtomicUsize,
+}
+
+impl Filesystem {
+    fn check(&self) -> Result<()> {
+        if self.role == Role::Source {
+            paths::list(&self.name, &self.pattern)?;
+        }
+        if self.role == Role::Sink && paths::is_glob(&self.pattern) {
+            let message =
+                format!("table `{}`: `{}` is a pattern; only a folder can be written", self.name, self.pattern);
+            return Err(Error::invalid(message).hint("let `path` name a folder"));
+        }
+        Ok(())
+    }
+}
+
+impl Table for Filesystem {
+    fn is_source(&self) -> bool {
+        self.role.is_source()
+    }
+
+    fn is_sink(&self) -> bool {
+        self.role.is_sink() && !paths::is_glob(&self.pattern)
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn reads_bytes(&self) -> bool {
+        reads_bytes(&self.format)
+    }
+
+    fn source(&self, schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
+        let files = paths::list(&self.name, &self.pattern)?;
+        let input = FileInput { format: self.format.clone(), schema: schema.clone(), piece_bytes: self.piece_bytes };
+        let open = move |split: &davy_engine::log::SplitId, from| input.open(split.0.as_ref().as_ref(), from);
+        Ok(Box::new(Sequential::new(shared(files, share), Box::new(open))))
+    }
+
+    fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
+        let task = self.n_sinks.fetch_add(1, Ordering::Relaxed);
+        let naming = Naming { folder: PathBuf::from(&self.pattern), task, extension: self.extension() };
+        let sink = FilesSink::open(naming, self.rollover, self.format.clone(), schema.clone(), self.compression)?;
+        Ok(Box::new(sink))
+    }
+}
+
+impl Filesystem {
+    fn extension(&self) -> String {
+        let format = match &self.format {
+            Format::Csv(_) => "csv",
+            Format::Json(_) => "json",
+            Format::RawString => "txt",
+            Format::Arrow => "arrow",
+            Format::Parquet => "parquet",
+        };
+        format!("{format}{}", self.compression.suffix())
+    }
+}

@@ -1,0 +1,123 @@
+//! The connectors by name: what `connector = '…'` may say on one machine.
+//!
+//! A connector's module holds its `table` function, which consumes the options and checks what can be checked without
+//! cost, and the source and sink that the table opens. What connectors share lies beside them: [`splits`] (one split after
+//! the other), [`lines`] (pieces of whole lines), [`background`] (reading what may block), [`project`] (the asked columns).
+
+mod background;
+mod blackhole;
+mod compression;
+mod file;
+mod filesystem;
+mod generator;
+mod impulse;
+mod lines;
+mod nfcapd;
+mod pace;
+mod project;
+mod splits;
+mod stdout;
+mod stub;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use davy_engine::connector::{Connectors, Table, TableRequest};
+use davy_engine::format::{Encoder, Format};
+use davy_engine::options::Options;
+use davy_engine::{Error, Result};
+
+/// Makes the table of one connector.
+type MakeTable = fn(&TableRequest<'_>, &mut Options) -> Result<Arc<dyn Table>>;
+
+/// Sorted by name, as errors list them.
+const CONNECTORS: [(&str, MakeTable); 7] = [
+    ("blackhole", blackhole::table),
+    ("filesystem", filesystem::table),
+    ("impulse", impulse::table),
+    ("netflow_generator", generator::table),
+    ("nfcapd", nfcapd::table),
+    ("single_file", file::table),
+    ("stdout", stdout::table),
+];
+
+/// The connectors that need nothing but this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalConnectors;
+
+impl Connectors for LocalConnectors {
+    fn names(&self) -> Vec<&'static str> {
+        CONNECTORS.map(|(name, _)| name).to_vec()
+    }
+
+    fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+        let found = CONNECTORS.iter().find(|(name, _)| *name == request.connector);
+        let Some((_, make)) = found else { return Err(unknown(&request)) };
+        make(&request, options)
+    }
+}
+
+fn unknown(request: &TableRequest<'_>) -> Error {
+    let names = CONNECTORS.map(|(name, _)| format!("`{name}`")).join(", ");
+    Error::invalid(format!("table `{}`: there is no connector `{}`", request.name, request.connector))
+        .hint(format!("connectors are {names}"))
+}
+
+/// `type = '…'`, where a script says it: a table that can be read and written is then only the one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Source,
+    Sink,
+    Either,
+}
+
+impl Role {
+    fn take(options: &mut Options) -> Result<Self> {
+        let choices = [("source", Self::Source), ("sink", Self::Sink)];
+        Ok(options.parse_choice("type", &choices)?.unwrap_or(Self::Either))
+    }
+
+    /// For connectors that can only be the one.
+    fn take_only(self, request: &TableRequest<'_>, options: &mut Options) -> Result<()> {
+        let asked = Self::take(options)?;
+        if asked == Self::Either || asked == self {
+            return Ok(());
+        }
+        let is = if self == Self::Source { "read, not written" } else { "written, not read" };
+        Err(Error::invalid(format!("table `{}`: connector `{}` can only be {is}", request.name, request.connector))
+            .hint("leave `type` out"))
+    }
+
+    fn is_source(self) -> bool {
+        self != Self::Sink
+    }
+
+    fn is_sink(self) -> bool {
+        self != Self::Source
+    }
+}
+
+/// The encoder of a line format; arrow and parquet are written by [`file`], whole files at a time.
+fn encoder(format: &Format, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
+    stub::encoder(format, schema)
+}
+
+/// An error of reading: what a person must mend is `Invalid`, the rest may pass and is `Unavailable`.
+fn read_error(path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind;
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => Error::invalid(format!("file `{path}` does not exist")).hint("check `path`"),
+        ErrorKind::PermissionDenied => Error::invalid(format!("file `{path}` may not be read by this user")),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
+            Error::invalid(format!("file `{path}` is broken or cut off: {error}"))
+        }
+        _ => Error::Unavailable(format!("cannot read `{path}`: {error}")),
+    }
+}
+
+/// An error of writing: disks fill up and come back, so it is always worth another try.
+fn write_error(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::Unavailable(format!("cannot write `{}`: {error}", path.display()))
+}

@@ -1,0 +1,107 @@
+//! `stdout`: rows on the standard output, a commit at a time.
+
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::format::{Encoder, Format};
+use davy_engine::log::{Sink, Source};
+use davy_engine::options::Options;
+use davy_engine::{Error, Result};
+
+use super::{Role, encoder};
+
+pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+    Role::Sink.take_only(request, options)?;
+    let format = match request.format {
+        Some(Format::Arrow | Format::Parquet) => {
+            return Err(Error::invalid(format!(
+                "table `{}`: the standard output takes lines, not files",
+                request.name
+            ))
+            .hint("use `format = 'json'` or 'csv'"));
+        }
+        Some(format) => format.clone(),
+        None => default_format()?,
+    };
+    Ok(Arc::new(Stdout { format }))
+}
+
+fn default_format() -> Result<Format> {
+    Ok(Format::Json(davy_engine::format::json::JsonOptions))
+}
+
+/// The table of the standard output.
+#[derive(Debug)]
+struct Stdout {
+    format: Format,
+}
+
+impl Table for Stdout {
+    fn is_source(&self) -> bool {
+        false
+    }
+
+    fn is_sink(&self) -> bool {
+        true
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    fn reads_bytes(&self) -> bool {
+        true
+    }
+
+    fn source(&self, _schema: &SchemaRef, _share: Share) -> Result<Box<dyn Source>> {
+        Err(Error::internal("connector `stdout` cannot be read"))
+    }
+
+    fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(LineSink {
+            encoder: encoder(&self.format, schema)?,
+            staged: Vec::new(),
+            output: std::io::stdout(),
+        }))
+    }
+}
+
+/// Writes staged lines to a stream.
+struct LineSink<W> {
+    encoder: Box<dyn Encoder>,
+    staged: Vec<RecordBatch>,
+    output: W,
+}
+
+impl<W: Write + Send> Sink for LineSink<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.staged.push(batch.clone());
+        Ok(())
+    }
+
+    /// Writes the commit with one call, so that the stream's own lock keeps it in one piece.
+    fn commit(&mut self) -> Result<()> {
+        let mut lines = Vec::new();
+        for batch in self.staged.drain(..) {
+            self.encoder.encode(&batch, &mut lines)?;
+        }
+        let written = self.output.write_all(&lines).and_then(|()| self.output.flush());
+        written.map_err(|error| match error.kind() {
+            // The reader has seen enough (`| head`): not a failure, but nothing more can be done either.
+            ErrorKind::BrokenPipe => Error::Fenced("the standard output was closed by its reader".into()),
+            _ => Error::Unavailable(format!("cannot write to the standard output: {error}")),
+        })
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        self.staged.clear();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

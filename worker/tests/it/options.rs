@@ -1,0 +1,66 @@
+//! What tables are refused for.
+
+use arrow::datatypes::DataType;
+use davy_engine::connector::Connectors;
+use davy_engine::format::Format;
+use davy_worker::connector::LocalConnectors;
+
+use crate::harness::{create, schema};
+
+fn check(connector: &str, options: &[(&str, &str)], expected: &str) {
+    let refusal = create(connector, options).refusal();
+    assert!(refusal.contains(expected), "{connector} {options:?}: {refusal}");
+}
+
+#[test]
+fn an_unknown_connector_is_refused_with_the_known_ones() {
+    check("kafak", &[], "there is no connector `kafak`; connectors are `blackhole`, `filesystem`");
+    assert_eq!(LocalConnectors.names().len(), 7);
+}
+
+#[test]
+fn a_missing_file_is_refused_while_planning() {
+    let options = [("path", "/absent/flows.csv"), ("type", "source")];
+    let refusal = create("single_file", &options).format(Format::RawString).refusal();
+    assert!(refusal.contains("file `/absent/flows.csv` does not exist; correct `path`"), "{refusal}");
+    let refusal = create("single_file", &options[..1]).format(Format::RawString).refusal();
+    assert!(refusal.contains("folder `/absent` does not exist"), "{refusal}");
+    let refusal = create("filesystem", &options).format(Format::RawString).refusal();
+    assert!(refusal.contains("no file matches `/absent/flows.csv`"), "{refusal}");
+    check("nfcapd", &[("path", "/absent/*")], "no file matches `/absent/*`");
+}
+
+#[test]
+fn a_folder_is_no_single_file() {
+    let refusal = create("single_file", &[("path", "/tmp")]).format(Format::RawString).refusal();
+    assert!(refusal.contains("`/tmp` is a directory; use `connector = 'filesystem'`"), "{refusal}");
+}
+
+#[test]
+fn options_that_are_missing_wrong_or_unknown_are_named() {
+    check("single_file", &[], "option `path` is missing");
+    check("single_file", &[("path", "/tmp/x.csv")], "option `format` is missing");
+    check("single_file", &[("path", "/tmp/x.parquet"), ("type", "sauce")], "`type` cannot be `sauce`");
+    check("single_file", &[("path", "/tmp/x.parquet"), ("read_bytes", "0")], "`read_bytes` cannot be `0`");
+    check("filesystem", &[("path", "/tmp/x.parquet"), ("compression", "gzip")], "`compression` is for lines only");
+    check("filesystem", &[("path", "/tmp/*.parquet"), ("type", "sink")], "only a folder can be written");
+    check("stdout", &[("type", "source")], "connector `stdout` can only be written, not read");
+    check("nfcapd", &[("path", "/tmp"), ("type", "sink")], "connector `nfcapd` can only be read, not written");
+    check("impulse", &[("event_rate", "-1")], "option `event_rate` cannot be `-1`");
+    check("impulse", &[("start_time", "soon")], "option `start_time` cannot be `soon`");
+    check("impulse", &[("splits", "0")], "option `splits` cannot be `0`");
+    check("netflow_generator", &[("miners", "2")], "option `miners` cannot be `2`");
+    check("netflow_generator", &[("hosts", "0")], "option `hosts` cannot be `0`");
+    check("netflow_generator", &[("out_of_order", "-1")], "option `out_of_order` cannot be `-1`");
+    check("netflow_generator", &[("row", "1")], "unknown option `row`; valid here are `hosts`, `miners`");
+    check("blackhole", &[("path", "x")], "unknown option `path`; valid here are `type`");
+}
+
+#[test]
+fn columns_that_are_not_made_are_refused() {
+    let declared = schema(&[("counter", DataType::UInt64), ("tme", DataType::Int64)]);
+    let refusal = create("impulse", &[]).columns(&declared).refusal();
+    assert!(refusal.contains("`impulse` has no column `tme`; its columns are `counter`, `subtask_index`"), "{refusal}");
+    let refusal = create("netflow_generator", &[]).columns(&declared).refusal();
+    assert!(refusal.contains("`netflow_generator` has no column `counter`"), "{refusal}");
+}

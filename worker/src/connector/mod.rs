@@ -17,14 +17,11 @@ mod pace;
 mod project;
 mod splits;
 mod stdout;
-mod stub;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use davy_engine::connector::{Connectors, Table, TableRequest};
-use davy_engine::format::{Encoder, Format};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 
@@ -96,11 +93,6 @@ impl Role {
     fn is_sink(self) -> bool {
         self != Self::Source
     }
-}
-
-/// The encoder of a line format; arrow and parquet are written by [`file`], whole files at a time.
-fn encoder(format: &Format, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
-    stub::encoder(format, schema)
 }
 
 /// An error of reading: what a person must mend is `Invalid`, the rest may pass and is `Unavailable`.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::format::json::JsonOptions;
 use davy_engine::format::{Encoder, Format};
 use davy_engine::log::{Sink, Source};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 
-use super::{Role, encoder};
+use super::Role;
 
 pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
     Role::Sink.take_only(request, options)?;
@@ -24,13 +25,9 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
             .hint("use `format = 'json'` or 'csv'"));
         }
         Some(format) => format.clone(),
-        None => default_format()?,
+        None => Format::Json(JsonOptions::default()),
     };
     Ok(Arc::new(Stdout { format }))
-}
-
-fn default_format() -> Result<Format> {
-    Ok(Format::Json(davy_engine::format::json::JsonOptions))
 }
 
 /// The table of the standard output.
@@ -61,11 +58,7 @@ impl Table for Stdout {
     }
 
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(LineSink {
-            encoder: encoder(&self.format, schema)?,
-            staged: Vec::new(),
-            output: std::io::stdout(),
-        }))
+        Ok(Box::new(LineSink { encoder: self.format.encoder(schema)?, staged: Vec::new(), output: std::io::stdout() }))
     }
 }
 
@@ -103,5 +96,55 @@ impl<W: Write + Send> Sink for LineSink<W> {
 
     fn finish(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    /// Takes bytes, or fails as a pipe without a reader.
+    struct Pipe<'a>(Option<&'a mut Vec<u8>>);
+
+    impl Write for Pipe<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.as_mut().map_or(Err(ErrorKind::BrokenPipe.into()), |taken| taken.write(bytes))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sink<'a>(output: Pipe<'a>, batch: &RecordBatch) -> LineSink<Pipe<'a>> {
+        let encoder = Format::Json(JsonOptions::default()).encoder(batch.schema_ref()).expect("an encoder");
+        LineSink { encoder, staged: Vec::new(), output }
+    }
+
+    fn row() -> RecordBatch {
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).expect("a column")
+    }
+
+    #[test]
+    fn a_reader_that_went_away_ends_the_writing_quietly() {
+        let mut sink = sink(Pipe(None), &row());
+        sink.write(&row()).expect("staged");
+        assert!(matches!(sink.commit(), Err(Error::Fenced(_))));
+    }
+
+    #[test]
+    fn only_committed_rows_are_written() {
+        let mut taken = Vec::new();
+        let mut sink = sink(Pipe(Some(&mut taken)), &row());
+        sink.write(&row()).expect("staged");
+        sink.abort().expect("aborted");
+        sink.write(&row()).expect("staged");
+        sink.commit().expect("committed");
+        drop(sink);
+        assert_eq!(String::from_utf8_lossy(&taken), "{\"n\":1}\n");
     }
 }

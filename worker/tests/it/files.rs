@@ -13,7 +13,7 @@ use davy_engine::format::Format;
 use davy_engine::log::{Position, SplitId};
 use flate2::write::GzEncoder;
 
-use crate::harness::{WHOLE, check_resume, create, names_in, no_columns, path, read, read_on, rows, schema, text};
+use crate::harness::{WHOLE, check_resume, create, names_in, no_columns, path, raw, read, read_on, rows, schema, text};
 
 fn table(file: &Path, format: Format, read_bytes: &str) -> Arc<dyn Table> {
     let options = [("path", path(file)), ("read_bytes", read_bytes.to_owned())];
@@ -41,10 +41,10 @@ fn a_broken_or_cut_off_file_is_an_error_that_names_it() {
     let content = lines(2000);
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
     let cases = [
-        ("cut.gz", cut(gzip(content.as_bytes())), Format::RawString),
-        ("cut.zst", cut(zstd(content.as_bytes())), Format::RawString),
-        ("no.gz", content.clone().into_bytes(), Format::RawString),
-        ("no.zst", content.clone().into_bytes(), Format::RawString),
+        ("cut.gz", cut(gzip(content.as_bytes())), raw()),
+        ("cut.zst", cut(zstd(content.as_bytes())), raw()),
+        ("no.gz", content.clone().into_bytes(), raw()),
+        ("no.zst", content.clone().into_bytes(), raw()),
         ("no.parquet", content.clone().into_bytes(), Format::Parquet),
         ("no.arrow", content.into_bytes(), Format::Arrow),
         ("empty.parquet", Vec::new(), Format::Parquet),
@@ -65,7 +65,7 @@ fn a_file_shorter_than_its_position_is_not_the_file_that_was_read() {
     {
         let file = folder.path().join(name);
         fs::write(&file, bytes).expect("a file");
-        let mut source = table(&file, Format::RawString, "4MiB").source(&no_columns(), WHOLE).expect("a source");
+        let mut source = table(&file, raw(), "4MiB").source(&no_columns(), WHOLE).expect("a source");
         source.assign(&SplitId::from(path(&file).as_str()), Position(5)).expect("its split");
         let error = source.poll().expect_err("too short").to_string();
         assert!(error.contains("has 4 bytes, but 5 were read before"), "{error}");
@@ -82,7 +82,7 @@ fn lines_resume_after_any_piece_with_their_header() {
     {
         let file = folder.path().join(name);
         fs::write(&file, bytes).expect("a file");
-        let table = table(&file, Format::RawString, "700 B");
+        let table = table(&file, raw(), "700 B");
         let pieces = read(table.as_ref(), &no_columns(), WHOLE).expect("read");
         assert_eq!(text(&pieces), content, "{name}");
         assert!(pieces.len() > 5 && pieces[0].preamble.is_none(), "{name}");
@@ -100,7 +100,7 @@ fn assigning_again_gives_up_what_was_read_ahead() {
     let folder = tempfile::tempdir().expect("temp dir");
     let file = folder.path().join("a.csv");
     fs::write(&file, lines(100)).expect("a file");
-    let mut source = table(&file, Format::RawString, "100 B").source(&no_columns(), WHOLE).expect("a source");
+    let mut source = table(&file, raw(), "100 B").source(&no_columns(), WHOLE).expect("a source");
     let split = source.splits().expect("one")[0].clone();
     source.assign(&split, Position(0)).expect("its split");
     source.poll().expect("a piece");
@@ -113,7 +113,7 @@ fn an_empty_file_ends_at_once() {
     let folder = tempfile::tempdir().expect("temp dir");
     let file = folder.path().join("a.csv");
     fs::write(&file, "").expect("a file");
-    let pieces = read(table(&file, Format::RawString, "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
+    let pieces = read(table(&file, raw(), "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
     assert_eq!((pieces.len(), text(&pieces).as_str()), (1, ""));
 }
 
@@ -123,7 +123,7 @@ fn a_line_longer_than_memory_should_hold_comes_shortened() {
     let file = folder.path().join("a.csv");
     let content = ["a\n".to_owned(), "x".repeat(70 << 20), "\nb\n".to_owned()].concat();
     fs::write(&file, &content).expect("a file");
-    let pieces = read(table(&file, Format::RawString, "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
+    let pieces = read(table(&file, raw(), "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
     let lengths: Vec<usize> =
         pieces.iter().map(|piece| crate::harness::bytes(std::slice::from_ref(piece)).len()).collect();
     assert_eq!(lengths, [2, 64 << 20, 2]);
@@ -186,8 +186,8 @@ fn what_is_written_compressed_reads_back() {
     let expected: String = (0..5000).map(|n| format!("word {n}\n")).collect();
     for name in ["w.txt", "w.txt.gz", "w.txt.zst"] {
         let file = folder.path().join(name);
-        write(&file, Format::RawString, &[batch.slice(0, 2000), batch.slice(2000, 3000)]);
-        let pieces = read(table(&file, Format::RawString, "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
+        write(&file, raw(), &[batch.slice(0, 2000), batch.slice(2000, 3000)]);
+        let pieces = read(table(&file, raw(), "4MiB").as_ref(), &no_columns(), WHOLE).expect("read");
         assert_eq!(text(&pieces), expected, "{name}");
     }
     assert!(fs::metadata(folder.path().join("w.txt.gz")).expect("a file").len() < expected.len() as u64 / 2);
@@ -201,7 +201,7 @@ fn a_file_appears_whole_or_not_at_all() {
     let words = |word: &str| {
         RecordBatch::try_from_iter([("w", Arc::new(StringArray::from(vec![word])) as ArrayRef)]).expect("a column")
     };
-    let table = table(&file, Format::RawString, "4MiB");
+    let table = table(&file, raw(), "4MiB");
     let mut sink = table.sink(&words("").schema()).expect("a sink");
     let second = table.sink(&words("").schema()).map(|_| "opened").map_err(|error| error.to_string());
     assert!(second.expect_err("one writer only").contains("can be written by one task only"));

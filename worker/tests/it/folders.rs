@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use davy_engine::connector::{Share, Table};
-use davy_engine::format::Format;
 
-use crate::harness::{WHOLE, check_resume, create, names_in, no_columns, path, read, text};
+use crate::harness::{WHOLE, check_resume, create, names_in, no_columns, path, raw, read, text};
 
 fn words(words: &[&str]) -> RecordBatch {
     RecordBatch::try_from_iter([("word", Arc::new(StringArray::from(words.to_vec())) as ArrayRef)]).expect("a column")
@@ -17,7 +16,7 @@ fn words(words: &[&str]) -> RecordBatch {
 fn table_of(folder: &Path, options: &[(&str, &str)]) -> Arc<dyn Table> {
     let folder = path(folder);
     let options = [&[("path", folder.as_str())], options].concat();
-    create("filesystem", &options).format(Format::RawString).table().expect("a table")
+    create("filesystem", &options).format(raw()).table().expect("a table")
 }
 
 #[test]

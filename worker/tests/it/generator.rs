@@ -166,7 +166,8 @@ fn asked_columns_come_in_the_asked_types() {
 #[test]
 fn text_says_the_same_as_batches_in_71_columns() {
     let options = [("rows", "9000"), ("miners", "0.5"), ("rate", "50")];
-    let as_text = create("netflow_generator", &options).format(Format::Csv(CsvOptions)).table().expect("a table");
+    let as_text =
+        create("netflow_generator", &options).format(Format::Csv(CsvOptions::default())).table().expect("a table");
     assert!(as_text.reads_bytes());
     assert_eq!(as_text.default_columns().len(), 71);
     check_resume(as_text.as_ref(), &schema(&[]));

@@ -190,3 +190,17 @@ pub(crate) fn fixtures(what: &str) -> Option<PathBuf> {
 pub(crate) fn left_out(why: &str) {
     println!("left out: {why}");
 }
+
+/// `format = 'raw_string'`.
+pub(crate) fn raw() -> Format {
+    format("raw_string", &[])
+}
+
+/// A format with its options.
+pub(crate) fn format(name: &str, options: &[(&str, &str)]) -> Format {
+    let mut given = Options::new("t");
+    for (name, value) in options {
+        given.set(*name, *value, None);
+    }
+    Format::from_options(name, &mut given).expect("a format")
+}

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use davy_engine::connector::Table;
+use davy_engine::format::{DecodeField, DecodeSpec, FieldFrom};
 
-use crate::harness::{WHOLE, check_resume, create, fixtures, left_out, no_columns, path, read, text};
+use crate::harness::{WHOLE, check_resume, create, fixtures, format, left_out, no_columns, path, read, text};
 
 fn table(pattern: &Path, options: &[(&str, &str)]) -> Arc<dyn Table> {
     let pattern = path(pattern);
@@ -123,4 +125,25 @@ fn a_dropped_source_ends_its_program() {
     assert!(Path::new(&process).exists());
     drop(source);
     assert!(!Path::new(&process).exists(), "killed and waited for");
+}
+
+#[test]
+fn the_engine_decodes_every_record_and_counts_the_bad_file() {
+    let Some(collector) = fixtures("collector").filter(|_| has_nfdump()) else { return };
+    let names = ["te", "sa", "ipkt"].map(str::to_owned);
+    let types = [DataType::Utf8, DataType::Utf8, DataType::Int64];
+    let fields = names.iter().zip(types).enumerate().map(|(index, (name, data_type))| DecodeField {
+        name: name.clone(),
+        data_type,
+        nullable: true,
+        from: FieldFrom::Column(index),
+    });
+    let spec = DecodeSpec { declared: names.to_vec().into(), fields: fields.collect() };
+    let nfdump = format("csv", &[("csv.columns", "nfdump")]);
+    for (name, n_rows, n_bad) in [("nfcapd.sample", 3018, 0), ("nfcapd-corrupt", 0, 1), ("nfcapd-empty", 0, 0)] {
+        let mut decoder = nfdump.decoder(spec.clone()).expect("a decoder");
+        let mut bad = Vec::new();
+        decoder.push(read_text(table(&collector.join(name), &[]).as_ref()).as_bytes(), &mut bad);
+        assert_eq!((decoder.rows(), bad.len()), (n_rows, n_bad), "{name}: {bad:?}");
+    }
 }

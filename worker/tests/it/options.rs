@@ -2,10 +2,9 @@
 
 use arrow::datatypes::DataType;
 use davy_engine::connector::Connectors;
-use davy_engine::format::Format;
 use davy_worker::connector::LocalConnectors;
 
-use crate::harness::{create, schema};
+use crate::harness::{create, raw, schema};
 
 fn check(connector: &str, options: &[(&str, &str)], expected: &str) {
     let refusal = create(connector, options).refusal();
@@ -21,18 +20,18 @@ fn an_unknown_connector_is_refused_with_the_known_ones() {
 #[test]
 fn a_missing_file_is_refused_while_planning() {
     let options = [("path", "/absent/flows.csv"), ("type", "source")];
-    let refusal = create("single_file", &options).format(Format::RawString).refusal();
+    let refusal = create("single_file", &options).format(raw()).refusal();
     assert!(refusal.contains("file `/absent/flows.csv` does not exist; correct `path`"), "{refusal}");
-    let refusal = create("single_file", &options[..1]).format(Format::RawString).refusal();
+    let refusal = create("single_file", &options[..1]).format(raw()).refusal();
     assert!(refusal.contains("folder `/absent` does not exist"), "{refusal}");
-    let refusal = create("filesystem", &options).format(Format::RawString).refusal();
+    let refusal = create("filesystem", &options).format(raw()).refusal();
     assert!(refusal.contains("no file matches `/absent/flows.csv`"), "{refusal}");
     check("nfcapd", &[("path", "/absent/*")], "no file matches `/absent/*`");
 }
 
 #[test]
 fn a_folder_is_no_single_file() {
-    let refusal = create("single_file", &[("path", "/tmp")]).format(Format::RawString).refusal();
+    let refusal = create("single_file", &[("path", "/tmp")]).format(raw()).refusal();
     assert!(refusal.contains("`/tmp` is a directory; use `connector = 'filesystem'`"), "{refusal}");
 }
 

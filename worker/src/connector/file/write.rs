@@ -14,7 +14,7 @@ use parquet::basic::{Compression as ParquetCompression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::connector::compression::{Compression, Compressor};
-use crate::connector::{encoder, write_error};
+use crate::connector::write_error;
 
 /// A file that is being written, and hidden: its name begins with a dot.
 ///
@@ -131,7 +131,7 @@ impl Writer {
                 Self::Parquet(Box::new(writer.map_err(|error| write_error(path, error))?))
             }
             _ => Self::Lines {
-                encoder: encoder(format, schema)?,
+                encoder: format.encoder(schema)?,
                 buffer: Vec::new(),
                 output: compression.writer(file).map_err(|error| write_error(path, error))?,
                 n_bytes: 0,

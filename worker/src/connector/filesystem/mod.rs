@@ -118,7 +118,7 @@ impl Filesystem {
         let format = match &self.format {
             Format::Csv(_) => "csv",
             Format::Json(_) => "json",
-            Format::RawString => "txt",
+            Format::RawString(_) => "txt",
             Format::Arrow => "arrow",
             Format::Parquet => "parquet",
         };

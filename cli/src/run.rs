@@ -30,13 +30,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let metrics = Arc::new(Metrics::default());
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
     let begun = now();
+    let watcher = std::thread::current();
+    let (counted, bar) = (Arc::clone(&metrics), &progress);
     let running = std::thread::scope(|scope| {
-        let watcher = std::thread::current();
-        let open = |plan: &_| output::results(plan, format);
-        let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, || {
-            let ending = host::run(pipeline, open, options, Arc::clone(&metrics), Arc::clone(&stop));
+        let open = move |plan: &_| output::results(plan, format);
+        let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, move || {
+            let ending = host::run(pipeline, open, options, counted, stop);
             // Rows on the terminal and the bar would write over each other: the bar goes first.
-            progress.finish();
+            bar.finish();
             watcher.unpark();
             ending
         });

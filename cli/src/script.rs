@@ -30,9 +30,7 @@ fn read_script(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
-        return read
-            .map(|_| text)
-            .map_err(|error| Error::invalid(format!("standard input is no script: {error}")));
+        return read.map(|_| text).map_err(|error| Error::invalid(format!("standard input is no script: {error}")));
     }
     std::fs::read_to_string(path).map_err(|error| {
         Error::invalid(format!("script `{}` cannot be read: {error}", path.display())).hint("check the path")
@@ -60,7 +58,8 @@ fn redirect(text: &str, input: &str, settings: &mut BTreeMap<String, String>) ->
     let sources = file_sources(&statements);
     let [table] = sources.as_slice() else {
         let names = sources.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let which = if sources.is_empty() { "no table that reads files".to_owned() } else { format!("several: {names}") };
+        let which =
+            if sources.is_empty() { "no table that reads files".to_owned() } else { format!("several: {names}") };
         return Err(Error::invalid(format!("--input needs one table to redirect, but the script has {which}"))
             .hint("use --set <table>.path=… instead"));
     };

@@ -73,7 +73,8 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
 
 fn parse_interval(text: &str) -> Result<Duration> {
     humantime::parse_duration(text).map_err(|_| {
-        Error::invalid(format!("setting `commit_interval` cannot be `{text}`")).hint("write a duration such as 1s or 500ms")
+        Error::invalid(format!("setting `commit_interval` cannot be `{text}`"))
+            .hint("write a duration such as 1s or 500ms")
     })
 }
 

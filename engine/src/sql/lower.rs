@@ -12,11 +12,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column as DfColumn, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_ext::FieldAccessor;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     Aggregate, EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, Union, Unnest, col, lit,
 };
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 
 use super::catalog::{Catalog, RawRows, TableRows, list};
 use super::feed::{TableFeed, table_of};

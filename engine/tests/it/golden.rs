@@ -154,7 +154,9 @@ fn golden_scripts_give_their_rows_and_the_oracles() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let only = std::env::var("GOLDEN").unwrap_or_default();
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "sql") && path.to_string_lossy().contains(&only));
+    paths.retain(|path| {
+        path.extension().is_some_and(|ending| ending == "sql") && path.to_string_lossy().contains(&only)
+    });
     paths.sort();
     let mut failed = Vec::new();
     for path in &paths {

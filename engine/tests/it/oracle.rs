@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, ListBuilder, RecordBatch, StructArray, StructBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder};
+use arrow::array::{
+    ArrayRef, AsArray, ListBuilder, RecordBatch, StructArray, StructBuilder, TimestampNanosecondArray,
+    TimestampNanosecondBuilder,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampNanosecondType};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result as DfResult};
@@ -15,8 +18,8 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::functions_window::expr_fn::lag;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, WindowFunctionDefinition, cast, lit, when,
+    Aggregate, ColumnarValue, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, WindowFunctionDefinition, cast, lit, when,
 };
 use datafusion::prelude::SessionContext;
 use davy_engine::operator::window::spec::WindowSpec;
@@ -47,7 +50,11 @@ pub fn check(
 }
 
 /// The rows of each sink, by batch.
-pub fn rows(world: &World, text: &str, seen: &BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Vec<String>>, String> {
+pub fn rows(
+    world: &World,
+    text: &str,
+    seen: &BTreeMap<String, Vec<String>>,
+) -> Result<BTreeMap<String, Vec<String>>, String> {
     let settings = BTreeMap::new();
     let request = PlanRequest { text, connectors: world, settings: &settings };
     let bound = bind(&request).map_err(|error| format!("oracle: {error}"))?;
@@ -136,15 +143,21 @@ fn sessions(input: LogicalPlan, time: &Column, aggregate: &Aggregate, index: usi
     let time = Expr::Column(time.clone());
     let order = vec![time.clone().sort(true, true)];
     let ns = cast(time, DataType::Int64);
-    let before = lag(ns.clone(), Some(1), None).partition_by(keys.clone()).order_by(order.clone()).build()?.alias("oracle_before");
+    let before = lag(ns.clone(), Some(1), None)
+        .partition_by(keys.clone())
+        .order_by(order.clone())
+        .build()?
+        .alias("oracle_before");
     let plan = LogicalPlanBuilder::from(input).window(vec![before])?.build()?;
     let before = Expr::Column(find(&plan, "oracle_before"));
-    let begins = when(before.clone().is_null().or((ns.clone() - before).gt_eq(lit(gap))), lit(1_i64)).otherwise(lit(0_i64))?;
-    let sum = |value: Expr, order: Vec<datafusion::logical_expr::SortExpr>, by: Vec<Expr>, name: &str| -> DfResult<Expr> {
-        let function = WindowFunctionDefinition::AggregateUDF(datafusion::functions_aggregate::sum::sum_udaf());
-        let call = Expr::WindowFunction(Box::new(WindowFunction::new(function, vec![value])));
-        Ok(call.partition_by(by).order_by(order).build()?.alias(name))
-    };
+    let begins =
+        when(before.clone().is_null().or((ns.clone() - before).gt_eq(lit(gap))), lit(1_i64)).otherwise(lit(0_i64))?;
+    let sum =
+        |value: Expr, order: Vec<datafusion::logical_expr::SortExpr>, by: Vec<Expr>, name: &str| -> DfResult<Expr> {
+            let function = WindowFunctionDefinition::AggregateUDF(datafusion::functions_aggregate::sum::sum_udaf());
+            let call = Expr::WindowFunction(Box::new(WindowFunction::new(function, vec![value])));
+            Ok(call.partition_by(by).order_by(order).build()?.alias(name))
+        };
     let number = sum(begins, order, keys.clone(), "oracle_session")?;
     let plan = LogicalPlanBuilder::from(plan).window(vec![number])?.build()?;
     let session = Expr::Column(find(&plan, "oracle_session"));
@@ -159,10 +172,7 @@ fn sessions(input: LogicalPlan, time: &Column, aggregate: &Aggregate, index: usi
     let first = extreme(datafusion::functions_aggregate::min_max::min_udaf(), "oracle_first")?;
     let last = extreme(datafusion::functions_aggregate::min_max::max_udaf(), "oracle_last")?;
     let plan = LogicalPlanBuilder::from(plan).window(vec![first, last])?.build()?;
-    let bounds = vec![
-        Expr::Column(find(&plan, "oracle_first")),
-        Expr::Column(find(&plan, "oracle_last")) + lit(gap),
-    ];
+    let bounds = vec![Expr::Column(find(&plan, "oracle_first")), Expr::Column(find(&plan, "oracle_last")) + lit(gap)];
     let window = ScalarUDF::new_from_impl(MakeWindow::new()).call(bounds);
     let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
     columns.push(window.alias(WINDOW));
@@ -175,7 +185,9 @@ fn carry_time(plan: &LogicalPlan) -> DfResult<LogicalPlan> {
         LogicalPlan::Projection(node) => {
             let input = carry_time(&node.input)?;
             let time = Expr::Column(find(&input, TIME));
-            LogicalPlanBuilder::from(input).project(node.expr.iter().cloned().chain([time]).collect::<Vec<_>>())?.build()
+            LogicalPlanBuilder::from(input)
+                .project(node.expr.iter().cloned().chain([time]).collect::<Vec<_>>())?
+                .build()
         }
         LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
             let inputs = plan.inputs().into_iter().map(carry_time).collect::<DfResult<Vec<_>>>()?;
@@ -365,4 +377,3 @@ impl ScalarUDFImpl for MakeWindow {
         Ok(ColumnarValue::Array(Arc::new(StructArray::new(fields, vec![bound(0)?, bound(1)?], None))))
     }
 }
-

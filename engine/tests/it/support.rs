@@ -218,7 +218,8 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
     let metrics = Arc::new(Metrics::default());
     let runtime: Arc<RuntimeEnv> =
         Arc::new(RuntimeEnvBuilder::new().with_memory_limit(pipeline.memory_bytes, 1.0).build()?);
-    let sinks: HashMap<Arc<str>, _> = pipeline.sinks.iter().map(|sink| (Arc::clone(&sink.name), sink.clone())).collect();
+    let sinks: HashMap<Arc<str>, _> =
+        pipeline.sinks.iter().map(|sink| (Arc::clone(&sink.name), sink.clone())).collect();
     for (number, dataflow) in pipeline.dataflows.into_iter().enumerate() {
         let dataflow = Arc::new(dataflow);
         let n_tasks: Arc<[u32]> = vec![1; dataflow.stages.len()].into();

@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    fn sink(output: Pipe<'_>, batch: &RecordBatch) -> LineSink<Pipe<'_>> {
+    fn sink<'a>(output: Pipe<'a>, batch: &RecordBatch) -> LineSink<Pipe<'a>> {
         let encoder = Format::Json(JsonOptions::default()).encoder(batch.schema_ref()).expect("an encoder");
         LineSink { encoder, staged: Vec::new(), output }
     }

@@ -96,6 +96,13 @@ impl Table for Nfcapd {
         true
     }
 
+    fn default_format(&self) -> Option<Format> {
+        // nfdump prints its own layout, whatever the table would call it.
+        let mut options = Options::new(&self.name);
+        options.set("csv.columns", "nfdump", None);
+        Format::from_options("csv", &mut options).ok()
+    }
+
     fn source(&self, _schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
         let splits = shared(list(&self.name, &self.pattern)?, share);
         let program = self.program.clone();

@@ -82,7 +82,7 @@ pub(super) fn unsigned(span: Span<'_>) -> Option<u64> {
     unsigned_digits(Span { start: span.start + usize::from(has_plus), ..span })
 }
 
-#[inline]
+#[inline(always)]
 fn unsigned_digits(span: Span<'_>) -> Option<u64> {
     let length = span.len();
     if length == 0 {
@@ -149,7 +149,7 @@ pub(super) fn float32(span: Span<'_>) -> Option<f32> {
 }
 
 /// `ddd.ddd` of at most 16 characters as (all digits as one number, digits after the point).
-#[inline]
+#[inline(always)]
 fn short_decimal(span: Span<'_>) -> Option<(u64, usize)> {
     let length = span.len();
     if length == 0 || 16 < length {
@@ -174,10 +174,7 @@ fn short_decimal(span: Span<'_>) -> Option<(u64, usize)> {
 }
 
 #[inline(never)]
-fn long_float<F: lexical_core::FromLexical>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F>
-where
-    F: Copy,
-{
+fn long_float<F: lexical_core::FromLexical + Copy>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F> {
     let value: F = lexical_core::parse(text).ok()?;
     // A number that is too large must not turn into infinity in silence; a written infinity may be one.
     let is_written = text.iter().any(|byte| matches!(byte, b'n' | b'N'));

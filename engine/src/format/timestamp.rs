@@ -46,9 +46,9 @@ impl TimestampReader {
 /// An epoch in seconds, milliseconds, microseconds or nanoseconds: the ranges do not meet between 1973 and 5138.
 fn epoch(number: i64) -> Option<Instant> {
     let per_second: i64 = match number.unsigned_abs() {
-        ..100_000_000_000 => 1,
-        ..100_000_000_000_000 => 1_000,
-        ..100_000_000_000_000_000 => 1_000_000,
+        0..100_000_000_000 => 1,
+        100_000_000_000..100_000_000_000_000 => 1_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
         _ => 1_000_000_000,
     };
     let nanos = number.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -237,8 +237,8 @@ fn write_two(number: i64, out: &mut Vec<u8>) {
 fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     let digits = format!("{nanos:09}");
     let shown = match nanos {
-        _ if nanos % 1_000_000 == 0 => 3,
-        _ if nanos % 1_000 == 0 => 6,
+        _ if nanos.is_multiple_of(1_000_000) => 3,
+        _ if nanos.is_multiple_of(1_000) => 6,
         _ => 9,
     };
     out.push(b'.');

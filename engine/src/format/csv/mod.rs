@@ -8,6 +8,7 @@ mod encode;
 mod fields;
 mod mask;
 mod scan;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod unquote;

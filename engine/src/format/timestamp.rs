@@ -16,10 +16,17 @@ struct Instant {
 }
 
 /// Reads timestamps; remembers the last date, since neighbours share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct TimestampReader {
     date: [u8; 10],
     day_seconds: i64,
+}
+
+/// Remembers a true date from the start: of no date there is no text.
+impl Default for TimestampReader {
+    fn default() -> Self {
+        Self { date: *b"1970-01-01", day_seconds: 0 }
+    }
 }
 
 impl TimestampReader {
@@ -282,6 +289,7 @@ mod tests {
             "2023-01-01 00:00:00+2",
             "2023-01-01 00:00:00+25:00",
             "9999-01-01 00:00:00",
+            "\0\0\0\0\0\0\0\0\0\0",
             "12.5",
             "0000-00-00 00:00:00",
         ];

@@ -1,7 +1,12 @@
 //! CSV to columns.
 //!
-//! The way of a row: the scan finds it and the bounds that matter, its layout says which field is which column, and each used
-//! field goes straight into its column. Lines with quotes leave that road for [`super::unquote`] and come back as rows.
+//! The way of a row: the scan finds it and the bounds that matter, its layout says which field is which column, and it waits in
+//! a stretch with its neighbours until their fields go into the columns, one column after the other. Everything that is not
+//! an ordinary row (quotes, no ASCII, headers, a bad value) leaves that road and is done by itself.
+//!
+//! Speed: a record of 71 columns in 450 bytes, 13 of them used, takes about 230 ns (2 GB/s) on one core of a busy 3 GHz server; of
+//! that a third goes into numbers, a quarter into walking the delimiters, a tenth into marking them. Memory is no bound. The
+//! bench is `benches/benches/csv_decode.rs`.
 
 use std::sync::Arc;
 

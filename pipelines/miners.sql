@@ -74,4 +74,5 @@ SELECT
     round(packets_per_minute, 1) AS packets_pm,
     round(active_s, 0) AS active_s
 FROM scored
-WHERE score >= 7;
+WHERE score >= 7
+ORDER BY score DESC, packets DESC;

@@ -129,9 +129,18 @@ impl Lines {
     /// Puts an ordinary row (plain ASCII, all used columns there) aside, to be decoded together with its neighbours.
     #[inline]
     fn joins_stretch(&mut self, data: &[u8], raw: RawRow, bounds: &[usize], bad: &mut Vec<BadRecord>) -> bool {
-        let RawRow { start, end, columns, is_special } = raw;
+        let RawRow { mut start, mut end, columns, is_special } = raw;
         let is_long = self.max_record_bytes < end - start || u32::MAX as usize <= end;
-        if is_special || start == end || is_long || self.may_be_furniture(data[start]) {
+        if start == end || is_long {
+            return false;
+        }
+        if is_special {
+            if !self.is_plain_in_quotes(&data[start..end]) {
+                return false;
+            }
+            (start, end) = (start + 1, end - 1);
+        }
+        if self.may_be_furniture(data[start]) {
             return false;
         }
         if self.stretch.is_over(columns) {
@@ -143,6 +152,14 @@ impl Lines {
         }
         self.stretch.push(columns, (start, end), bounds, &layout.taken);
         true
+    }
+
+    /// Whether the line is a JSON string without escapes, so that between its quotes it is an ordinary row.
+    fn is_plain_in_quotes(&self, text: &[u8]) -> bool {
+        !self.has_one_column
+            && unquote::is_json_string(text, self.delimiter)
+            && memchr::memchr2(b'\\', 0, text).is_none()
+            && text.is_ascii()
     }
 
     /// Decodes the rows put aside, column by column; row by row when one of them is bad.
@@ -166,7 +183,10 @@ impl Lines {
                 let columns = stretch.columns;
                 let row = Row { text, data, start, end, bounds: &bounds, columns, is_ascii: true, is_quoted: &[] };
                 if let Err((reason, detail)) = self.rows.append(&row, layout) {
-                    BadSink { records: bad, offset: start as u64 }.push(reason, detail, text);
+                    // Nothing but the quote of a JSON string can stand on the line before its row.
+                    let is_in_quotes = 0 < start && data[start - 1] == b'"';
+                    let offset = (start - usize::from(is_in_quotes)) as u64;
+                    BadSink { records: bad, offset }.push(reason, detail, text);
                 }
             }
         }

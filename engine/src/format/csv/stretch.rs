@@ -33,7 +33,10 @@ impl Stretch {
         self.columns = columns;
         self.taken = taken.len();
         self.rows.push((row.0 as u32, row.1 as u32));
-        let span = |&(index, _): &(usize, usize)| (bounds[index] as u32, (bounds[index + 1] - 1) as u32);
+        let span = |&(index, _): &(usize, usize)| {
+            // A row in the quotes of a JSON string begins after its first bound and ends before its last.
+            (bounds[index].max(row.0) as u32, (bounds[index + 1] - 1).min(row.1) as u32)
+        };
         self.spans.extend(taken.iter().map(span));
     }
 

@@ -316,27 +316,44 @@ struct Sparse<'n> {
 }
 
 impl Sparse<'_> {
+    /// Appends the values of a column, or `None` when one of them is bad.
     #[inline(always)]
     fn extend<'a, T: Default>(
-        self,
+        mut self,
         values: &mut Vec<T>,
         spans: impl ExactSizeIterator<Item = Span<'a>>,
         mut parse: impl FnMut(Span<'a>) -> Option<T>,
     ) -> Option<()> {
-        values.reserve(spans.len());
-        for span in spans {
-            let span = span.trim();
-            let is_missing = span.len() == 0 || self.null.is_some_and(|null| span.bytes() == null);
-            if is_missing {
-                if !self.nullable {
-                    return None;
-                }
-                self.nulls.push(values.len());
-                values.push(T::default());
-            } else {
-                values.push(parse(span)?);
+        let before = values.len();
+        values.resize_with(before + spans.len(), T::default);
+        let has_null = self.null.is_some();
+        for ((row, value), span) in (before..).zip(&mut values[before..]).zip(spans) {
+            // The usual value has no blanks and is no null, so it is tried as it is; nothing that is empty parses.
+            let usual = if has_null { None } else { parse(span) };
+            match usual {
+                Some(parsed) => *value = parsed,
+                None => *value = self.unusual(span, row, &mut parse)?,
             }
         }
         Some(())
+    }
+
+    /// A value with blanks around it, or none.
+    #[inline(never)]
+    fn unusual<'a, T: Default>(
+        &mut self,
+        span: Span<'a>,
+        row: usize,
+        parse: &mut impl FnMut(Span<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let span = span.trim();
+        let is_missing = span.len() == 0 || self.null.is_some_and(|null| span.bytes() == null);
+        if !is_missing {
+            return parse(span);
+        }
+        self.nullable.then(|| {
+            self.nulls.push(row);
+            T::default()
+        })
     }
 }

@@ -411,18 +411,18 @@ fn tidy(message: &str) -> String {
     script::uncapitalize(message[..end].trim_end())
 }
 
-/// Gives an error a place: its own, else that of a name it mentions, else the statement's.
+/// Clauses that a message may be about, by the word that they begin with in a script.
+const CLAUSES: [&str; 11] =
+    ["tumble", "hop", "session", "LIMIT", "ORDER", "DISTINCT", "JOIN", "ROLLUP", "CUBE", "GROUPING", "OVER"];
+
+/// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
+/// statement's.
 fn place(error: Error, statement: &Statement) -> Error {
-    let mentioned = error.to_string();
-    let found = mentioned
-        .split(['`', '\'', '"', ' ', '.', ',', '(', ')'])
-        .filter(|word| 1 < word.len())
-        .filter(|word| {
-            mentioned.contains(&format!("`{word}"))
-                || mentioned.contains(&format!("'{word}"))
-                || mentioned.contains(&format!(".{word}"))
-        })
-        .find_map(|word| find_word(&statement.tokens, word));
+    let Error::Invalid(diagnostic) = &error else { return error };
+    let message = &diagnostic.message;
+    let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));
+    let clauses = CLAUSES.into_iter().filter(|clause| message.to_lowercase().contains(&clause.to_lowercase()));
+    let found = quoted.chain(clauses).find_map(|word| find_word(&statement.tokens, word));
     error.at(found.or(Some(statement.location)))
 }
 

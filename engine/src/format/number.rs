@@ -82,7 +82,7 @@ pub(super) fn unsigned(span: Span<'_>) -> Option<u64> {
     unsigned_digits(Span { start: span.start + usize::from(has_plus), ..span })
 }
 
-#[inline]
+#[inline(always)]
 fn unsigned_digits(span: Span<'_>) -> Option<u64> {
     let length = span.len();
     if length == 0 {
@@ -110,8 +110,13 @@ fn many_digits(digits: &[u8]) -> Option<u64> {
 /// Eight digits (0 to 9 each, first digit in the lowest byte) to their number; `None` when a byte is no digit.
 #[inline]
 fn digits_8(word: u64) -> Option<u64> {
-    let has_other = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
-    (has_other == 0).then(|| combine_8(word))
+    (has_other_than_digits(word) == 0).then(|| combine_8(word))
+}
+
+/// Not zero when a byte is above 9.
+#[inline]
+fn has_other_than_digits(word: u64) -> u64 {
+    (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080
 }
 
 /// From `fast_float`: three multiplications instead of eight.
@@ -124,11 +129,22 @@ fn combine_8(word: u64) -> u64 {
     high.wrapping_add(low) >> 32
 }
 
+/// By count: so many of the highest bytes. A table, since a shift of 128 bits by a variable costs more.
+const LAST_BYTES: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut count = 1;
+    while count <= 16 {
+        masks[count] = u128::MAX << (128 - 8 * count);
+        count += 1;
+    }
+    masks
+};
+
 /// Powers of ten that a double holds exactly and that 16 characters can ask for.
 const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// Reads a double, correctly rounded.
-#[inline]
+#[inline(always)]
 pub(super) fn float64(span: Span<'_>) -> Option<f64> {
     match short_decimal(span) {
         // At most 15 digits when there is a fraction: both numbers are exact, so one division rounds once.
@@ -149,35 +165,34 @@ pub(super) fn float32(span: Span<'_>) -> Option<f32> {
 }
 
 /// `ddd.ddd` of at most 16 characters as (all digits as one number, digits after the point).
-#[inline]
+#[inline(always)]
 fn short_decimal(span: Span<'_>) -> Option<(u64, usize)> {
     let length = span.len();
     if length == 0 || 16 < length {
         return None;
     }
-    let word = (span.last_16()? ^ ZEROS_16) & (u128::MAX << (128 - 8 * length));
+    let word = (span.last_16()? ^ ZEROS_16) & LAST_BYTES[length];
     let differs = word ^ DOTS_16;
     let dots = differs.wrapping_sub(ONES_16) & !differs & HIGH_BITS_16;
     let (digits, decimals) = if dots == 0 {
         (word, 0)
     } else {
-        let dot_byte = dots.trailing_zeros() / 8;
-        let before = word & ((1u128 << (8 * dot_byte)) - 1);
-        let after = (word >> (8 * dot_byte)) & !0xFF;
-        (before << 8 | after << (8 * dot_byte), 15 - dot_byte as usize)
+        let dot = dots.trailing_zeros() as usize / 8;
+        let before = word & !LAST_BYTES[16 - dot];
+        let after = word & LAST_BYTES[15 - dot];
+        (before << 8 | after, 15 - dot)
     };
     let is_only_a_dot = dots != 0 && length == 1;
     if is_only_a_dot {
         return None;
     }
-    Some((digits_8(digits as u64)? * 100_000_000 + digits_8((digits >> 64) as u64)?, decimals))
+    let (high, low) = (digits as u64, (digits >> 64) as u64);
+    let has_other = has_other_than_digits(high) | has_other_than_digits(low);
+    (has_other == 0).then(|| (combine_8(high) * 100_000_000 + combine_8(low), decimals))
 }
 
 #[inline(never)]
-fn long_float<F: lexical_core::FromLexical>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F>
-where
-    F: Copy,
-{
+fn long_float<F: lexical_core::FromLexical + Copy>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F> {
     let value: F = lexical_core::parse(text).ok()?;
     // A number that is too large must not turn into infinity in silence; a written infinity may be one.
     let is_written = text.iter().any(|byte| matches!(byte, b'n' | b'N'));

@@ -29,8 +29,8 @@ SELECT
     ts, te,
     coalesce(ipkt, 0) + coalesce(opkt, 0) AS packets,
     coalesce(ibyt, 0) + coalesce(obyt, 0) AS bytes,
-    -- Six or eight letters, dots for flags that are not set: only A, or A and P.
-    translate(flg, '.', '') IN ('A', 'AP') AS steady
+    -- Six or eight places, dots for flags that are not set: only A, or A and P.
+    flg IN ('...A....', '...AP...', '.A....', '.AP...') AS steady
 FROM flows
 WHERE pr = 'TCP';
 

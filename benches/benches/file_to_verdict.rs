@@ -3,11 +3,16 @@
 //!
 //! Not criterion: what is measured is CPU time of all threads, which its clock does not see. Medians of `RUNS` runs, the two
 //! systems in turn.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench measures time and prints what it measured"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -26,7 +31,7 @@ const ROWS: u64 = 2_000_000;
 const RUNS: usize = 5;
 
 fn main() {
-    let path = PathBuf::from(std::env::temp_dir()).join(format!("davy-bench-{ROWS}.csv"));
+    let path = std::env::temp_dir().join(format!("davy-bench-{ROWS}.csv"));
     if !path.exists() {
         generate(&path);
     }

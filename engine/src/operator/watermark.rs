@@ -61,7 +61,9 @@ impl SplitWatermark {
 }
 
 /// Watermarks of all the splits behind a stage, as its senders told them.
-#[derive(Debug, Default)]
+///
+/// Part of stage 2's commit: a sender that has said its last word will not say it again after a recovery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatermarkVector {
     splits: BTreeMap<SplitId, SplitTime>,
     heard: BTreeMap<u32, u32>,

@@ -52,13 +52,9 @@ impl WindowsBody {
             let from = last.replay_from.get(&split).copied().unwrap_or_default();
             source.assign(&split, from)?;
             let replay_until = last.positions.get(&split).copied().unwrap_or_default();
+            let watermarks = last.heard.get(&split).cloned().unwrap_or_default();
             by_split.insert(split, index);
-            body_inputs.push(Input {
-                position: from,
-                replay_until,
-                watermarks: WatermarkVector::default(),
-                needed: VecDeque::new(),
-            });
+            body_inputs.push(Input { position: from, replay_until, watermarks, needed: VecDeque::new() });
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
             merges.push((Arc::clone(&input.feed), merge));
         }
@@ -134,6 +130,7 @@ impl WindowsBody {
                 input.needed.pop_front();
             }
             let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
+            record.heard.insert(split.clone(), input.watermarks.clone());
             record.positions.insert(split.clone(), input.position);
             record.replay_from.insert(split.clone(), replay_from);
         }

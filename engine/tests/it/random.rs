@@ -11,6 +11,7 @@ mod fencing;
 mod held;
 mod rig;
 mod scripts;
+mod source;
 mod stream;
 
 use stream::Input;

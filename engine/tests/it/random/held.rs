@@ -118,7 +118,8 @@ fn readers_see_whole_commits_in_order_and_can_always_replay() {
                     writers[rng.below(2)].commit(transaction).unwrap();
                 }
                 3 => {
-                    let refused = Transaction { partials: vec![(exchange(0), 0, partials(9_999))], ..Transaction::default() };
+                    let refused =
+                        Transaction { partials: vec![(exchange(0), 0, partials(9_999))], ..Transaction::default() };
                     assert!(stale.commit(refused).is_err(), "a fenced commit shows nothing");
                 }
                 4..=7 => reader.poll(&wanted),

@@ -13,11 +13,12 @@ use davy_engine::metrics::Metrics;
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{Step, Task, TaskParts};
 
+use super::Rng;
 use super::canary::{Broken, BrokenCommit, BrokenSource};
 use super::scripts::Planned;
+use super::source::SplitSource;
 use super::stream::{Input, Row};
-use super::{Rng, cut::SplitSource};
-use crate::support::{FittedCommit, Moment, sorted_lines};
+use crate::support::{FittedCommit, sorted_lines};
 
 /// When tasks commit.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,7 @@ pub enum Crashes {
     Never,
     /// At the point with this number, counted from 0 over the run.
     At(usize),
-    /// At each point, so many times in a hundred; at most so often.
+    /// At each point, so many times in a hundred; at most so often. Some take down all tasks, those that had ended too.
     Random(usize, usize),
 }
 
@@ -146,14 +147,24 @@ impl Rig<'_> {
                 return Ok(());
             }
             let next = *self.rng.pick(&live);
+            let n_crashes = self.n_crashes;
             self.turn(&mut slots[next])?;
+            if n_crashes < self.n_crashes
+                && matches!(self.schedule.crashes, Crashes::Random(..))
+                && self.rng.percent(30)
+            {
+                slots.iter_mut().try_for_each(|slot| self.replace(slot))?;
+            }
             if self.schedule.zombies {
                 let slot = self.rng.below(slots.len());
                 self.wake_zombie(&mut slots[slot])?;
             }
         }
-        let waiting: Vec<String> =
-            slots.iter().filter(|slot| slot.task.is_some()).map(|slot| format!("{}/{}", slot.stage, slot.index)).collect();
+        let waiting: Vec<String> = slots
+            .iter()
+            .filter(|slot| slot.task.is_some())
+            .map(|slot| format!("{}/{}", slot.stage, slot.index))
+            .collect();
         Err(format!("the run does not end: tasks {waiting:?} go on for ever after {} crashes", self.n_crashes))
     }
 
@@ -222,7 +233,7 @@ impl Rig<'_> {
         Task::recover(parts, Duration::ZERO).map_err(|error| format!("task {name} does not recover: {error}"))
     }
 
-    fn crashes(&mut self, _moment: Moment) -> bool {
+    fn crashes(&mut self) -> bool {
         let point = self.n_points;
         self.n_points += 1;
         let crashes = match self.schedule.crashes {
@@ -243,10 +254,12 @@ impl Rig<'_> {
         Ok(())
     }
 
+    /// A step, and a commit when one is due. There are three points to crash at: after a step, before its commit, and after
+    /// the commit, whose answer is then lost.
     fn turn(&mut self, slot: &mut Slot) -> Result<(), String> {
         let Some(task) = slot.task.as_mut() else { return Ok(()) };
         let step = task.step(Duration::ZERO).map_err(|error| format!("a step failed: {error}"))?;
-        if self.crashes(Moment::AfterStep) {
+        if self.crashes() {
             return self.replace(slot);
         }
         slot.n_steps += 1;
@@ -257,7 +270,7 @@ impl Rig<'_> {
         if !is_due && step != Step::Ended {
             return Ok(());
         }
-        if self.crashes(Moment::BeforeCommit) {
+        if self.crashes() {
             return self.replace(slot);
         }
         match task.commit() {
@@ -266,7 +279,7 @@ impl Rig<'_> {
             Err(Error::Unavailable(_)) => return self.replace(slot),
             Err(error) => return Err(format!("a commit failed: {error}")),
         }
-        if self.crashes(Moment::AfterCommit) {
+        if self.crashes() {
             return self.replace(slot);
         }
         if step == Step::Ended {

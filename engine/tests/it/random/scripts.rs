@@ -17,12 +17,12 @@ CREATE TABLE other (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INT
 WITH (connector = 'test', format = 'json');
 ";
 
-/// The same with tables for what is late and what is bad.
+/// The same, with tables for what is late and what is bad; the bound is made of two parts.
 const SIDE_TABLES: &str = "
 CREATE TABLE late (ts TIMESTAMP, k TEXT, v BIGINT) WITH (connector = 'sink', format = 'json');
 CREATE TABLE bad (reason TEXT, split TEXT, value TEXT) WITH (connector = 'sink', format = 'json');
-CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')
-WITH (connector = 'test', format = 'json', late_table = 'late', dead_letter_table = 'bad');
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '3 seconds')
+WITH (connector = 'test', format = 'json', allowed_lateness = '2 seconds', late_table = 'late', dead_letter_table = 'bad');
 CREATE TABLE other (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')
 WITH (connector = 'test', format = 'json');
 ";

@@ -82,11 +82,19 @@ impl WindowsBody {
         let input = &mut self.inputs[index];
         assert!(input.position == start, "positions only grow, one record at a time");
         input.position = next;
-        input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        let is_replay = start < input.replay_until;
+        if !is_replay {
+            // What is replayed was heard by the last owner; its commit has brought that along.
+            input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        }
         if let Some(batch) = &partials.batch {
             input.needed.push_back((start, self.query.window(index).stamp(batch)));
-            let late = self.query.merge(index, batch, start < input.replay_until)?;
+            let late = self.query.merge(index, batch, is_replay)?;
             context.metrics.late_rows.add(late);
+        }
+        if self.inputs.iter().any(|input| input.position < input.replay_until) {
+            // A window must not close before what belongs to it is back.
+            return Ok(Step::Worked(1));
         }
         let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
         if self.closed_through < combined.0 {

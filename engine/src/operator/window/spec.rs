@@ -87,9 +87,15 @@ impl WindowSpec {
         }
     }
 
-    /// Whether a row at `time` comes after its last window has closed.
+    /// Whether a row at `time` comes too late: after its last window has closed; for sessions, behind the watermark.
+    ///
+    /// A session that has closed ended at or before the watermark, so a row at or after the watermark can never touch it,
+    /// wherever commits fall and whatever a replay brings back. A row behind it might, so it is given up.
     pub fn is_late(self, time: i64, watermark: i64) -> bool {
-        self.last_end(time) <= watermark
+        match self {
+            Self::Hop { .. } => self.last_end(time) <= watermark,
+            Self::Session { .. } => time < watermark,
+        }
     }
 
     /// The key that a row at `time` is aggregated under: its pane's start, plus how many of the pane's windows had closed when

@@ -9,6 +9,7 @@ mod crash;
 mod cut;
 mod fencing;
 mod held;
+mod model;
 mod rig;
 mod scripts;
 mod source;

@@ -56,6 +56,11 @@ pub const SCRIPTS: &[Script] = &[
          FROM flows GROUP BY 1, 2",
     ),
     script(
+        "hop with many panes",
+        "SELECT k, hop(INTERVAL '4 seconds', INTERVAL '14 seconds') AS window, count(*) AS n, sum(v) AS total
+         FROM flows GROUP BY k, window",
+    ),
+    script(
         "session",
         "SELECT k, session(INTERVAL '4 seconds') AS window, count(*) AS n, sum(v) AS total FROM flows GROUP BY k, window",
     ),

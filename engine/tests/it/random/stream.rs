@@ -16,6 +16,9 @@ pub struct Row {
     pub text: String,
     /// Event time; `None` for a bad record.
     pub time_ms: Option<i64>,
+    /// As it is printed.
+    pub key: String,
+    pub value: Option<i64>,
 }
 
 /// What is in the tables, in order of arrival.
@@ -122,7 +125,7 @@ fn rows(rng: &mut Rng, shape: Shape) -> Vec<Row> {
         }
         if rng.percent(shape.bad_percent) {
             let text = (*rng.pick(&["{", "{\"ts\":\"soon\"}", "{\"k\":\"a\",\"v\":1}", "nonsense"])).to_owned();
-            rows.push(Row { split: split_id(split), text, time_ms: None });
+            rows.push(Row { split: split_id(split), text, time_ms: None, key: String::new(), value: None });
             continue;
         }
         latest[split] += rng.between(0, pace_ms);
@@ -132,7 +135,7 @@ fn rows(rng: &mut Rng, shape: Shape) -> Vec<Row> {
         if rng.percent(30) && earliest <= boundary {
             time = boundary;
         }
-        rows.push(Row { split: split_id(split), text: record(rng, time), time_ms: Some(time) });
+        rows.push(record(rng, split_id(split), time));
     }
     rows
 }
@@ -141,18 +144,27 @@ fn split_id(index: usize) -> SplitId {
     SplitId::from(["s0", "s1", "s2"][index])
 }
 
-fn record(rng: &mut Rng, time_ms: i64) -> String {
+/// A good record: fields that are null are left out or said to be null.
+fn record(rng: &mut Rng, split: SplitId, time_ms: i64) -> Row {
     let mut fields = vec![format!("\"ts\":\"{}\"", format_ns(time_ms * 1_000_000))];
-    match rng.below(7) {
-        0 => {}
-        1 => fields.push("\"k\":null".into()),
-        2 => fields.push("\"k\":\"\"".into()),
-        key => fields.push(format!("\"k\":\"{}\"", ["a", "b", "c", "ü"][key - 3])),
+    let key = match rng.below(7) {
+        missing @ 0..=1 => {
+            if missing == 0 {
+                fields.push("\"k\":null".into());
+            }
+            "∅"
+        }
+        key => {
+            let key = ["", "a", "b", "c", "ü"][key - 2];
+            fields.push(format!("\"k\":\"{key}\""));
+            key
+        }
+    };
+    let value = rng.percent(72).then(|| rng.between(-5, 20));
+    match value {
+        Some(value) => fields.push(format!("\"v\":{value}")),
+        None if rng.percent(50) => fields.push("\"v\":null".into()),
+        None => {}
     }
-    match rng.below(7) {
-        0 => {}
-        1 => fields.push("\"v\":null".into()),
-        _ => fields.push(format!("\"v\":{}", rng.between(-5, 20))),
-    }
-    format!("{{{}}}", fields.join(","))
+    Row { split, text: format!("{{{}}}", fields.join(",")), time_ms: Some(time_ms), key: key.to_owned(), value }
 }

@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod fields;
 mod mask;
+mod rows;
 mod scan;
 mod stretch;
 #[cfg(test)]

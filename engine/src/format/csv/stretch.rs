@@ -15,9 +15,8 @@ pub(super) struct Stretch {
     pub(super) columns: usize,
     /// Where each row begins and ends.
     pub(super) rows: Vec<(u32, u32)>,
-    /// Where the used fields begin and end, row by row.
+    /// Where the used fields begin and end, column by column: `ROWS_MAX` places for each.
     spans: Vec<(u32, u32)>,
-    taken: usize,
 }
 
 impl Stretch {
@@ -31,20 +30,26 @@ impl Stretch {
     #[inline]
     pub(super) fn push(&mut self, columns: usize, row: (usize, usize), bounds: &[usize], taken: &[(usize, usize)]) {
         self.columns = columns;
-        self.taken = taken.len();
+        self.spans.resize(self.spans.len().max(taken.len() * ROWS_MAX), (0, 0));
+        let place = self.rows.len();
+        assert!(place < ROWS_MAX, "whoever pushes asks first whether the stretch is over");
         self.rows.push((row.0 as u32, row.1 as u32));
-        let span = |&(index, _): &(usize, usize)| (bounds[index] as u32, (bounds[index + 1] - 1) as u32);
-        self.spans.extend(taken.iter().map(span));
+        let span = |&(index, _): &(usize, usize)| {
+            // A row in the quotes of a JSON string begins after its first bound and ends before its last.
+            (bounds[index].max(row.0) as u32, (bounds[index + 1] - 1).min(row.1) as u32)
+        };
+        for (places, field) in self.spans.as_chunks_mut::<ROWS_MAX>().0.iter_mut().zip(taken) {
+            places[place] = span(field);
+        }
     }
 
     pub(super) fn clear(&mut self) {
         self.rows.clear();
-        self.spans.clear();
     }
 
     /// The fields of the used column with this number, one per row.
     pub(super) fn fields<'a>(&self, number: usize, data: &'a [u8]) -> impl ExactSizeIterator<Item = Span<'a>> {
-        let spans = self.spans[number..].iter().step_by(self.taken);
-        spans.map(move |&(start, end)| Span { data, start: start as usize, end: end as usize })
+        let spans = &self.spans[number * ROWS_MAX..][..self.rows.len()];
+        spans.iter().map(move |&(start, end)| Span { data, start: start as usize, end: end as usize })
     }
 }

@@ -390,6 +390,15 @@ fn a_row_of_one_null_is_no_empty_line() {
     check(&[], "a i64", &[(&text, "1; ∅")]);
 }
 
+#[test]
+fn a_bad_row_in_a_json_string_is_reported_where_its_line_begins() {
+    let mut decoder = decoder(&[], "a i64, b i64");
+    let mut bad = Vec::new();
+    decoder.push(b"\"1,2\"\n\"3,x\"\n\"5,6\"", &mut bad);
+    assert_eq!(show(&decoder.finish().expect("a batch")), "1|2; 5|6");
+    assert_eq!((bad.len(), bad[0].offset, &bad[0].bytes[..]), (1, 6, &b"3,x"[..]));
+}
+
 /// A bad row among many: its stretch is decoded twice, and the columns show it only once.
 #[test]
 fn bad_rows_in_long_data_are_reported_in_order() {

@@ -73,7 +73,10 @@ struct Replay<'a> {
 impl Drop for Replay<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("replay: SEED={} cargo test -p davy-engine --test it random::{}", self.seed, self.test);
+            #[expect(clippy::print_stderr, reason = "the test harness shows it with the panic")]
+            {
+                eprintln!("replay: SEED={} cargo test -p davy-engine --test it random::{}", self.seed, self.test);
+            }
         }
     }
 }

@@ -69,9 +69,8 @@ impl Reader {
     /// Reads one record: the next one of its split, with what was committed there.
     fn poll(&mut self, wanted: &[Vec<u64>; 2]) {
         let Polled::Data(Fetched { split: of, start, next, payload, .. }) = self.source.poll().unwrap() else {
-            for index in 0..2 {
-                assert_eq!(self.positions[index], wanted[index].len() as u64, "what is committed can be read");
-            }
+            let ends = wanted.each_ref().map(|records| records.len() as u64);
+            assert_eq!(self.positions, ends, "what is committed can be read");
             return;
         };
         let index = usize::from(of == split(1));
@@ -126,8 +125,8 @@ fn readers_see_whole_commits_in_order_and_can_always_replay() {
                 8 => reader.commit(&mut rng),
                 _ => reader.recover(&log),
             }
-            for index in 0..2 {
-                let (end, (_, replay)) = (wanted[index].len() as u64, reader.committed[index]);
+            for (index, records) in wanted.iter().enumerate() {
+                let (end, (_, replay)) = (records.len() as u64, reader.committed[index]);
                 assert_eq!(log.end(&split(index)), Position(end));
                 assert_eq!(log.held(&exchange(index)) as u64, end - replay, "just what a recovery needs is held");
                 assert!(log.unread(&exchange(index), 0) <= end);

@@ -11,6 +11,7 @@ mod fencing;
 mod held;
 mod model;
 mod rig;
+mod schedule;
 mod scripts;
 mod source;
 mod stream;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::rig::{Crashes, Run, Schedule, run};
+use super::rig::{Run, run};
+use super::schedule::{Crashes, Schedule};
 use super::scripts::{SCRIPTS, Script, by_name, planned};
 use super::stream::{Input, Shape};
 use super::{Rng, check_shrunk, for_seeds};

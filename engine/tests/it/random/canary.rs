@@ -8,7 +8,7 @@ use davy_engine::{Error, Result};
 
 use super::Rng;
 use super::agree::check_case;
-use super::rig::{Crashes, Schedule};
+use super::schedule::{Crashes, Schedule};
 use super::scripts::{SCRIPTS, by_name};
 use super::source::SplitSource;
 use super::stream::{Input, Shape};

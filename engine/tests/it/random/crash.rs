@@ -1,6 +1,7 @@
 //! A crash at every point of a run leaves the rows of the run that did not crash.
 
-use super::rig::{Crashes, Schedule, run};
+use super::rig::run;
+use super::schedule::{Crashes, Schedule};
 use super::scripts::{SCRIPTS, planned};
 use super::stream::{Input, Shape};
 use super::{Rng, check_shrunk, for_seeds};

@@ -1,6 +1,7 @@
 //! Independence of the cut: however many records a poll gives and however often a task commits, the rows are the same.
 
-use super::rig::{Commits, Schedule, run};
+use super::rig::run;
+use super::schedule::{Commits, Schedule};
 use super::scripts::{SCRIPTS, planned};
 use super::stream::{Input, Shape};
 use super::{Rng, check_shrunk, for_seeds};

@@ -6,7 +6,8 @@ use davy_engine::log::{Commit, CommitRecord, ExchangeId, Position, SplitId, Tran
 use std::collections::BTreeMap;
 
 use super::held::partials;
-use super::rig::{Crashes, Schedule, run};
+use super::rig::{run, run_over};
+use super::schedule::{Crashes, Schedule};
 use super::scripts::{by_name, planned};
 use super::stream::{Input, Shape};
 use super::{Rng, for_seeds};
@@ -124,9 +125,9 @@ fn another_scripts_commit_is_refused_naming_both_plans() {
     let (first, second) = (planned(&by_name("tumble").text()), planned(&by_name("hop that divides").text()));
     let log = MemoryLog::keeping_rows();
     let input = Input::random(&mut Rng::new(3), Shape { n_rows_max: 40, ..Shape::TAME });
-    super::rig::run_over(&first, &input, Schedule::random(3), &log).unwrap();
+    run_over(&first, &input, Schedule::random(3), &log).unwrap();
     let before = sorted_lines(&log.rows("results"));
-    let refused = super::rig::run_over(&second, &input, Schedule::random(3), &log).unwrap_err();
+    let refused = run_over(&second, &input, Schedule::random(3), &log).unwrap_err();
     for dataflow in first.dataflows.iter().chain(&second.dataflows) {
         let named = format!("plan `{:08x}`", dataflow.fingerprint);
         let named = named.trim_start_matches("plan ");
@@ -134,6 +135,6 @@ fn another_scripts_commit_is_refused_naming_both_plans() {
     }
     assert!(refused.contains("start fresh"), "and says a way out: {refused}");
     assert_eq!(sorted_lines(&log.rows("results")), before, "nothing is written over it");
-    super::rig::run_over(&first, &input, Schedule::random(4), &log).unwrap();
+    run_over(&first, &input, Schedule::random(4), &log).unwrap();
     assert_eq!(sorted_lines(&log.rows("results")), before, "the first script goes on where it was: at its end");
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use davy_engine::time::format_ns;
 
-use super::rig::{Crashes, Schedule, run};
+use super::rig::run;
+use super::schedule::{Crashes, Schedule};
 use super::scripts::{BOUND_MS, by_name, planned};
 use super::stream::{Input, Row, Shape};
 use super::{Rng, check_shrunk, for_seeds};

@@ -6,7 +6,7 @@ use davy_engine::Result;
 use davy_engine::log::{Fetched, Payload, Polled, Position, Source, SplitId};
 
 use super::Rng;
-use super::rig::Schedule;
+use super::schedule::Schedule;
 use super::stream::Row;
 
 /// A table's share of splits, read in a random order and cut at random. A position is the number of records before it.

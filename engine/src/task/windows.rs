@@ -176,7 +176,8 @@ impl WindowsBody {
             }
             let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
             record.heard.insert(split.clone(), input.watermarks.clone());
-            record.positions.insert(split.clone(), input.position);
+            // In the middle of a replay the last owner's commit still says how far everything else has come.
+            record.positions.insert(split.clone(), input.position.max(input.replay_until));
             record.replay_from.insert(split.clone(), replay_from);
         }
         Ok((all, record))

@@ -10,15 +10,24 @@ mod run;
 mod script;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use davy_engine::Error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).with_env_var("DAVY_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
         Command::Explain(explain) => script::explain(&explain),

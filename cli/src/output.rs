@@ -127,7 +127,7 @@ impl Sink for TableSink {
 /// Draws a table as wide as the terminal.
 pub(crate) fn draw(header: &[String], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     table.add_rows(rows);
     format!("{table}\n")

@@ -44,7 +44,9 @@ impl Progress {
 }
 
 /// One line: what was read, what came of it, how fast.
-pub(crate) fn summarize(metrics: &Metrics, took: Duration) {
+#[expect(clippy::disallowed_methods, reason = "a summary tells how long the person waited")]
+pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
+    let took = begun.elapsed();
     let n_flows = metrics.source_rows.get();
     let seconds = took.as_secs_f64();
     let rate = if 0.0 < seconds { n_flows as f64 / seconds } else { 0.0 };

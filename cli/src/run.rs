@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     progress.finish();
     let ending = running?;
     if !args.quiet {
-        summarize(&metrics, begun.elapsed());
+        summarize(&metrics, begun);
     }
     match ending {
         Ending::Complete => Ok(ExitCode::SUCCESS),

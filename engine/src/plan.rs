@@ -113,13 +113,22 @@ pub struct SourcePlan {
     pub event_time: Option<EventTime>,
 }
 
-/// Expressions over the decoded columns, both `Timestamp(Nanosecond)`.
+/// When rows happened, over the decoded columns.
 #[derive(Clone, Debug)]
 pub struct EventTime {
-    /// When it happened.
+    /// `Timestamp(Nanosecond)`.
     pub time: Arc<dyn PhysicalExpr>,
     /// No earlier row is expected after this row.
-    pub watermark: Arc<dyn PhysicalExpr>,
+    pub watermark: WatermarkRule,
+}
+
+/// How a row's watermark is made.
+#[derive(Clone, Debug)]
+pub enum WatermarkRule {
+    /// The event time less so many nanoseconds: what nearly every table says, and an integer subtraction.
+    Behind(i64),
+    /// Any other expression, `Timestamp(Nanosecond)`.
+    Expression(Arc<dyn PhysicalExpr>),
 }
 
 /// A CREATE TABLE, checked.

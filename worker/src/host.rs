@@ -22,6 +22,8 @@ use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, StageInput};
 use davy_engine::task::{Step, Task, TaskParts, fit_to_sink};
 use davy_engine::{Error, Result};
 
+use crate::clock;
+
 /// Partial batches that a stage may be ahead of the next one.
 const UNREAD_MAX: u64 = 4;
 /// How long an idle task rests.
@@ -94,7 +96,7 @@ pub fn run(
         runtime: runtime(pipeline.memory_bytes)?,
         metrics,
         options,
-        begun: now(),
+        begun: clock::now(),
         stop,
         failed: AtomicBool::new(false),
     };
@@ -113,20 +115,10 @@ fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
     Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build()?))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the host is where processing time comes from")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "an idle thread has to rest somewhere, and this is its edge")]
-fn rest() {
-    std::thread::sleep(REST);
-}
-
 fn run_tasks(shared: &Shared, dataflows: Vec<Dataflow>) -> Result<Ending> {
     let mut tasks = Vec::new();
     for (number, dataflow) in dataflows.into_iter().enumerate() {
-        tasks.extend(tasks_of(shared, number + 1, Arc::new(dataflow))?);
+        tasks.extend(tasks_of(shared, number + 1, &Arc::new(dataflow))?);
     }
     let results: Vec<Result<Ending>> = std::thread::scope(|scope| {
         let mut running = Vec::new();
@@ -165,7 +157,7 @@ fn run_tasks(shared: &Shared, dataflows: Vec<Dataflow>) -> Result<Ending> {
 }
 
 /// The tasks of one dataflow: a source table's splits are shared out, everything after an exchange is one task.
-fn tasks_of(shared: &Shared, number: usize, dataflow: Arc<Dataflow>) -> Result<Vec<TaskParts>> {
+fn tasks_of(shared: &Shared, number: usize, dataflow: &Arc<Dataflow>) -> Result<Vec<TaskParts>> {
     let mut n_tasks = Vec::new();
     for stage in &dataflow.stages {
         n_tasks.push(match &stage.input {
@@ -193,7 +185,7 @@ fn tasks_of(shared: &Shared, number: usize, dataflow: Arc<Dataflow>) -> Result<V
             let commit = HostCommit { inner: shared.log.commit_for(&name), sinks: Arc::clone(&shared.sinks) };
             tasks.push(TaskParts {
                 name,
-                dataflow: Arc::clone(&dataflow),
+                dataflow: Arc::clone(dataflow),
                 stage,
                 n_tasks: Arc::clone(&n_tasks),
                 index,
@@ -212,8 +204,8 @@ fn drive(shared: &Shared, parts: TaskParts) -> Result<Ending> {
     let stage = &parts.dataflow.stages[parts.stage];
     let exchanges: Vec<ExchangeId> =
         stage.branches.iter().filter_map(|branch| branch.output.exchange().cloned()).collect();
-    let mut task = Task::recover(parts, shared.begun.elapsed())?;
-    let mut last_commit = shared.begun.elapsed();
+    let mut task = Task::recover(parts, clock::since(shared.begun))?;
+    let mut last_commit = clock::since(shared.begun);
     loop {
         if shared.failed.load(Ordering::Relaxed) {
             return Ok(Ending::Stopped);
@@ -223,10 +215,10 @@ fn drive(shared: &Shared, parts: TaskParts) -> Result<Ending> {
             return Ok(Ending::Stopped);
         }
         if exchanges.iter().any(|exchange| UNREAD_MAX <= shared.log.unread(exchange, 0)) {
-            rest();
+            clock::rest(REST);
             continue;
         }
-        let elapsed = shared.begun.elapsed();
+        let elapsed = clock::since(shared.begun);
         let step = task.step(elapsed)?;
         let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
         let is_full = shared.options.commit_rows <= task.uncommitted();
@@ -240,7 +232,7 @@ fn drive(shared: &Shared, parts: TaskParts) -> Result<Ending> {
                 task.commit()?;
                 last_commit = elapsed;
             }
-            Step::Idle => rest(),
+            Step::Idle => clock::rest(REST),
             Step::Worked(_) if is_due || is_full => {
                 task.commit()?;
                 last_commit = elapsed;

@@ -3,5 +3,6 @@
 //! The engine names what it needs (`davy_engine::connector`, `davy_engine::log`); everything here that touches files,
 //! programs, the standard streams or a clock implements one of those traits.
 
+mod clock;
 pub mod connector;
 pub mod host;

@@ -8,3 +8,4 @@ mod files;
 mod manifests;
 mod names;
 mod repository;
+mod run;

@@ -208,6 +208,7 @@ impl Format {
     }
 
     /// A decoder for one split; an error names the column whose type the format cannot hold.
+    #[allow(clippy::needless_pass_by_value, reason = "a spec is made for its decoder")]
     pub fn decoder(&self, spec: DecodeSpec) -> Result<Box<dyn Decoder>> {
         match self {
             Self::Csv(options) => options.decoder(&spec),

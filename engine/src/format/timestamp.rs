@@ -16,10 +16,17 @@ struct Instant {
 }
 
 /// Reads timestamps; remembers the last date, since neighbours share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct TimestampReader {
     date: [u8; 10],
     day_seconds: i64,
+}
+
+/// Remembers a true date from the start: of no date there is no text.
+impl Default for TimestampReader {
+    fn default() -> Self {
+        Self { date: *b"1970-01-01", day_seconds: 0 }
+    }
 }
 
 impl TimestampReader {
@@ -46,9 +53,9 @@ impl TimestampReader {
 /// An epoch in seconds, milliseconds, microseconds or nanoseconds: the ranges do not meet between 1973 and 5138.
 fn epoch(number: i64) -> Option<Instant> {
     let per_second: i64 = match number.unsigned_abs() {
-        ..100_000_000_000 => 1,
-        ..100_000_000_000_000 => 1_000,
-        ..100_000_000_000_000_000 => 1_000_000,
+        0..100_000_000_000 => 1,
+        100_000_000_000..100_000_000_000_000 => 1_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
         _ => 1_000_000_000,
     };
     let nanos = number.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -237,8 +244,8 @@ fn write_two(number: i64, out: &mut Vec<u8>) {
 fn write_fraction(nanos: u32, out: &mut Vec<u8>) {
     let digits = format!("{nanos:09}");
     let shown = match nanos {
-        _ if nanos % 1_000_000 == 0 => 3,
-        _ if nanos % 1_000 == 0 => 6,
+        _ if nanos.is_multiple_of(1_000_000) => 3,
+        _ if nanos.is_multiple_of(1_000) => 6,
         _ => 9,
     };
     out.push(b'.');
@@ -282,6 +289,7 @@ mod tests {
             "2023-01-01 00:00:00+2",
             "2023-01-01 00:00:00+25:00",
             "9999-01-01 00:00:00",
+            "\0\0\0\0\0\0\0\0\0\0",
             "12.5",
             "0000-00-00 00:00:00",
         ];

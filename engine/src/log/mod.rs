@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
+use crate::operator::watermark::WatermarkVector;
 use crate::time::Watermark;
 
 /// Names a split: a file's path, `topic/partition`, `exchange/partition`. Ordered, so that vectors over splits are stable.
@@ -144,8 +145,10 @@ pub struct CommitRecord {
     pub positions: BTreeMap<SplitId, Position>,
     /// For stage 2: where replay begins, the earliest position that still holds part of an open window.
     pub replay_from: BTreeMap<SplitId, Position>,
-    /// Watermarks by source split at this commit.
+    /// For stage 1: watermarks by source split at this commit.
     pub watermarks: BTreeMap<SplitId, i64>,
+    /// For stage 2: what the senders had told, by the split they were heard on.
+    pub heard: BTreeMap<SplitId, WatermarkVector>,
     /// For stage 2: every window that ends at or before this is in the output.
     pub closed_through: Option<i64>,
 }

@@ -31,6 +31,7 @@ struct Pane {
 }
 
 enum State {
+    /// By pane key (see [`WindowSpec::pane_key`]).
     Panes(BTreeMap<i64, Pane>),
     Sessions(SessionMerge),
 }
@@ -202,7 +203,8 @@ fn close_window(
     end: i64,
 ) -> Result<Option<RecordBatch>> {
     let is_last_use = |pane: i64| aggregate.spec.last_end(pane) <= end;
-    let inside: Vec<i64> = panes.range(start..end).map(|(pane, _)| *pane).collect();
+    let inside: Vec<i64> =
+        panes.range(start..end).map(|(pane, _)| *pane).filter(|pane| aggregate.spec.is_for(*pane, end)).collect();
     let mut merged: Option<GroupStates> = None;
     for pane_start in inside {
         let Some(pane) = panes.get_mut(&pane_start) else { continue };

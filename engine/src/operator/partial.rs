@@ -23,7 +23,7 @@ pub const EVENT_TIME: &str = "__event_time";
 pub const WATERMARK: &str = "__watermark";
 /// The row's number in its decoded batch, `UInt32`; only where late rows are kept.
 pub const ROW: &str = "__row";
-/// The start of a row's pane, `Int64` nanoseconds.
+/// A row's pane key (see [`WindowSpec::pane_key`]), `Int64` nanoseconds.
 const PANE: &str = "__pane";
 
 /// A windowed aggregate as planned: what both its stages need to know.
@@ -104,8 +104,8 @@ impl PartialAggregate {
         let times = event_times(batch, EVENT_TIME)?;
         let (late, kept) = self.split_late(batch, &times)?;
         match kept {
-            Some((batch, times)) => self.aggregate_rows(batch, times)?,
-            None => self.aggregate_rows(batch.clone(), times)?,
+            Some((batch, times)) => self.aggregate_rows(batch, &times)?,
+            None => self.aggregate_rows(batch.clone(), &times)?,
         }
         let size = match &self.state {
             State::Panes { states, .. } => states.size(),
@@ -138,10 +138,19 @@ impl PartialAggregate {
         Ok((late, Some((filter_record_batch(batch, &mask)?, kept_times))))
     }
 
-    fn aggregate_rows(&mut self, batch: RecordBatch, times: Vec<i64>) -> Result<()> {
+    fn aggregate_rows(&mut self, batch: RecordBatch, times: &[i64]) -> Result<()> {
+        let spec = self.aggregate.spec;
         match &mut self.state {
             State::Panes { states, width, .. } => {
-                let panes: Int64Array = times.into_iter().map(|time| floor(time, *width)).collect();
+                let watermarks =
+                    batch.column_by_name(WATERMARK).map(|column| column.as_primitive::<Int64Type>().values());
+                let panes: Int64Array = match watermarks {
+                    // Every window of a tumbling row is its last: what is not late is not partly late either.
+                    Some(watermarks) if !spec.is_tumbling() => {
+                        times.iter().zip(watermarks).map(|(time, watermark)| spec.pane_key(*time, *watermark)).collect()
+                    }
+                    _ => times.iter().map(|time| floor(*time, *width)).collect(),
+                };
                 let mut keys: Vec<ArrayRef> = vec![Arc::new(panes)];
                 keys.extend_from_slice(&batch.columns()[..self.aggregate.layout.keys.len()]);
                 states.update(&keys, &batch)

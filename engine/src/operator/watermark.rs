@@ -61,9 +61,12 @@ impl SplitWatermark {
 }
 
 /// Watermarks of all the splits behind a stage, as its senders told them.
-#[derive(Debug, Default)]
+///
+/// Part of stage 2's commit: a sender that has said its last word will not say it again after a recovery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatermarkVector {
-    splits: BTreeMap<SplitId, SplitTime>,
+    /// By sender and split: two tables may name their splits alike.
+    splits: BTreeMap<(u32, SplitId), SplitTime>,
     heard: BTreeMap<u32, u32>,
     reached: Option<Watermark>,
 }
@@ -73,7 +76,7 @@ impl WatermarkVector {
     pub fn hear(&mut self, sender: u32, senders: u32, told: &BTreeMap<SplitId, SplitTime>) {
         self.heard.insert(sender, senders);
         for (split, time) in told {
-            self.splits.insert(split.clone(), *time);
+            self.splits.insert((sender, split.clone()), *time);
         }
     }
 

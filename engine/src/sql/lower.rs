@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column as DfColumn, DFSchema};
+use datafusion::common::{Column as DfColumn, DFSchema, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
-    Aggregate, EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, Union, Unnest, col, lit,
+    Aggregate, BinaryExpr, EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, TableScan,
+    Union, Unnest, col, lit,
 };
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 
@@ -29,7 +30,9 @@ use crate::log::ExchangeId;
 use crate::operator::bounded::{BoundedPlan, FeedTable};
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
 use crate::operator::window::pane::{AggregateCall, GroupLayout};
-use crate::plan::{Branch, ColumnSource, EventTime, ExchangeInput, Output, SourcePlan, Stage, StageInput, TableDef};
+use crate::plan::{
+    Branch, ColumnSource, EventTime, ExchangeInput, Output, SourcePlan, Stage, StageInput, TableDef, WatermarkRule,
+};
 use crate::task::hidden_columns;
 
 /// Cuts the plan of one INSERT whose rows go to `sink`.
@@ -555,11 +558,25 @@ fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Branch]) -> Re
             let physical = |expression: &Expr| catalog.state.create_physical_expr(expression.clone(), &over);
             Some(EventTime {
                 time: physical(time).map_err(sql_error)?,
-                watermark: physical(watermark).map_err(sql_error)?,
+                watermark: match behind(time, watermark) {
+                    Some(ns) => WatermarkRule::Behind(ns),
+                    None => WatermarkRule::Expression(physical(watermark).map_err(sql_error)?),
+                },
             })
         }
         _ => None,
     };
     let decode = DecodeSpec { declared: declared.into(), fields: decode };
     Ok(SourcePlan { table: def, decode, schema, event_time })
+}
+
+/// The lag of a watermark that is the event time less a fixed interval.
+fn behind(time: &Expr, watermark: &Expr) -> Option<i64> {
+    if watermark == time {
+        return Some(0);
+    }
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) = watermark else { return None };
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = right.as_ref() else { return None };
+    let is_fixed = left.as_ref() == time && interval.months == 0 && interval.days == 0;
+    is_fixed.then_some(interval.nanoseconds)
 }

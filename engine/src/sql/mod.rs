@@ -349,9 +349,9 @@ fn tidy(message: &str) -> String {
     {
         message = message.strip_prefix(prefix).unwrap_or(message);
     }
-    let message =
-        message.split(['\n', '\t']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    let mut characters = message.trim_end_matches('.').chars();
+    let lines = message.split(['\n', '\t']).map(|line| line.trim().trim_end_matches('.'));
+    let message = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let mut characters = message.chars();
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 

@@ -31,7 +31,7 @@ pub struct Statement {
 #[derive(Clone, Debug)]
 pub enum StatementKind {
     /// CREATE TABLE … WITH (…).
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     /// CREATE VIEW name AS query.
     CreateView(String, Box<Query>),
     /// INSERT INTO table query.
@@ -76,7 +76,7 @@ pub enum ColumnFrom {
     /// `METADATA FROM 'name'`.
     Metadata(String),
     /// `GENERATED ALWAYS AS (expression)`.
-    Generated(Expr),
+    Generated(Box<Expr>),
 }
 
 /// Parses a whole script.
@@ -177,7 +177,7 @@ fn parse_create(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
     let what = parser.next_token();
     match &what.token {
         Token::Word(word) if word.keyword == Keyword::TABLE => {
-            parse_create_table(parser).map(StatementKind::CreateTable)
+            parse_create_table(parser).map(|table| StatementKind::CreateTable(Box::new(table)))
         }
         Token::Word(word) if word.keyword == Keyword::VIEW => {
             let name = parse_name(parser)?;
@@ -271,7 +271,7 @@ fn parse_column(parser: &mut Parser<'_>) -> Parsed<ColumnDdl> {
             column.from = ColumnFrom::Metadata(parser.parse_literal_string()?);
         } else if parser.parse_keywords(&[Keyword::GENERATED, Keyword::ALWAYS, Keyword::AS]) {
             parser.expect_token(&Token::LParen)?;
-            column.from = ColumnFrom::Generated(parser.parse_expr()?);
+            column.from = ColumnFrom::Generated(Box::new(parser.parse_expr()?));
             parser.expect_token(&Token::RParen)?;
             let _stored_or_not = parser.parse_keyword(Keyword::STORED) || parser.parse_keyword(Keyword::VIRTUAL);
         } else {

@@ -169,7 +169,7 @@ impl Follow<'_> {
         match node.join_type {
             JoinType::Inner => [left, right].concat(),
             // The side that may be null does not carry the window.
-            JoinType::Left => [left.clone(), nothing(&right)].concat(),
+            JoinType::Left => [left, nothing(&right)].concat(),
             JoinType::Right => [nothing(&left), right].concat(),
             JoinType::Full => [nothing(&left), nothing(&right)].concat(),
             JoinType::LeftSemi | JoinType::LeftAnti => left,

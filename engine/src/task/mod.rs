@@ -71,7 +71,7 @@ pub(crate) struct Context {
 
 enum Body {
     Source(SourceBody),
-    Windows(WindowsBody),
+    Windows(Box<WindowsBody>),
 }
 
 /// A running task.
@@ -99,7 +99,7 @@ impl Task {
                 Body::Source(SourceBody::recover(&context, Arc::clone(plan), &last, source.as_mut(), now)?)
             }
             StageInput::Exchanges(inputs) => {
-                Body::Windows(WindowsBody::recover(&context, inputs, &last, source.as_mut())?)
+                Body::Windows(Box::new(WindowsBody::recover(&context, inputs, &last, source.as_mut())?))
             }
         };
         Ok(Self { context, source, commit, body, uncommitted: 0, ended: false })

@@ -19,7 +19,9 @@ use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, P
 use crate::operator::partial::{EVENT_TIME, PartialAggregate, ROW, WATERMARK};
 use crate::operator::watermark::SplitWatermark;
 use crate::operator::window::session::batch_of;
-use crate::plan::{BadRecordPolicy, EventTime, Output, SinkPlan, SourcePlan, TableDef, dead_letter_columns};
+use crate::plan::{
+    BadRecordPolicy, EventTime, Output, SinkPlan, SourcePlan, TableDef, WatermarkRule, dead_letter_columns,
+};
 use crate::sql::functions::TIMESTAMP;
 
 /// What is known of one split.
@@ -219,14 +221,18 @@ fn attach_event_time(
         batch = filter_record_batch(&batch, &there)?;
         times = evaluate_time(&event_time.time, &batch)?;
     }
-    let candidates = evaluate_time(&event_time.watermark, &batch)?;
     let mut before = Vec::new();
     let lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
-    if candidates.null_count() == 0 {
-        split.watermark.advance(candidates.values(), lateness, now, &mut before);
-    } else {
-        let known: Vec<i64> = candidates.iter().map(|candidate| candidate.unwrap_or(i64::MIN)).collect();
-        split.watermark.advance(&known, lateness, now, &mut before);
+    match &event_time.watermark {
+        WatermarkRule::Behind(ns) => {
+            split.watermark.advance(times.values(), lateness.saturating_add(*ns), now, &mut before);
+        }
+        WatermarkRule::Expression(expression) => {
+            let candidates = evaluate_time(expression, &batch)?;
+            // A row without a watermark says nothing of the future.
+            let known: Vec<i64> = candidates.iter().map(|candidate| candidate.unwrap_or(i64::MIN)).collect();
+            split.watermark.advance(&known, lateness, now, &mut before);
+        }
     }
     let n_rows = batch.num_rows();
     let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();

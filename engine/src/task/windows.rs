@@ -52,13 +52,9 @@ impl WindowsBody {
             let from = last.replay_from.get(&split).copied().unwrap_or_default();
             source.assign(&split, from)?;
             let replay_until = last.positions.get(&split).copied().unwrap_or_default();
+            let watermarks = last.heard.get(&split).cloned().unwrap_or_default();
             by_split.insert(split, index);
-            body_inputs.push(Input {
-                position: from,
-                replay_until,
-                watermarks: WatermarkVector::default(),
-                needed: VecDeque::new(),
-            });
+            body_inputs.push(Input { position: from, replay_until, watermarks, needed: VecDeque::new() });
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
             merges.push((Arc::clone(&input.feed), merge));
         }
@@ -86,11 +82,19 @@ impl WindowsBody {
         let input = &mut self.inputs[index];
         assert!(input.position == start, "positions only grow, one record at a time");
         input.position = next;
-        input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        let is_replay = start < input.replay_until;
+        if !is_replay {
+            // What is replayed was heard by the last owner; its commit has brought that along.
+            input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        }
         if let Some(batch) = &partials.batch {
             input.needed.push_back((start, self.query.window(index).stamp(batch)));
-            let late = self.query.merge(index, batch, start < input.replay_until)?;
+            let late = self.query.merge(index, batch, is_replay)?;
             context.metrics.late_rows.add(late);
+        }
+        if self.inputs.iter().any(|input| input.position < input.replay_until) {
+            // A window must not close before what belongs to it is back.
+            return Ok(Step::Worked(1));
         }
         let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
         if self.closed_through < combined.0 {
@@ -134,6 +138,7 @@ impl WindowsBody {
                 input.needed.pop_front();
             }
             let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
+            record.heard.insert(split.clone(), input.watermarks.clone());
             record.positions.insert(split.clone(), input.position);
             record.replay_from.insert(split.clone(), replay_from);
         }

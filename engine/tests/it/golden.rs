@@ -145,7 +145,7 @@ fn check(path: &Path) -> Result<(), String> {
         return Err(format!("only scripts named *_error fail, and they do: {found:?}"));
     }
     if !name.ends_with("_error") && !blocks.iter().any(|block| block.head.starts_with("no oracle: ")) {
-        let other_sql = blocks.iter().find_map(|block| Some((block.head == "oracle").then(|| block.body.join("\n"))?));
+        let other_sql = blocks.iter().find_map(|block| (block.head == "oracle").then(|| block.body.join("\n")));
         // A deep script is planned on a deep stack, here as in the engine.
         std::thread::scope(|scope| {
             let check = || oracle::check(&world, &text, other_sql.as_deref(), &seen, &found);

@@ -1,7 +1,13 @@
 //! The engine's integration tests: golden scripts, the batch oracle, random streams with crashes.
 #![allow(unreachable_pub, missing_docs, reason = "modules of one test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and take wishes from the environment"
+)]
 
 mod golden;
 mod oracle;
 mod random;
+mod soup;
 mod support;

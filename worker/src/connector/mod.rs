@@ -48,11 +48,28 @@ impl Connectors for LocalConnectors {
         CONNECTORS.map(|(name, _)| name).to_vec()
     }
 
+    fn variable(&self, kind: &str, name: &str) -> Result<String> {
+        match kind {
+            "env" => environment(name),
+            "file" => std::fs::read_to_string(name)
+                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+                .map_err(|error| read_error(Path::new(name), &error)),
+            _ => Err(Error::invalid(format!("`${{{kind}:{name}}}` is neither `${{env:NAME}}` nor `${{file:path}}`"))),
+        }
+    }
+
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
         let found = CONNECTORS.iter().find(|(name, _)| *name == request.connector);
         let Some((_, make)) = found else { return Err(unknown(&request)) };
         make(&request, options)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a script asks for a variable by `${env:NAME}`")]
+fn environment(name: &str) -> Result<String> {
+    std::env::var(name).map_err(|_| {
+        Error::invalid(format!("environment variable `{name}` is not set")).hint(format!("export {name}=… first"))
+    })
 }
 
 fn unknown(request: &TableRequest<'_>) -> Error {

@@ -1,6 +1,7 @@
 //! Sources of made rows: splits that are row numbers, given in turns, as fast as asked or at a pace.
 
-use std::thread;
+use crate::clock;
+
 use std::time::Instant;
 
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
@@ -137,8 +138,8 @@ impl<M: MakeRows> Source for RowSource<M> {
         if self.cursors.iter().all(Option::is_none) {
             return Ok(Polled::End);
         }
-        let Some((index, n_rows_max)) = self.next_due(Instant::now()) else {
-            thread::sleep(POLL_WAIT);
+        let Some((index, n_rows_max)) = self.next_due(clock::now()) else {
+            clock::rest(POLL_WAIT);
             return Ok(Polled::Pending);
         };
         let Some(cursor) = &mut self.cursors[index] else { return Ok(Polled::Pending) };
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_pace_counts_from_the_first_question() {
-        let began = Instant::now();
+        let began = clock::now();
         let mut cursor = Cursor { position: 5, end: None, rows_per_second: Some(10.0), began: None };
         assert_eq!(cursor.n_due(began), 0);
         assert_eq!(cursor.n_due(began + Duration::from_millis(250)), 2);

@@ -1,6 +1,7 @@
 //! Columns to CSV.
 //!
-//! Quotes stand only where RFC 4180 needs them, and around an empty text, which would otherwise read back as a null.
+//! Quotes stand only where RFC 4180 needs them, and around an empty text, which would otherwise read back as a null. A row
+//! that would be an empty line is written as `""`, since readers skip empty lines.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -67,11 +68,15 @@ impl Encoder for CsvEncoder {
         let columns: Option<Vec<Cells<'_>>> = batch.columns().iter().map(Cells::new).collect();
         let columns = columns.ok_or_else(|| Error::internal("a batch with other types than its encoder's schema"))?;
         for row in 0..batch.num_rows() {
+            let start = out.len();
             for (index, cells) in columns.iter().enumerate() {
                 if 0 < index {
                     out.push(self.delimiter);
                 }
                 self.write_cell(cells, row, out);
+            }
+            if out.len() == start {
+                out.extend_from_slice(b"\"\"");
             }
             out.push(b'\n');
         }

@@ -103,17 +103,21 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     pub(super) fn mark(delimiter: u8, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
         let delimiter = _mm256_set1_epi8(delimiter as i8);
-        blocks.extend(data.iter().map(|bytes| {
+        let newline = _mm256_set1_epi8(b'\n' as i8);
+        let before = blocks.len();
+        blocks.resize(before + data.len(), Block::default());
+        // A loop and no closure: a closure would not have this function's target feature.
+        for (block, bytes) in blocks[before..].iter_mut().zip(data) {
             let (low, high) = load(bytes);
-            let newline = _mm256_set1_epi8(b'\n' as i8);
-            Block {
+            *block = Block {
                 delimiters: bits(_mm256_cmpeq_epi8(low, delimiter), _mm256_cmpeq_epi8(high, delimiter)),
                 newlines: bits(_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline)),
                 special: bits(special(low), special(high)),
-            }
-        }));
+            };
+        }
     }
 
+    #[inline]
     #[target_feature(enable = "avx2")]
     #[allow(unsafe_code, reason = "vector loads take pointers")]
     fn load(bytes: &[u8; 64]) -> (__m256i, __m256i) {
@@ -123,6 +127,7 @@ mod avx2 {
     }
 
     /// Bytes with the high bit set where there is a quote, a NUL byte, or no ASCII.
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn special(bytes: __m256i) -> __m256i {
         let quote = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
@@ -130,6 +135,7 @@ mod avx2 {
         _mm256_or_si256(_mm256_or_si256(quote, nul), bytes)
     }
 
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn bits(low: __m256i, high: __m256i) -> u64 {
         let low = _mm256_movemask_epi8(low) as u32;

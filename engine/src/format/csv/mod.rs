@@ -1,13 +1,16 @@
 //! CSV: lines of delimited values, nfdump's and everyone else's.
 //!
 //! One line is one row: a quoted field cannot hold a line end, so that one stray quote cannot swallow the rows after it. A
-//! line that is a JSON string as a whole (`"a,b,c"`) is unwrapped first, and gives several rows when the string holds several.
+//! line that is a JSON string as a whole (`"a,b,c"`) is unwrapped first, and gives several rows when the string holds several;
+//! each row's `value` is then what the string says, so that columns can be appended to it.
 
 mod decode;
 mod encode;
 mod fields;
 mod mask;
+mod rows;
 mod scan;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod unquote;

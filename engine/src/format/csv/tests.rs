@@ -381,6 +381,40 @@ fn what_is_encoded_reads_back() {
     assert_eq!(with_header, expected);
 }
 
+#[test]
+fn a_row_of_one_null_is_no_empty_line() {
+    let mut decoder = decoder(&[("csv.null", "-")], "a i64");
+    decoder.push(b"1\n-\n", &mut Vec::new());
+    let text = encoded(&[], &decoder.finish().expect("a batch"));
+    assert_eq!(text, "1\n\"\"\n");
+    check(&[], "a i64", &[(&text, "1; ∅")]);
+}
+
+#[test]
+fn a_bad_row_in_a_json_string_is_reported_where_its_line_begins() {
+    let mut decoder = decoder(&[], "a i64, b i64");
+    let mut bad = Vec::new();
+    decoder.push(b"\"1,2\"\n\"3,x\"\n\"5,6\"", &mut bad);
+    assert_eq!(show(&decoder.finish().expect("a batch")), "1|2; 5|6");
+    assert_eq!((bad.len(), bad[0].offset, &bad[0].bytes[..]), (1, 6, &b"3,x"[..]));
+}
+
+/// A bad row among many: its stretch is decoded twice, and the columns show it only once.
+#[test]
+fn bad_rows_in_long_data_are_reported_in_order() {
+    let line = |row: usize| if row % 50 == 7 { format!("{row},x\n") } else { format!("{row},{row}.5\n") };
+    let data: String = (0..1000).map(line).collect();
+    let mut decoder = decoder(&[], "a i64, b f64, $value text");
+    let mut bad = Vec::new();
+    decoder.push(data.as_bytes(), &mut bad);
+    let rows: Vec<String> = bad.iter().map(|record| String::from_utf8_lossy(&record.bytes).into_owned()).collect();
+    assert_eq!(rows, (0..20).map(|n| format!("{},x", n * 50 + 7)).collect::<Vec<_>>());
+    let found = |record: &BadRecord| data.as_bytes()[record.offset as usize..].starts_with(&record.bytes);
+    assert!(bad.iter().all(found));
+    let expected = (0..1000).filter(|row| row % 50 != 7).map(|row| format!("{row}|{row}.5|{row},{row}.5"));
+    assert_eq!(show(&decoder.finish().expect("a batch")), expected.collect::<Vec<_>>().join("; "));
+}
+
 /// Lines as a plain reader counts them.
 fn count_lines(data: &[u8]) -> u64 {
     data.split_inclusive(|&byte| byte == b'\n').count() as u64
@@ -479,6 +513,7 @@ proptest! {
 
 /// The captures, which may not be shipped with the project.
 fn real_files() -> Option<Vec<PathBuf>> {
+    #[expect(clippy::disallowed_methods, reason = "where real captures are is said by whoever runs the tests")]
     let root = std::env::var_os("DAVY_TEST_DATA").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let beside_worktree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");

@@ -228,7 +228,7 @@ proptest! {
 
     #[test]
     fn objects_read_as_serde_reads_them(a: i64, b in any::<String>(), c: f64) {
-        let line = serde_json::json!({"x": [b.clone()], "b": b.replace('\0', " "), "a": a, "c": c}).to_string();
+        let line = serde_json::json!({"x": [&b], "b": b.replace('\0', " "), "a": a, "c": c}).to_string();
         let fields = vec![field("a", DataType::Int64, false), field("b", DataType::Utf8, false), field("c", DataType::Float64, false)];
         let row = decode(&mut *decoder(fields), line.as_bytes());
         let row: serde_json::Value = serde_json::from_str(&row).expect("one row");

@@ -239,7 +239,14 @@ impl GroupStates {
 
     fn emit_keys(&mut self) -> Result<Vec<ArrayRef>> {
         match &mut self.groups {
-            Some(groups) => Ok(groups.emit(EmitTo::All)?),
+            Some(groups) => {
+                let n_groups = groups.len();
+                let keys = groups.emit(EmitTo::All)?;
+                // Emitting gives the values away but keeps the hash table of the multi-column implementation. The next flush
+                // will need about as many groups.
+                groups.clear_shrink(n_groups);
+                Ok(keys)
+            }
             None => Ok(Vec::new()),
         }
     }

@@ -44,6 +44,10 @@ impl WindowSpec {
             ))
             .hint("the arguments are hop(slide, width)"));
         }
+        if gcd(slide, width) < MIN_PANE {
+            return Err(Error::invalid("hop: slide and width have no common divisor of a millisecond or more")
+                .hint("write both in whole milliseconds"));
+        }
         if MAX_PANES < width / gcd(slide, width) {
             return Err(Error::invalid(format!(
                 "hop: a window of {} would have more than {MAX_PANES} panes",
@@ -62,6 +66,11 @@ impl WindowSpec {
         Ok(Self::Session { gap })
     }
 
+    /// Whether a row is in one window only.
+    pub fn is_tumbling(self) -> bool {
+        matches!(self, Self::Hop { slide, width } if slide == width)
+    }
+
     /// The width of the slices that rows are aggregated into; a session has none.
     pub fn pane_width(self) -> i64 {
         match self {
@@ -78,9 +87,40 @@ impl WindowSpec {
         }
     }
 
-    /// Whether a row at `time` comes after its last window has closed.
+    /// Whether a row at `time` comes too late: after its last window has closed; for sessions, behind the watermark.
+    ///
+    /// A session that has closed ended at or before the watermark, so a row at or after the watermark can never touch it,
+    /// wherever commits fall and whatever a replay brings back. A row behind it might, so it is given up.
     pub fn is_late(self, time: i64, watermark: i64) -> bool {
-        self.last_end(time) <= watermark
+        match self {
+            Self::Hop { .. } => self.last_end(time) <= watermark,
+            Self::Session { .. } => time < watermark,
+        }
+    }
+
+    /// The key that a row at `time` is aggregated under: its pane's start, plus how many of the pane's windows had closed when
+    /// the row came. Those windows do not get the row, whenever stage 2 closes them, so what a window holds does not depend on
+    /// where commits fall. Sessions have no panes.
+    pub fn pane_key(self, time: i64, watermark: i64) -> i64 {
+        let pane = floor(time, self.pane_width());
+        let Self::Hop { slide, .. } = self else { return pane };
+        let first_end = self.first_end(pane);
+        if watermark < first_end {
+            return pane;
+        }
+        pane + (watermark - first_end) / slide + 1
+    }
+
+    /// Whether what was aggregated under a pane key belongs to the window that ends at `end` (and covers the pane).
+    pub fn is_for(self, pane_key: i64, end: i64) -> bool {
+        let Self::Hop { slide, .. } = self else { return true };
+        let pane = floor(pane_key, self.pane_width());
+        pane_key - pane <= (end - self.first_end(pane)) / slide
+    }
+
+    /// The end of the first window that covers a pane.
+    fn first_end(self, pane: i64) -> i64 {
+        self.window_ends(pane).next().unwrap_or(i64::MAX)
     }
 
     /// The ends of the hopping windows that cover the pane starting at `pane`, ascending.
@@ -97,6 +137,8 @@ impl WindowSpec {
 
 /// A window of more panes than this is refused: closing it would merge that many slices.
 const MAX_PANES: i64 = 100_000;
+/// Panes are at least a millisecond wide, which leaves room for [`WindowSpec::pane_key`]'s count between their starts.
+const MIN_PANE: i64 = 1_000_000;
 
 impl fmt::Display for WindowSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +167,8 @@ fn human(ns: i64) -> String {
 mod tests {
     use super::*;
 
+    const MS: i64 = 1_000_000;
+
     #[test]
     fn a_pane_is_covered_by_every_window_that_contains_it() {
         let cases: &[((i64, i64), i64, &[i64])] = &[
@@ -138,40 +182,59 @@ mod tests {
             ((5, 15), -5, &[0, 5, 10]),
         ];
         for ((slide, width), pane, expected) in cases {
-            let spec = WindowSpec::hop(*slide, *width).expect("valid");
-            let found: Vec<i64> = spec.window_ends(*pane).collect();
-            assert_eq!(&found, expected, "hop({slide}, {width}) pane {pane}");
+            let spec = WindowSpec::hop(*slide * MS, *width * MS).expect("valid");
+            let found: Vec<i64> = spec.window_ends(*pane * MS).collect();
+            let expected: Vec<i64> = expected.iter().map(|end| end * MS).collect();
+            assert_eq!(found, expected, "hop({slide}, {width}) pane {pane}");
             for end in found {
-                assert!(end - width <= *pane && pane + spec.pane_width() <= end, "window ending {end} holds the pane");
+                assert!(
+                    end - width * MS <= pane * MS && pane * MS + spec.pane_width() <= end,
+                    "window {end} holds the pane"
+                );
             }
         }
     }
 
     #[test]
     fn a_row_on_the_boundary_belongs_to_the_later_window() {
-        let spec = WindowSpec::tumble(60).expect("valid");
-        assert_eq!(spec.last_end(59), 60);
-        assert_eq!(spec.last_end(60), 120);
-        assert!(!spec.is_late(59, 59));
-        assert!(spec.is_late(59, 60));
-        assert!(!spec.is_late(60, 60));
+        let spec = WindowSpec::tumble(60 * MS).expect("valid");
+        assert_eq!(spec.last_end(60 * MS - 1), 60 * MS);
+        assert_eq!(spec.last_end(60 * MS), 120 * MS);
+        assert!(!spec.is_late(60 * MS - 1, 60 * MS - 1));
+        assert!(spec.is_late(60 * MS - 1, 60 * MS));
+        assert!(!spec.is_late(60 * MS, 60 * MS));
     }
 
     #[test]
     fn windows_that_lose_rows_or_explode_are_refused() {
         for (slide, width) in [(0, 1), (1, 0), (-1, 1), (2, 1), (1, 1_000_000)] {
-            assert!(WindowSpec::hop(slide, width).is_err(), "hop({slide}, {width})");
+            assert!(WindowSpec::hop(slide * MS, width * MS).is_err(), "hop({slide}, {width})");
         }
         assert!(WindowSpec::session(0).is_err());
     }
 
     #[test]
     fn extreme_times_do_not_overflow() {
-        for spec in [WindowSpec::hop(7, 21).expect("valid"), WindowSpec::session(9).expect("valid")] {
+        for spec in [WindowSpec::hop(7 * MS, 21 * MS).expect("valid"), WindowSpec::session(9).expect("valid")] {
             for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
                 spec.last_end(time);
                 spec.window_ends(floor(time, spec.pane_width())).count();
             }
         }
+    }
+
+    #[test]
+    fn a_row_counts_in_the_windows_that_were_open_when_it_came() {
+        let spec = WindowSpec::hop(5 * MS, 15 * MS).expect("valid");
+        // A row at 7 is in the windows that end at 10, 15 and 20.
+        let cases: &[(i64, &[i64])] =
+            &[(i64::MIN, &[10, 15, 20]), (9, &[10, 15, 20]), (10, &[15, 20]), (14, &[15, 20]), (15, &[20])];
+        for (watermark, expected) in cases {
+            let key = spec.pane_key(7 * MS, watermark.saturating_mul(MS));
+            let open: Vec<i64> =
+                spec.window_ends(5 * MS).filter(|end| spec.is_for(key, *end)).map(|end| end / MS).collect();
+            assert_eq!(open, *expected, "watermark {watermark}");
+        }
+        assert!(spec.is_late(7 * MS, 20 * MS), "none was open");
     }
 }

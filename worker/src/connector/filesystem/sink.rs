@@ -5,6 +5,7 @@
 //! whoever resumes from a stored position must roll at least as often as positions are stored (`rollover_rows = '1'` rolls
 //! at every commit).
 
+use crate::clock;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -134,11 +135,11 @@ impl Sink for FilesSink {
         }
         let (mut file, since) = match growing {
             Some(growing) => growing,
-            None => (self.begin()?, Instant::now()),
+            None => (self.begin()?, clock::now()),
         };
         file.write(&self.staged)?;
         self.staged.clear();
-        if self.rollover.is_due(file.n_rows(), file.n_bytes(), since.elapsed()) {
+        if self.rollover.is_due(file.n_rows(), file.n_bytes(), clock::since(since)) {
             return self.publish(file);
         }
         self.growing = Some((file, since));

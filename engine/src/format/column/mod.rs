@@ -3,17 +3,12 @@
 //! A row goes in field by field and may turn out bad half way; then every column is cut back to the rows before it. Nulls are
 //! kept as a list of row numbers: nothing at all is written for the usual value, which is not null.
 
+mod finish;
+
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray, StructArray, new_empty_array,
-};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 
 use super::BadReason;
 use super::number::{self, Span};
@@ -22,16 +17,16 @@ use crate::error::Result;
 
 /// One column under construction.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
-    pub(super) nullable: bool,
-    pub(super) values: Values,
+pub(in crate::format) struct Column {
+    pub(in crate::format) nullable: bool,
+    pub(in crate::format) values: Values,
     /// The rows that are null, ascending.
     nulls: Vec<usize>,
 }
 
 /// The values by type; a null row holds any value.
 #[derive(Clone, Debug)]
-pub(super) enum Values {
+pub(in crate::format) enum Values {
     Boolean(Vec<bool>),
     Int8(Vec<i8>),
     Int16(Vec<i16>),
@@ -53,14 +48,14 @@ pub(super) enum Values {
 
 /// Values of varying length, one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct Bytes {
+pub(in crate::format) struct Bytes {
     offsets: Offsets,
     data: Vec<u8>,
 }
 
 /// Where each value ends; begins with 0.
 #[derive(Clone, Debug)]
-pub(super) struct Offsets(Vec<i32>);
+pub(in crate::format) struct Offsets(Vec<i32>);
 
 impl Offsets {
     fn new() -> Self {
@@ -72,7 +67,7 @@ impl Offsets {
     }
 
     /// Ends a value at `end`; `None` when Arrow's 31 bits are used up.
-    pub(super) fn push(&mut self, end: usize) -> Option<()> {
+    pub(in crate::format) fn push(&mut self, end: usize) -> Option<()> {
         self.0.push(i32::try_from(end).ok()?);
         Some(())
     }
@@ -89,7 +84,7 @@ impl Bytes {
 
     /// Appends a value; the row is too long when it would take the batch past Arrow's 2 GiB.
     #[inline]
-    pub(super) fn push(&mut self, value: &[u8]) -> Result<(), BadReason> {
+    pub(in crate::format) fn push(&mut self, value: &[u8]) -> Result<(), BadReason> {
         self.offsets.push(self.data.len() + value.len()).ok_or(BadReason::TooLong)?;
         self.data.extend_from_slice(value);
         Ok(())
@@ -162,12 +157,12 @@ macro_rules! each_vector {
 
 impl Column {
     /// An empty column; `None` for a type that no text format can hold.
-    pub(super) fn new(data_type: &DataType, nullable: bool) -> Option<Self> {
+    pub(in crate::format) fn new(data_type: &DataType, nullable: bool) -> Option<Self> {
         Some(Self { nullable, values: Values::new(data_type)?, nulls: Vec::new() })
     }
 
     /// How many rows it holds.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::format) fn len(&self) -> usize {
         each_vector!(&self.values, vector => vector.len(),
             Values::Utf8(bytes) | Values::Binary(bytes) => bytes.offsets.0.len() - 1,
             Values::List(_, offsets, _) => offsets.0.len() - 1,
@@ -176,7 +171,7 @@ impl Column {
     }
 
     /// Cuts back to the first `rows` rows.
-    pub(super) fn truncate(&mut self, rows: usize) {
+    pub(in crate::format) fn truncate(&mut self, rows: usize) {
         while self.nulls.last().is_some_and(|&row| rows <= row) {
             self.nulls.pop();
         }
@@ -195,7 +190,7 @@ impl Column {
 
     /// Appends a null, or refuses when the column is NOT NULL.
     #[inline]
-    pub(super) fn push_missing(&mut self) -> Result<(), BadReason> {
+    pub(in crate::format) fn push_missing(&mut self) -> Result<(), BadReason> {
         if !self.nullable {
             return Err(BadReason::Missing);
         }
@@ -204,7 +199,7 @@ impl Column {
     }
 
     /// Appends a null even where the column has none: below a null struct the values do not count.
-    pub(super) fn push_null(&mut self) {
+    pub(in crate::format) fn push_null(&mut self) {
         self.nulls.push(self.len());
         each_vector!(&mut self.values, vector => vector.push(Default::default()),
             Values::Utf8(bytes) | Values::Binary(bytes) => bytes.offsets.0.push(bytes.offsets.last() as i32),
@@ -218,7 +213,7 @@ impl Column {
 
     /// Appends the value that `span` is the text of; the text is not empty and its UTF-8 has been checked where it matters.
     #[inline]
-    pub(super) fn push_text(&mut self, span: Span<'_>) -> Result<(), BadReason> {
+    pub(in crate::format) fn push_text(&mut self, span: Span<'_>) -> Result<(), BadReason> {
         fn keep<T>(values: &mut Vec<T>, value: Option<T>) -> Result<(), BadReason> {
             values.push(value.ok_or(BadReason::WrongType)?);
             Ok(())
@@ -248,9 +243,58 @@ impl Column {
         }
     }
 
+    /// Appends a value per span, column by column being twice as fast as row by row: one match for all, and the processor
+    /// works on several values at once. The text is ASCII. `None` when one of them is bad: the caller cuts back to where it
+    /// began and finds out which.
+    pub(in crate::format) fn push_texts<'a>(
+        &mut self,
+        null: Option<&[u8]>,
+        spans: impl ExactSizeIterator<Item = Span<'a>>,
+    ) -> Option<()> {
+        let Self { nullable, values, nulls } = self;
+        let sparse = Sparse { nullable: *nullable, nulls, null };
+        match values {
+            Values::Int32(values) => sparse.extend(values, spans, |span| i32::try_from(number::signed(span)?).ok()),
+            Values::Int64(values) => sparse.extend(values, spans, number::signed),
+            Values::UInt16(values) => sparse.extend(values, spans, |span| u16::try_from(number::unsigned(span)?).ok()),
+            Values::UInt32(values) => sparse.extend(values, spans, |span| u32::try_from(number::unsigned(span)?).ok()),
+            Values::UInt64(values) => sparse.extend(values, spans, number::unsigned),
+            Values::Float32(values) => sparse.extend(values, spans, number::float32),
+            Values::Float64(values) => sparse.extend(values, spans, number::float64),
+            Values::Timestamp(unit, reader, values) => sparse.extend(values, spans, |span| reader.read(span, *unit)),
+            _ => {
+                for span in spans {
+                    self.push_field(span, null).ok()?;
+                }
+                Some(())
+            }
+        }
+    }
+
+    /// Appends a field of ASCII: blanks around it do not count, and an empty one is a missing one.
+    #[inline]
+    pub(in crate::format) fn push_field(&mut self, field: Span<'_>, null: Option<&[u8]>) -> Result<(), BadReason> {
+        let field = field.trim();
+        if field.len() == 0 {
+            return self.push_empty();
+        }
+        if null.is_some_and(|null| field.bytes() == null) {
+            return self.push_missing();
+        }
+        self.push_text(field)
+    }
+
+    /// An empty text is null where the column can be null, else an empty text; an empty number is missing.
+    pub(in crate::format) fn push_empty(&mut self) -> Result<(), BadReason> {
+        match &mut self.values {
+            Values::Utf8(bytes) | Values::Binary(bytes) if !self.nullable => bytes.push(b""),
+            _ => self.push_missing(),
+        }
+    }
+
     /// Sets durations that underflowed to 0 and counts them. nfdump takes the end before the start as an unsigned number of
     /// milliseconds, so what it prints is just under 2⁶⁴ / 1000.
-    pub(super) fn clamp_durations(&mut self) -> u64 {
+    pub(in crate::format) fn clamp_durations(&mut self) -> u64 {
         fn clamp<T: PartialOrd + Default>(values: &mut [T], limit: &T) -> u64 {
             let underflowed = values.iter_mut().filter(|value| *limit < **value);
             underflowed.map(|value| *value = T::default()).count() as u64
@@ -261,68 +305,55 @@ impl Column {
             _ => 0,
         }
     }
+}
 
-    /// Gives the rows away as an array; the column is empty after it.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef> {
-        let rows = self.len();
-        let nulls = take_nulls(&mut self.nulls, rows);
-        Ok(match &mut self.values {
-            Values::Boolean(values) => Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls)),
-            Values::Int8(values) => primitive::<Int8Type>(values, nulls),
-            Values::Int16(values) => primitive::<Int16Type>(values, nulls),
-            Values::Int32(values) => primitive::<Int32Type>(values, nulls),
-            Values::Int64(values) => primitive::<Int64Type>(values, nulls),
-            Values::UInt8(values) => primitive::<UInt8Type>(values, nulls),
-            Values::UInt16(values) => primitive::<UInt16Type>(values, nulls),
-            Values::UInt32(values) => primitive::<UInt32Type>(values, nulls),
-            Values::UInt64(values) => primitive::<UInt64Type>(values, nulls),
-            Values::Float32(values) => primitive::<Float32Type>(values, nulls),
-            Values::Float64(values) => primitive::<Float64Type>(values, nulls),
-            Values::Date32(values) => primitive::<Date32Type>(values, nulls),
-            Values::Timestamp(TimeUnit::Second, _, values) => primitive::<TimestampSecondType>(values, nulls),
-            Values::Timestamp(TimeUnit::Millisecond, _, values) => primitive::<TimestampMillisecondType>(values, nulls),
-            Values::Timestamp(TimeUnit::Microsecond, _, values) => primitive::<TimestampMicrosecondType>(values, nulls),
-            Values::Timestamp(TimeUnit::Nanosecond, _, values) => primitive::<TimestampNanosecondType>(values, nulls),
-            Values::Utf8(bytes) => {
-                let (offsets, data) = bytes.take();
-                Arc::new(StringArray::try_new(offsets, data, nulls)?)
+/// What becomes of missing values.
+struct Sparse<'n> {
+    nullable: bool,
+    nulls: &'n mut Vec<usize>,
+    /// A text that means null.
+    null: Option<&'n [u8]>,
+}
+
+impl Sparse<'_> {
+    /// Appends the values of a column, or `None` when one of them is bad.
+    #[inline(always)]
+    fn extend<'a, T: Default>(
+        mut self,
+        values: &mut Vec<T>,
+        spans: impl ExactSizeIterator<Item = Span<'a>>,
+        mut parse: impl FnMut(Span<'a>) -> Option<T>,
+    ) -> Option<()> {
+        let before = values.len();
+        values.resize_with(before + spans.len(), T::default);
+        let has_null = self.null.is_some();
+        for ((row, value), span) in (before..).zip(&mut values[before..]).zip(spans) {
+            // The usual value has no blanks and is no null, so it is tried as it is; nothing that is empty parses.
+            let usual = if has_null { None } else { parse(span) };
+            match usual {
+                Some(parsed) => *value = parsed,
+                None => *value = self.unusual(span, row, &mut parse)?,
             }
-            Values::Binary(bytes) => {
-                let (offsets, data) = bytes.take();
-                Arc::new(BinaryArray::try_new(offsets, data, nulls)?)
-            }
-            Values::List(item, offsets, items) => {
-                let items = items.finish()?;
-                Arc::new(ListArray::try_new(Arc::clone(item), offsets.take(), items, nulls)?)
-            }
-            Values::Struct(fields, columns, count) => {
-                *count = 0;
-                let arrays = columns.iter_mut().map(Self::finish).collect::<Result<Vec<_>>>()?;
-                if arrays.is_empty() {
-                    return Ok(match nulls {
-                        None if rows == 0 => new_empty_array(&DataType::Struct(fields.clone())),
-                        nulls => Arc::new(StructArray::new_empty_fields(rows, nulls)),
-                    });
-                }
-                Arc::new(StructArray::try_new(fields.clone(), arrays, nulls)?)
-            }
+        }
+        Some(())
+    }
+
+    /// A value with blanks around it, or none.
+    #[inline(never)]
+    fn unusual<'a, T: Default>(
+        &mut self,
+        span: Span<'a>,
+        row: usize,
+        parse: &mut impl FnMut(Span<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let span = span.trim();
+        let is_missing = span.len() == 0 || self.null.is_some_and(|null| span.bytes() == null);
+        if !is_missing {
+            return parse(span);
+        }
+        self.nullable.then(|| {
+            self.nulls.push(row);
+            T::default()
         })
     }
-}
-
-/// The vector's array; a new vector of the same size takes its place, since the next batch will be like this one.
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
-    let spare = Vec::with_capacity(values.len());
-    Arc::new(PrimitiveArray::<T>::new(std::mem::replace(values, spare).into(), nulls))
-}
-
-fn take_nulls(null_rows: &mut Vec<usize>, rows: usize) -> Option<NullBuffer> {
-    if null_rows.is_empty() {
-        return None;
-    }
-    let mut is_valid = vec![true; rows];
-    for row in null_rows.drain(..) {
-        is_valid[row] = false;
-    }
-    Some(NullBuffer::from(is_valid))
 }

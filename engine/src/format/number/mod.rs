@@ -3,33 +3,37 @@
 //! The usual number has at most 16 characters: it is read as one or two machine words without a branch per digit, since a
 //! loop over the digits mispredicts once per value. Everything else goes the slow, exact way.
 
+mod decimal;
+
+use self::decimal::Decimal;
+
 /// A field: `data[start..end]`. Bytes before `start` may be loaded (never used), which is what makes whole words possible.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span<'a> {
-    pub(super) data: &'a [u8],
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(in crate::format) struct Span<'a> {
+    pub(in crate::format) data: &'a [u8],
+    pub(in crate::format) start: usize,
+    pub(in crate::format) end: usize,
 }
 
 impl<'a> Span<'a> {
     /// A field that is the whole of `text`.
-    pub(super) fn of(text: &'a [u8]) -> Self {
+    pub(in crate::format) fn of(text: &'a [u8]) -> Self {
         Self { data: text, start: 0, end: text.len() }
     }
 
     #[inline]
-    pub(super) fn len(self) -> usize {
+    pub(in crate::format) fn len(self) -> usize {
         self.end - self.start
     }
 
     #[inline]
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(in crate::format) fn bytes(self) -> &'a [u8] {
         &self.data[self.start..self.end]
     }
 
     /// Without the blanks around it.
     #[inline]
-    pub(super) fn trim(mut self) -> Self {
+    pub(in crate::format) fn trim(mut self) -> Self {
         let is_blank = |byte: u8| byte == b' ' || byte == b'\t';
         while self.start < self.end && is_blank(self.data[self.start]) {
             self.start += 1;
@@ -59,15 +63,9 @@ impl<'a> Span<'a> {
 }
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-const ZEROS_16: u128 = u128::from_le_bytes([b'0'; 16]);
-/// `.` once `0` is taken off every byte by exclusive or.
-const DOTS_16: u128 = u128::from_le_bytes([b'.' ^ b'0'; 16]);
-const HIGH_BITS_16: u128 = u128::from_le_bytes([0x80; 16]);
-const ONES_16: u128 = u128::from_le_bytes([1; 16]);
-
 /// Reads an integer; `None` when the text is none or passes 64 bits. A leading `+` is allowed.
 #[inline]
-pub(super) fn signed(span: Span<'_>) -> Option<i64> {
+pub(in crate::format) fn signed(span: Span<'_>) -> Option<i64> {
     if span.start < span.end && span.data[span.start] == b'-' {
         let magnitude = unsigned_digits(Span { start: span.start + 1, ..span })?;
         return 0i64.checked_sub_unsigned(magnitude);
@@ -76,13 +74,13 @@ pub(super) fn signed(span: Span<'_>) -> Option<i64> {
 }
 
 /// Reads an unsigned integer; `None` when the text is none or passes 64 bits. A leading `+` is allowed.
-#[inline]
-pub(super) fn unsigned(span: Span<'_>) -> Option<u64> {
+#[inline(always)]
+pub(in crate::format) fn unsigned(span: Span<'_>) -> Option<u64> {
     let has_plus = span.start < span.end && span.data[span.start] == b'+';
     unsigned_digits(Span { start: span.start + usize::from(has_plus), ..span })
 }
 
-#[inline]
+#[inline(always)]
 fn unsigned_digits(span: Span<'_>) -> Option<u64> {
     let length = span.len();
     if length == 0 {
@@ -110,8 +108,13 @@ fn many_digits(digits: &[u8]) -> Option<u64> {
 /// Eight digits (0 to 9 each, first digit in the lowest byte) to their number; `None` when a byte is no digit.
 #[inline]
 fn digits_8(word: u64) -> Option<u64> {
-    let has_other = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
-    (has_other == 0).then(|| combine_8(word))
+    (has_other_than_digits(word) == 0).then(|| combine_8(word))
+}
+
+/// Not zero when a byte is above 9.
+#[inline]
+fn has_other_than_digits(word: u64) -> u64 {
+    (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080
 }
 
 /// From `fast_float`: three multiplications instead of eight.
@@ -124,60 +127,26 @@ fn combine_8(word: u64) -> u64 {
     high.wrapping_add(low) >> 32
 }
 
-/// Powers of ten that a double holds exactly and that 16 characters can ask for.
-const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-
 /// Reads a double, correctly rounded.
-#[inline]
-pub(super) fn float64(span: Span<'_>) -> Option<f64> {
-    match short_decimal(span) {
-        // At most 15 digits when there is a fraction: both numbers are exact, so one division rounds once.
-        Some((mantissa, decimals)) => Some(mantissa as f64 / POWERS_OF_TEN[decimals]),
+#[inline(always)]
+pub(in crate::format) fn float64(span: Span<'_>) -> Option<f64> {
+    match Decimal::read(span) {
+        Some(decimal) => Some(decimal.to_f64()),
         None => long_float(span.bytes(), f64::is_infinite),
     }
 }
 
 /// Reads a float, correctly rounded (a double rounded again would not be).
 #[inline]
-pub(super) fn float32(span: Span<'_>) -> Option<f32> {
-    match short_decimal(span) {
-        Some((mantissa, decimals)) if mantissa < 1 << 24 && decimals <= 10 => {
-            Some(mantissa as f32 / POWERS_OF_TEN[decimals] as f32)
-        }
-        _ => long_float(span.bytes(), f32::is_infinite),
+pub(in crate::format) fn float32(span: Span<'_>) -> Option<f32> {
+    match Decimal::read(span).and_then(Decimal::to_f32) {
+        Some(value) => Some(value),
+        None => long_float(span.bytes(), f32::is_infinite),
     }
-}
-
-/// `ddd.ddd` of at most 16 characters as (all digits as one number, digits after the point).
-#[inline]
-fn short_decimal(span: Span<'_>) -> Option<(u64, usize)> {
-    let length = span.len();
-    if length == 0 || 16 < length {
-        return None;
-    }
-    let word = (span.last_16()? ^ ZEROS_16) & (u128::MAX << (128 - 8 * length));
-    let differs = word ^ DOTS_16;
-    let dots = differs.wrapping_sub(ONES_16) & !differs & HIGH_BITS_16;
-    let (digits, decimals) = if dots == 0 {
-        (word, 0)
-    } else {
-        let dot_byte = dots.trailing_zeros() / 8;
-        let before = word & ((1u128 << (8 * dot_byte)) - 1);
-        let after = (word >> (8 * dot_byte)) & !0xFF;
-        (before << 8 | after << (8 * dot_byte), 15 - dot_byte as usize)
-    };
-    let is_only_a_dot = dots != 0 && length == 1;
-    if is_only_a_dot {
-        return None;
-    }
-    Some((digits_8(digits as u64)? * 100_000_000 + digits_8((digits >> 64) as u64)?, decimals))
 }
 
 #[inline(never)]
-fn long_float<F: lexical_core::FromLexical>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F>
-where
-    F: Copy,
-{
+fn long_float<F: lexical_core::FromLexical + Copy>(text: &[u8], is_infinite: fn(F) -> bool) -> Option<F> {
     let value: F = lexical_core::parse(text).ok()?;
     // A number that is too large must not turn into infinity in silence; a written infinity may be one.
     let is_written = text.iter().any(|byte| matches!(byte, b'n' | b'N'));
@@ -185,7 +154,7 @@ where
 }
 
 /// Reads `true`, `false`, `t`, `f`, `1` or `0`, ignoring case.
-pub(super) fn boolean(text: &[u8]) -> Option<bool> {
+pub(in crate::format) fn boolean(text: &[u8]) -> Option<bool> {
     match text {
         b"1" => Some(true),
         b"0" => Some(false),

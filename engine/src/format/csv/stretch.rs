@@ -1,0 +1,55 @@
+//! A stretch of rows with one layout, found but not decoded yet.
+//!
+//! Decoding a stretch column by column is what makes the decoder fast; the rare row that is bad is found by going over its
+//! stretch again, row by row.
+
+use crate::format::number::Span;
+
+/// Rows of a stretch: so few that their spans and their text stay in the first cache.
+const ROWS_MAX: usize = 64;
+
+/// Rows of one layout, one after the other, in one piece of data.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stretch {
+    /// Columns of each row, used or not.
+    pub(super) columns: usize,
+    /// Where each row begins and ends.
+    pub(super) rows: Vec<(u32, u32)>,
+    /// Where the used fields begin and end, column by column: `ROWS_MAX` places for each.
+    spans: Vec<(u32, u32)>,
+}
+
+impl Stretch {
+    /// Whether a row with this many columns has to wait for the next stretch.
+    pub(super) fn is_over(&self, columns: usize) -> bool {
+        let is_other = self.columns != columns && !self.rows.is_empty();
+        is_other || self.rows.len() == ROWS_MAX
+    }
+
+    /// Adds a row by its bounds; `taken` are the used columns, the same for the whole stretch.
+    #[inline]
+    pub(super) fn push(&mut self, columns: usize, row: (usize, usize), bounds: &[usize], taken: &[(usize, usize)]) {
+        self.columns = columns;
+        self.spans.resize(self.spans.len().max(taken.len() * ROWS_MAX), (0, 0));
+        let place = self.rows.len();
+        assert!(place < ROWS_MAX, "whoever pushes asks first whether the stretch is over");
+        self.rows.push((row.0 as u32, row.1 as u32));
+        let span = |&(index, _): &(usize, usize)| {
+            // A row in the quotes of a JSON string begins after its first bound and ends before its last.
+            (bounds[index].max(row.0) as u32, (bounds[index + 1] - 1).min(row.1) as u32)
+        };
+        for (places, field) in self.spans.as_chunks_mut::<ROWS_MAX>().0.iter_mut().zip(taken) {
+            places[place] = span(field);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// The fields of the used column with this number, one per row.
+    pub(super) fn fields<'a>(&self, number: usize, data: &'a [u8]) -> impl ExactSizeIterator<Item = Span<'a>> {
+        let spans = &self.spans[number * ROWS_MAX..][..self.rows.len()];
+        spans.iter().map(move |&(start, end)| Span { data, start: start as usize, end: end as usize })
+    }
+}

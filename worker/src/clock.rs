@@ -1,0 +1,21 @@
+//! Where the worker gets its time from: the one edge at which processing time enters, monotonic.
+
+use std::time::{Duration, Instant};
+
+/// Now.
+#[expect(clippy::disallowed_methods, reason = "the worker is where processing time comes from")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// How long ago that was.
+#[expect(clippy::disallowed_methods, reason = "as above")]
+pub(crate) fn since(then: Instant) -> Duration {
+    then.elapsed()
+}
+
+/// Rests a thread that has nothing to do and nothing to be woken by.
+#[expect(clippy::disallowed_methods, reason = "polling sources have no event to wait for")]
+pub(crate) fn rest(duration: Duration) {
+    std::thread::sleep(duration);
+}

@@ -116,10 +116,10 @@ fn csv_decode(c: &mut Criterion) {
         });
         let schema = arrow_schema(&used);
         let places: Vec<usize> = used.iter().map(|(_, _, place)| *place).collect();
+        let builder = ReaderBuilder::new(schema).with_projection(places).with_batch_size(ROWS);
+        let mut decoder = builder.build_decoder();
         group.bench_function("arrow-csv", |bench| {
             bench.iter(|| {
-                let builder = ReaderBuilder::new(Arc::clone(&schema)).with_projection(places.clone());
-                let mut decoder = builder.with_batch_size(ROWS).build_decoder();
                 assert_eq!(decoder.decode(black_box(&data)).expect("good rows"), data.len());
                 let batch = decoder.flush().expect("good rows").expect("a batch");
                 assert_eq!(batch.num_rows(), ROWS);

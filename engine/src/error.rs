@@ -99,7 +99,7 @@ impl Error {
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         match error.find_root() {
-            DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory(message.clone()),
+            DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory(out_of_memory(message)),
             DataFusionError::Internal(message) => Self::Internal(message.clone()),
             root => Self::invalid(root.strip_backtrace()),
         }
@@ -110,4 +110,12 @@ impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self::from(DataFusionError::from(error))
     }
+}
+
+/// The pool's message in one line: who asked, who holds most, and the way out.
+fn out_of_memory(message: &str) -> String {
+    let told = message.split("\nError:").next().unwrap_or(message);
+    let told: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let told = told.join(" ").trim_end_matches(['.', ',']).to_owned();
+    format!("the pipeline's memory is used up: {told}; raise it with SET memory = '4GiB', or use shorter windows")
 }

@@ -34,6 +34,11 @@ impl Options {
         self.values.contains_key(name)
     }
 
+    /// Where a taken option stands in the script.
+    pub fn location(&self, name: &str) -> Option<Location> {
+        self.taken.get(name).copied().flatten()
+    }
+
     /// Takes an option.
     pub fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.insert(name);
@@ -85,7 +90,7 @@ impl Options {
 
     /// The error for a value that is not what it should be.
     pub fn bad_value(&self, name: &'static str, value: &str, expected: &str) -> Error {
-        let location = self.taken.get(name).copied().flatten();
+        let location = self.location(name);
         Error::invalid(format!("table `{}`: option `{name}` cannot be `{value}`", self.table))
             .hint(format!("expected {expected}"))
             .at(location)

@@ -46,7 +46,7 @@ pub struct DecodeField {
     /// One of the types that SQL's DDL can name: `Boolean`, `Int8`…`Int64`, `UInt8`…`UInt64`, `Float32`, `Float64`, `Utf8`,
     /// `Binary`, `Date32`, `Timestamp(_, None)`, and for JSON also `List` and `Struct` of these.
     pub data_type: DataType,
-    /// Whether a missing or empty value is a null (true) or makes the record bad (false).
+    /// Whether a missing or empty value is a null (true) or makes the record bad (false; an empty text is then just empty).
     pub nullable: bool,
     /// Where the value comes from.
     pub from: FieldFrom,

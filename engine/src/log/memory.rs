@@ -183,7 +183,8 @@ impl Source for MemorySource {
                 continue;
             };
             if *position < partition.base {
-                return Err(Error::internal(format!("split `{split}`: records below {} are gone", partition.base)));
+                // Only a commit drops records, and only those that its task no longer needs: someone newer has committed.
+                return Err(Error::Fenced(format!("split `{split}`: records below {} are gone", partition.base)));
             }
             let Some(partials) = partition.records.get((*position - partition.base) as usize) else { continue };
             let start = Position(*position);

@@ -16,6 +16,8 @@ use crate::error::Result;
 
 /// Rows of closed windows that are gathered before the query is run.
 const ROWS_PER_RUN: usize = 65_536;
+/// Rows that one advance gives out, about: the end of an archive closes all its windows, and memory must not hold them all.
+const ROWS_PER_ADVANCE: usize = 1 << 20;
 
 /// The merges under a query, and the query.
 pub struct ClosedQuery {
@@ -28,6 +30,8 @@ pub struct ClosedQuery {
 /// What an advance gave out.
 #[derive(Debug, Default)]
 pub struct Closed {
+    /// Every window that ends at or before this is given out now; less than asked for when there was too much for one go.
+    pub reached: i64,
     /// The query's rows.
     pub rows: Vec<RecordBatch>,
     /// How many windows closed (of sessions: how many times some did).
@@ -55,24 +59,32 @@ impl ClosedQuery {
         &self.merges[index].1
     }
 
-    /// Closes every window that ends at or before `through`, in order of their ends.
+    /// Closes windows that end at or before `through`, in order of their ends, as many as fit into one go.
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
         let mut steps: BTreeSet<i64> = self.merges.iter().flat_map(|(_, merge)| merge.ends_through(through)).collect();
-        let n_windows = steps.len() as u64;
         steps.insert(through);
-        let mut closed = Closed { rows: Vec::new(), n_windows };
+        let mut closed = Closed { reached: through, rows: Vec::new(), n_windows: 0 };
+        let mut n_given = 0;
         let mut fed: HashMap<Arc<str>, Vec<RecordBatch>> = HashMap::new();
         let mut n_rows = 0;
         for step in steps {
+            let mut n_closed = 0;
             for (name, merge) in &mut self.merges {
                 if let Some(batch) = merge.close_through(step)? {
-                    n_rows += batch.num_rows();
+                    n_closed += batch.num_rows();
                     fed.entry(Arc::clone(name)).or_default().push(batch);
                 }
             }
+            n_rows += n_closed;
+            closed.n_windows += u64::from(0 < n_closed);
             if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
                 self.run(std::mem::take(&mut fed), &mut closed.rows)?;
+                n_given += n_rows;
                 n_rows = 0;
+            }
+            if ROWS_PER_ADVANCE <= n_given {
+                closed.reached = step;
+                break;
             }
         }
         if 0 < n_rows {

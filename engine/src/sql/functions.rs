@@ -6,8 +6,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use datafusion::common::ScalarValue;
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// Which window a marker makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +24,8 @@ pub enum WindowKind {
 }
 
 impl WindowKind {
-    const ALL: [Self; 3] = [Self::Tumble, Self::Hop, Self::Session];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tumble, Self::Hop, Self::Session];
 
     /// The function's name.
     pub fn name(self) -> &'static str {
@@ -80,6 +84,16 @@ impl ScalarUDFImpl for WindowMarker {
         self.kind.name()
     }
 
+    /// The name of an unnamed window column: as it is called, without DataFusion's printing of intervals.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let shown: Vec<String> = args.iter().map(shown_interval).collect();
+        Ok(format!("{}({})", self.kind.name(), shown.join(", ")))
+    }
+
+    fn display_name(&self, args: &[Expr]) -> Result<String> {
+        self.schema_name(args)
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -90,5 +104,16 @@ impl ScalarUDFImpl for WindowMarker {
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
         plan_err!("{} stands only in GROUP BY", self.kind.usage())
+    }
+}
+
+fn shown_interval(argument: &Expr) -> String {
+    match argument {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _)
+            if interval.months == 0 && interval.days == 0 =>
+        {
+            humantime::format_duration(std::time::Duration::from_nanos(interval.nanoseconds.unsigned_abs())).to_string()
+        }
+        other => other.to_string(),
     }
 }

@@ -256,9 +256,12 @@ fn aggregate_calls(aggregates: &[Expr], schema: &DFSchema, catalog: &Catalog) ->
         } else {
             // Rows come in their own order, so an aggregate that could profit from a sorted input must not count on it.
             let name = lowered.aggregate.fun().name().to_owned();
-            if lowered.aggregate.order_sensitivity().hard_requires() {
+            // WITHIN GROUP (ORDER BY x) names an argument, not an order of the input.
+            let is_argument = lowered.aggregate.fun().supports_within_group_clause();
+            if lowered.aggregate.order_sensitivity().hard_requires() && !is_argument {
                 return Err(Error::invalid(format!("{name}(… ORDER BY …) is not supported in a window")).hint(
-                    "use first_value or last_value with ORDER BY, or sort the array above the window with array_sort",
+                    "sort above the window: array_sort(array_agg(x)), array_to_string(array_sort(array_agg(x)), ','); \
+                     first_value and last_value take ORDER BY",
                 ));
             }
             match Arc::clone(&lowered.aggregate).with_beneficial_ordering(false).map_err(sql_error)? {

@@ -19,11 +19,14 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef};
+use datafusion::common::SchemaError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
+use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, Query, SelectItem, SetExpr, Statement as AstStatement};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::connector::Connectors;
 use crate::error::{Error, Location, Result};
@@ -130,6 +133,7 @@ fn bind_statement(
     settings: &mut BTreeMap<String, String>,
     n_inserts: usize,
 ) -> Result<Option<BoundInsert>> {
+    check_operators(statement)?;
     match &statement.kind {
         StatementKind::CreateTable(ddl) => {
             let def = table::define(catalog, request, ddl)?;
@@ -147,7 +151,7 @@ fn bind_statement(
             Ok(None)
         }
         StatementKind::Insert(name, query) => {
-            let plan = logical_plan(catalog, query)?;
+            let plan = logical_plan(catalog, &with_own_names(query))?;
             let sink = sink_table(catalog, name)?;
             let plan = analyze(catalog, cast_to_sink(plan, &sink)?)?;
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
@@ -160,6 +164,23 @@ fn bind_statement(
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
         }
     }
+}
+
+/// Operators in one statement; DataFusion's time to plan a chain of them grows with its square.
+const MAX_OPERATORS: usize = 2_000;
+
+fn check_operators(statement: &Statement) -> Result<()> {
+    let is_operator = |token: &Token| match token {
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => true,
+        Token::Word(word) => matches!(word.keyword, Keyword::AND | Keyword::OR),
+        _ => false,
+    };
+    let n_operators = statement.tokens.iter().filter(|token| is_operator(&token.token)).count();
+    if MAX_OPERATORS < n_operators {
+        return Err(Error::invalid(format!("the statement has {n_operators} operators; the limit is {MAX_OPERATORS}"))
+            .hint("compute parts of it in a view, or use IN (…) instead of a chain of OR"));
+    }
+    Ok(())
 }
 
 fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
@@ -200,6 +221,21 @@ fn depth(expression: &Expr) -> usize {
     });
     debug_assert!(walked.is_ok(), "the closure never fails");
     deepest + 1
+}
+
+/// INSERT goes by position, so two columns may have the same name; DataFusion wants them told apart.
+fn with_own_names(query: &Query) -> Query {
+    let mut query = query.clone();
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        for (index, item) in select.projection.iter_mut().enumerate() {
+            let SelectItem::UnnamedExpr(expression) = item else { continue };
+            if matches!(expression, AstExpr::CompoundIdentifier(_) | AstExpr::CompoundFieldAccess { .. }) {
+                let alias = Ident::new(format!("__column_{index}"));
+                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+            }
+        }
+    }
+    query
 }
 
 fn sink_table(catalog: &Catalog, name: &str) -> Result<SinkPlan> {
@@ -336,9 +372,27 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         .map(|span| Location { line: span.start.line, column: span.start.column });
     let message = match error.find_root() {
         DataFusionError::SQL(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
         root => root.strip_backtrace(),
     };
+    for kind in functions::WindowKind::ALL {
+        if message.contains(&format!("'{}'", kind.name())) {
+            return Error::invalid(format!("{}: expected literal intervals", kind.usage()))
+                .hint("write an interval as INTERVAL '5 minutes'")
+                .at(location);
+        }
+    }
     Error::invalid(tidy(&message)).at(location)
+}
+
+fn schema_error(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            Error::invalid(format!("there is no column `{}`; there are {}", field.name, catalog::list(names)))
+        }
+        other => Error::invalid(tidy(&other.to_string())),
+    }
 }
 
 /// One line, without DataFusion's prefixes.
@@ -351,22 +405,24 @@ fn tidy(message: &str) -> String {
     }
     let lines = message.split(['\n', '\t']).map(|line| line.trim().trim_end_matches('.'));
     let message = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    let mut characters = message.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+    // Some messages end in a print of the syntax tree, which helps nobody.
+    let trees = ["Identifier(Ident", "Substring {", "Function(Function"];
+    let end = trees.iter().filter_map(|tree| message.find(tree)).min().unwrap_or(message.len());
+    script::uncapitalize(message[..end].trim_end())
 }
 
-/// Gives an error a place: its own, else that of a name it mentions, else the statement's.
+/// Clauses that a message may be about, by the word that they begin with in a script.
+const CLAUSES: [&str; 11] =
+    ["tumble", "hop", "session", "LIMIT", "ORDER", "DISTINCT", "JOIN", "ROLLUP", "CUBE", "GROUPING", "OVER"];
+
+/// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
+/// statement's.
 fn place(error: Error, statement: &Statement) -> Error {
-    let mentioned = error.to_string();
-    let found = mentioned
-        .split(['`', '\'', '"', ' ', '.', ',', '(', ')'])
-        .filter(|word| 1 < word.len())
-        .filter(|word| {
-            mentioned.contains(&format!("`{word}"))
-                || mentioned.contains(&format!("'{word}"))
-                || mentioned.contains(&format!(".{word}"))
-        })
-        .find_map(|word| find_word(&statement.tokens, word));
+    let Error::Invalid(diagnostic) = &error else { return error };
+    let message = &diagnostic.message;
+    let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));
+    let clauses = CLAUSES.into_iter().filter(|clause| message.to_lowercase().contains(&clause.to_lowercase()));
+    let found = quoted.chain(clauses).find_map(|word| find_word(&statement.tokens, word));
     error.at(found.or(Some(statement.location)))
 }
 

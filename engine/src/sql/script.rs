@@ -138,8 +138,17 @@ fn parse_error(parser: &mut Parser<'_>, error: ParserError) -> Error {
 
 fn lower_first(message: &str) -> String {
     let message = message.trim_start_matches("sql parser error: ");
+    uncapitalize(message)
+}
+
+/// A sentence's first letter in lower case; an abbreviation or a keyword stays as it is.
+pub fn uncapitalize(message: &str) -> String {
     let mut characters = message.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+    let Some(first) = characters.next() else { return String::new() };
+    match characters.clone().next() {
+        Some(second) if second.is_lowercase() => first.to_lowercase().chain(characters).collect(),
+        _ => message.to_owned(),
+    }
 }
 
 type Parsed<T> = std::result::Result<T, ParserError>;

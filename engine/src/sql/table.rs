@@ -24,7 +24,10 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     let mut options = gather_options(request, ddl)?;
     let connector = options.require("connector")?;
     let format = match options.take("format") {
-        Some(format) => Some(Format::from_options(&format, &mut options)?),
+        Some(format) => {
+            let made = Format::from_options(&format, &mut options);
+            Some(made.map_err(|error| error.at(options.location("format")))?)
+        }
         None => None,
     };
     let mut columns = declare(catalog, name, &ddl.columns)?;
@@ -71,9 +74,9 @@ fn gather_options(request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Option
     let mut options = Options::new(&ddl.name);
     for (name, value, location) in &ddl.options {
         if options.has(name) {
-            return Err(
-                Error::invalid(format!("table `{}`: option `{name}` is set twice", ddl.name)).at(Some(*location))
-            );
+            return Err(Error::invalid(format!("table `{}`: option `{name}` is set twice", ddl.name))
+                .hint("keep one of them")
+                .at(Some(*location)));
         }
         let value = request.resolve(value).map_err(|error| error.at(Some(*location)))?;
         options.set(name, value, Some(*location));

@@ -107,6 +107,12 @@ impl Task {
 
     /// Reads one piece of input and runs the chain on it. `now` is processing time and only grows.
     pub fn step(&mut self, now: Duration) -> Result<Step> {
+        if let Body::Windows(body) = &mut self.body
+            && body.is_behind()
+        {
+            body.advance(&mut self.context)?;
+            return Ok(Step::Worked(0));
+        }
         let polled = self.source.poll()?;
         let step = match &mut self.body {
             Body::Source(body) => body.step(&mut self.context, polled, now)?,
@@ -120,9 +126,10 @@ impl Task {
         Ok(step)
     }
 
-    /// Rows or partials read since the last commit.
+    /// Rows or partials read, and rows made, since the last commit.
     pub fn uncommitted(&self) -> usize {
-        self.uncommitted
+        let made: usize = self.context.rows.iter().map(|(_, batch)| batch.num_rows()).sum();
+        self.uncommitted + made
     }
 
     /// Flushes and commits. The transaction is whole before the first byte of it is written.

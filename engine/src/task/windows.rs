@@ -32,7 +32,10 @@ pub(super) struct WindowsBody {
     query: ClosedQuery,
     output: Output,
     partial: Option<PartialAggregate>,
+    /// Every window that ends at or before this has been given out.
     closed_through: i64,
+    /// What the senders have told, taken together; ahead of `closed_through` while windows are being closed.
+    watermark: i64,
 }
 
 impl WindowsBody {
@@ -67,13 +70,36 @@ impl WindowsBody {
         };
         let runtime = Arc::clone(&context.runtime);
         let query = ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, runtime);
-        Ok(Self { by_split, inputs: body_inputs, query, output: branch.output.clone(), partial, closed_through })
+        Ok(Self {
+            by_split,
+            inputs: body_inputs,
+            query,
+            output: branch.output.clone(),
+            partial,
+            closed_through,
+            watermark: closed_through,
+        })
     }
 
     pub(super) fn step(&mut self, context: &mut Context, polled: Polled) -> Result<Step> {
-        let Polled::Data(Fetched { split, start, next, payload: Payload::Partials(partials), .. }) = polled else {
-            let is_done = self.closed_through == i64::MAX;
-            return Ok(if is_done { Step::Ended } else { Step::Idle });
+        if let Polled::Data(fetched) = polled {
+            self.merge(context, fetched)?;
+            self.listen();
+            self.advance(context)?;
+            return Ok(Step::Worked(1));
+        }
+        // After a recovery the last owner's word may be all there is to hear.
+        self.listen();
+        match (self.is_behind(), self.closed_through) {
+            (true, _) => Ok(Step::Worked(0)),
+            (false, i64::MAX) => Ok(Step::Ended),
+            (false, _) => Ok(Step::Idle),
+        }
+    }
+
+    fn merge(&mut self, context: &mut Context, fetched: Fetched) -> Result<()> {
+        let Fetched { split, start, next, payload: Payload::Partials(partials), .. } = fetched else {
+            return Err(Error::internal("an exchange gave rows"));
         };
         let index = *self
             .by_split
@@ -92,21 +118,32 @@ impl WindowsBody {
             let late = self.query.merge(index, batch, is_replay)?;
             context.metrics.late_rows.add(late);
         }
-        if self.inputs.iter().any(|input| input.position < input.replay_until) {
-            // A window must not close before what belongs to it is back.
-            return Ok(Step::Worked(1));
-        }
-        let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
-        if self.closed_through < combined.0 {
-            self.advance(context, combined.0)?;
-        }
-        Ok(Step::Worked(1))
+        Ok(())
     }
 
-    fn advance(&mut self, context: &mut Context, through: i64) -> Result<()> {
-        let closed = self.query.advance(through)?;
+    /// Takes the senders' words together, unless a replay is under way: a window must not close before what belongs to it is
+    /// back.
+    fn listen(&mut self) {
+        if self.inputs.iter().any(|input| input.position < input.replay_until) {
+            return;
+        }
+        let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
+        self.watermark = self.watermark.max(combined.0);
+    }
+
+    /// Whether there are windows to close that did not fit into the last advance.
+    pub(super) fn is_behind(&self) -> bool {
+        self.closed_through < self.watermark
+    }
+
+    /// Closes windows up to the watermark, as many as fit into one go.
+    pub(super) fn advance(&mut self, context: &mut Context) -> Result<()> {
+        if !self.is_behind() {
+            return Ok(());
+        }
+        let closed = self.query.advance(self.watermark)?;
         context.metrics.windows_closed.add(closed.n_windows);
-        self.closed_through = through;
+        self.closed_through = closed.reached;
         for batch in closed.rows {
             match (&self.output, &mut self.partial) {
                 (Output::Sink(name), _) => context.rows.push((Arc::clone(name), batch)),
@@ -139,7 +176,8 @@ impl WindowsBody {
             }
             let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
             record.heard.insert(split.clone(), input.watermarks.clone());
-            record.positions.insert(split.clone(), input.position);
+            // In the middle of a replay the last owner's commit still says how far everything else has come.
+            record.positions.insert(split.clone(), input.position.max(input.replay_until));
             record.replay_from.insert(split.clone(), replay_from);
         }
         Ok((all, record))

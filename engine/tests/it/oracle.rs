@@ -58,9 +58,10 @@ pub fn rows(
     let settings = BTreeMap::new();
     let request = PlanRequest { text, connectors: world, settings: &settings };
     let bound = bind(&request).map_err(|error| format!("oracle: {error}"))?;
-    let context = SessionContext::new_with_state(bound.catalog.state.clone());
-    // Trips over the event time that is carried through windows of windows: two columns of one name below its projection.
-    context.remove_optimizer_rule("push_down_leaf_projections");
+    let mut state = bound.catalog.state.clone();
+    // Over windows of windows this rule of DataFusion's makes columns of the same name and gives up.
+    state.config_mut().options_mut().optimizer.enable_leaf_expression_pushdown = false;
+    let context = SessionContext::new_with_state(state);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for insert in bound.inserts {

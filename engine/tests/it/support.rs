@@ -295,9 +295,9 @@ pub fn run_plain(world: &World, pipeline: Pipeline) -> Result<Outcome> {
 }
 
 /// Brings side rows to their sinks' columns, as the worker's commit does.
-struct FittedCommit<C> {
-    inner: C,
-    sinks: HashMap<Arc<str>, davy_engine::plan::SinkPlan>,
+pub struct FittedCommit<C> {
+    pub inner: C,
+    pub sinks: HashMap<Arc<str>, davy_engine::plan::SinkPlan>,
 }
 
 impl<C: Commit> Commit for FittedCommit<C> {

@@ -28,13 +28,19 @@ pub enum WindowSpec {
 impl WindowSpec {
     /// Tumbling windows.
     pub fn tumble(width: i64) -> Result<Self> {
+        if width <= 0 {
+            return Err(
+                Error::invalid("tumble: the width must be longer than zero").hint("write tumble(INTERVAL '1 minute')")
+            );
+        }
         Self::hop(width, width)
     }
 
     /// Hopping windows.
     pub fn hop(slide: i64, width: i64) -> Result<Self> {
         if slide <= 0 || width <= 0 {
-            return Err(Error::invalid("a window's slide and width must be longer than zero"));
+            return Err(Error::invalid("hop: slide and width must be longer than zero")
+                .hint("write hop(INTERVAL '1 minute', INTERVAL '15 minutes'): slide, then width"));
         }
         if width < slide {
             return Err(Error::invalid(format!(
@@ -61,7 +67,9 @@ impl WindowSpec {
     /// Session windows.
     pub fn session(gap: i64) -> Result<Self> {
         if gap <= 0 {
-            return Err(Error::invalid("a session's gap must be longer than zero"));
+            return Err(
+                Error::invalid("session: the gap must be longer than zero").hint("write session(INTERVAL '5 minutes')")
+            );
         }
         Ok(Self::Session { gap })
     }

@@ -2,15 +2,16 @@
 //!
 //! ```sql
 //! /* input flows          records in order of arrival; `a> …` for split a (default `0>`), `late> …` and `bad> …` mark what the
-//! 00:01,x,1               oracle does not see; `@quiet 10s` lets time pass, `@commit` commits
-//! */
+//! 00:01,x,1               oracle does not see, `raw> …` a record in which `\r` and `\n` are line ends; `@quiet 10s` lets time
+//! */                      pass, `@commit` commits
 //! CREATE TABLE … ; SELECT … ;
 //! /* expected results     rows of a sink, sorted; or: expected error
 //! */
 //! ```
 //! `UPDATE_GOLDEN=1 cargo test -p davy-engine --test it golden` rewrites the expected blocks. Every script that runs is also run
 //! by batch DataFusion over the whole input, which must give the same rows; `/* no oracle: reason */` says why one is not, and
-//! `/* oracle SQL */` gives it other SQL to run where a clause means something per window.
+//! `/* oracle SQL */` gives it other SQL to run where a clause means something per window, and `/* oracle input flows` gives it
+//! plain lines where the records are in a layout that arrow's readers do not know.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -60,18 +61,27 @@ pub fn inputs(blocks: &[Block]) -> (BTreeMap<String, Vec<Event>>, BTreeMap<Strin
             let mut record = line.as_str();
             let mut split = "0";
             let mut is_seen = true;
+            let mut is_raw = false;
             while let Some((mark, rest)) = record.split_once("> ") {
                 match mark {
                     "late" | "bad" => is_seen = false,
+                    "raw" => is_raw = true,
                     name if name.len() <= 2 => split = &line[line.find(name).unwrap()..][..name.len()],
                     _ => break,
                 }
                 record = rest;
             }
-            events.push(Event::Record(SplitId::from(split), record.to_owned()));
+            let unescape = |record: &str| record.replace("\\r", "\r").replace("\\n", "\n");
+            let record = if is_raw { unescape(record) } else { record.to_owned() };
+            events.push(Event::Record(SplitId::from(split), record.clone()));
             if is_seen {
-                seen.push(record.to_owned());
+                seen.push(record);
             }
+        }
+    }
+    for block in blocks {
+        if let Some(table) = block.head.strip_prefix("oracle input ") {
+            seen.insert(table.to_owned(), block.body.clone());
         }
     }
     (events, seen)
@@ -136,7 +146,12 @@ fn check(path: &Path) -> Result<(), String> {
     }
     if !name.ends_with("_error") && !blocks.iter().any(|block| block.head.starts_with("no oracle: ")) {
         let other_sql = blocks.iter().find_map(|block| (block.head == "oracle").then(|| block.body.join("\n")));
-        oracle::check(&world, &text, other_sql.as_deref(), &seen, &found)?;
+        // A deep script is planned on a deep stack, here as in the engine.
+        std::thread::scope(|scope| {
+            let check = || oracle::check(&world, &text, other_sql.as_deref(), &seen, &found);
+            let deep = std::thread::Builder::new().stack_size(512 << 20).spawn_scoped(scope, check).unwrap();
+            deep.join().unwrap_or_else(|_| Err("the oracle panicked; see above".to_owned()))
+        })?;
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         update(path, &text, &found);
@@ -160,7 +175,8 @@ fn golden_scripts_give_their_rows_and_the_oracles() {
     paths.sort();
     let mut failed = Vec::new();
     for path in &paths {
-        if let Err(problem) = check(path) {
+        let checked = std::panic::catch_unwind(|| check(path)).unwrap_or_else(|_| Err("it panicked; see above".to_owned()));
+        if let Err(problem) = checked {
             failed.push(format!("== {}\n{problem}", path.file_name().unwrap().to_string_lossy()));
         }
     }

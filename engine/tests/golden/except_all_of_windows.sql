@@ -1,0 +1,8 @@
+/* input flows
+1970-01-01 00:00:05,x,1
+1970-01-01 00:01:06,x,5
+*/
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT k, tumble(INTERVAL '1 minute') AS window, avg(v) AS a FROM flows GROUP BY 1, 2
+EXCEPT ALL SELECT k, tumble(INTERVAL '1 minute') AS window, avg(v) AS a FROM flows WHERE v > 3 GROUP BY 1, 2;

@@ -1,0 +1,17 @@
+/* input flows
+1970-01-01 00:00:01,x,1
+1970-01-01 00:00:02,y,9
+1970-01-01 00:01:03,z,5
+*/
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2;
+SELECT k, window, total FROM per_key p WHERE EXISTS (SELECT 1 FROM per_key q WHERE q.window = p.window AND q.total > p.total);
+SELECT k, window, total FROM per_key p WHERE NOT EXISTS (SELECT 1 FROM per_key q WHERE q.window = p.window AND q.total > p.total);
+/* expected results
+x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 1
+*/
+/* expected results_2
+y | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 9
+z | {start: 1970-01-01T00:01:00, end: 1970-01-01T00:02:00} | 5
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP,
+  k TEXT GENERATED ALWAYS AS (upper(name)))
+WITH (connector = 'test', format = 'csv');
+SELECT ts FROM flows;
+/* expected error
+line 2, column 37: no field named name; Valid fields are ts
+*/

@@ -1,0 +1,14 @@
+/* input flows
+1970-01-01 00:00:01,x,1
+1970-01-01 00:00:02,x,2
+1970-01-01 00:00:03,y,4
+1970-01-01 00:01:01,y,8
+*/
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2;
+SELECT window, count(*) AS keys, avg(total) AS mean, max(total) AS most FROM per_key GROUP BY window;
+/* expected results
+{start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 2 | 3.5 | 4
+{start: 1970-01-01T00:01:00, end: 1970-01-01T00:02:00} | 1 | 8.0 | 8
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT k FROM flows
+WHERE k IN (SELECT k FROM flows WHERE v > 1);
+/* expected error
+line 3, column 1: a sub-query over a stream needs a window; GROUP BY a window first: tumble(…), hop(…) or session(…)
+*/

@@ -1,0 +1,10 @@
+/* input flows
+1970-01-01 00:00:01,x,1
+1970-01-01 00:00:02,7,9
+1970-01-01 00:01:03,8,5
+*/
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE TABLE out (name TEXT, n INT, total DOUBLE, begins TEXT, day DATE) WITH (connector = 'sink');
+INSERT INTO out SELECT sum(v), count(*), max(v), window.start, window.start FROM (SELECT v, window FROM (
+  SELECT k, v, tumble(INTERVAL '1 minute') AS window FROM flows GROUP BY 1, 2, 3)) GROUP BY window;

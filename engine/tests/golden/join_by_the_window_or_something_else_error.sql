@@ -1,0 +1,5 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2;
+SELECT a.k, b.k AS other FROM per_key a
+JOIN per_key b ON a.window = b.window OR a.k = b.k;

@@ -1,0 +1,20 @@
+/* input flows
+1970-01-01 00:00:01,x,1
+1970-01-01 00:01:30,x,2
+late> 1970-01-01 00:00:02,x,4
+*/
+/* no oracle: a row that is late for one query only */
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT tumble(INTERVAL '1 minute') AS w, sum(v) AS v FROM flows GROUP BY 1;
+SELECT tumble(INTERVAL '1 hour') AS w, sum(v) AS v FROM flows GROUP BY 1;
+/* expected counts
+late rows: 1
+*/
+/* expected results
+{start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 1
+{start: 1970-01-01T00:01:00, end: 1970-01-01T00:02:00} | 2
+*/
+/* expected results_2
+{start: 1970-01-01T00:00:00, end: 1970-01-01T01:00:00} | 7
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv',
+  late_table = 'late');
+SELECT k FROM flows;
+/* expected error
+line 1, column 14: table `flows`: option `late_table` names `late`, which is not declared; add CREATE TABLE late (…) with a sink connector
+*/

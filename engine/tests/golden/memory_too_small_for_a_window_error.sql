@@ -1,0 +1,16 @@
+/* input flows
+1970-01-01 00:00:01,a,1
+1970-01-01 00:00:02,b,2
+1970-01-01 00:00:03,c,3
+1970-01-01 00:00:04,d,4
+*/
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SET memory = '2kB';
+SELECT k, tumble(INTERVAL '1 minute') AS w, array_agg(v) AS vs FROM flows GROUP BY 1, 2;
+/* expected error
+Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as:
+  partial aggregate `w1_1`#0(can spill: false) consumed 0.0 B, peak 0.0 B,
+  window `w1_1`#1(can spill: false) consumed 0.0 B, peak 0.0 B.
+Error: Failed to allocate additional 8.6 KB for partial aggregate `w1_1` with 0.0 B already allocated for this reservation - 2000.0 B remain available for the total memory pool: greedy(used: 0.0 B, pool_size: 2000.0 B)
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT k, count(*) AS n FROM flows
+GROUP BY k, hop(INTERVAL '1 nanosecond', INTERVAL '10 days');
+/* expected error
+line 3, column 1: hop: slide and width have no common divisor of a millisecond or more; write both in whole milliseconds
+*/

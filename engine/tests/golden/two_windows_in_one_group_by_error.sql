@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT count(*) AS n FROM flows
+GROUP BY tumble(INTERVAL '1 minute'), tumble(INTERVAL '2 minutes');
+/* expected error
+line 3, column 1: GROUP BY has two windows; group one windowed view by another window
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SET parallelism = '4';
+SELECT k FROM flows;
+/* expected error
+unknown setting `parallelism`; valid are `memory`, and `<table>.<option>` for a table's options
+*/

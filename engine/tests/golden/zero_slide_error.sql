@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+SELECT k, count(*) AS n FROM flows
+GROUP BY k, hop(INTERVAL '0 seconds', INTERVAL '5 seconds');
+/* expected error
+line 3, column 1: a window's slide and width must be longer than zero
+*/

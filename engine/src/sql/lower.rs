@@ -23,7 +23,7 @@ use super::catalog::{Catalog, RawRows, TableRows, list};
 use super::feed::{TableFeed, table_of};
 use super::functions::TIMESTAMP;
 use super::sql_error;
-use super::window::{FeedWindow, Follow, Part, has_marker, window_of};
+use super::window::{FeedWindow, Follow, Part, has_marker, has_sub_query, window_of};
 use crate::error::{Error, Result};
 use crate::format::{DecodeField, DecodeSpec, FieldFrom};
 use crate::log::ExchangeId;
@@ -236,6 +236,10 @@ fn project_arguments(expression: Expr, projected: &mut Vec<Expr>, n_keys: usize)
     let Expr::AggregateFunction(mut call) = call else {
         return Err(Error::internal(format!("`{name}` is no aggregate")));
     };
+    if call.func.name() == "count" && call.params.distinct && 1 < call.params.args.len() {
+        return Err(Error::invalid("count(DISTINCT …) takes one argument")
+            .hint("put the columns together: count(DISTINCT struct(a, b))"));
+    }
     call.params.args = call.params.args.into_iter().map(&mut place).collect();
     call.params.filter = call.params.filter.map(|filter| Box::new(place(*filter)));
     for order in &mut call.params.order_by {
@@ -448,6 +452,10 @@ fn check_row_wise(plan: &LogicalPlan) -> Result<()> {
     let mut problem = None;
     plan.apply_with_subqueries(|node| {
         problem = match node {
+            node if has_sub_query(node).unwrap_or(true) => Some(
+                Error::invalid("a sub-query over a stream needs a window")
+                    .hint("aggregate both sides by a window, and correlate the sub-query on the window"),
+            ),
             LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => None,
             LogicalPlan::Union(_) | LogicalPlan::Unnest(_) | LogicalPlan::TableScan(_) => None,
             LogicalPlan::Aggregate(_) => Some(updating()),

@@ -24,7 +24,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, Query, SelectItem, SetExpr, Statement as AstStatement};
+use datafusion::sql::sqlparser::ast::{
+    Expr as AstExpr, Ident, Query, SelectItem, SetExpr, Statement as AstStatement, TableFactor,
+};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -134,6 +136,7 @@ fn bind_statement(
     n_inserts: usize,
 ) -> Result<Option<BoundInsert>> {
     check_operators(statement)?;
+    check_clauses(statement)?;
     match &statement.kind {
         StatementKind::CreateTable(ddl) => {
             let def = table::define(catalog, request, ddl)?;
@@ -141,7 +144,7 @@ fn bind_statement(
             Ok(None)
         }
         StatementKind::CreateView(name, query) => {
-            let plan = logical_plan(catalog, query)?;
+            let plan = logical_plan(catalog, &with_window_names(query))?;
             catalog.add_view(name, plan)?;
             Ok(None)
         }
@@ -157,7 +160,7 @@ fn bind_statement(
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
         }
         StatementKind::Query(query) => {
-            let plan = analyze(catalog, logical_plan(catalog, query)?)?;
+            let plan = analyze(catalog, logical_plan(catalog, &with_window_names(query))?)?;
             let name = if n_inserts == 0 { RESULTS.to_owned() } else { format!("{RESULTS}_{}", n_inserts + 1) };
             let schema = Arc::new(plan.schema().as_arrow().clone());
             let sink = SinkPlan { name: name.into(), schema, table: None };
@@ -179,6 +182,23 @@ fn check_operators(statement: &Statement) -> Result<()> {
     if MAX_OPERATORS < n_operators {
         return Err(Error::invalid(format!("the statement has {n_operators} operators; the limit is {MAX_OPERATORS}"))
             .hint("compute parts of it in a view, or use IN (…) instead of a chain of OR"));
+    }
+    Ok(())
+}
+
+/// Clauses that DataFusion would read over in silence.
+fn check_clauses(statement: &Statement) -> Result<()> {
+    let query = match &statement.kind {
+        StatementKind::CreateView(_, query) | StatementKind::Insert(_, query) | StatementKind::Query(query) => query,
+        StatementKind::CreateTable(_) | StatementKind::Set(..) => return Ok(()),
+    };
+    let sample = find_word(&statement.tokens, "TABLESAMPLE");
+    if sample.is_some() {
+        return Err(Error::invalid("TABLESAMPLE is not supported").hint("filter rows in WHERE instead").at(sample));
+    }
+    if !query.locks.is_empty() {
+        let place = find_word(&statement.tokens, "FOR");
+        return Err(Error::invalid("FOR UPDATE and FOR SHARE are not supported").hint("leave it out").at(place));
     }
     Ok(())
 }
@@ -221,6 +241,55 @@ fn depth(expression: &Expr) -> usize {
     });
     debug_assert!(walked.is_ok(), "the closure never fails");
     deepest + 1
+}
+
+/// Calls `window.start` `start` and `window.end` `end` where nothing else in a SELECT is called so; in derived tables and CTEs too.
+fn with_window_names(query: &Query) -> Query {
+    let mut query = query.clone();
+    name_bounds(&mut query);
+    query
+}
+
+fn name_bounds(query: &mut Query) {
+    for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+        name_bounds(&mut cte.query);
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for table in &mut select.from {
+        let joined = table.joins.iter_mut().map(|join| &mut join.relation);
+        for factor in std::iter::once(&mut table.relation).chain(joined) {
+            if let TableFactor::Derived { subquery, .. } = factor {
+                name_bounds(subquery);
+            }
+        }
+    }
+    for wanted in ["start", "end"] {
+        let n_bounds = select.projection.iter().filter(|item| is_bound(item, wanted)).count();
+        if n_bounds != 1 || select.projection.iter().any(|item| is_called(item, wanted)) {
+            continue;
+        }
+        for item in &mut select.projection {
+            if let (true, SelectItem::UnnamedExpr(expression)) = (is_bound(item, wanted), &*item) {
+                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias: Ident::with_quote('"', wanted) };
+            }
+        }
+    }
+}
+
+/// Whether an item is `window.<wanted>`, possibly after a table's name.
+fn is_bound(item: &SelectItem, wanted: &str) -> bool {
+    let SelectItem::UnnamedExpr(AstExpr::CompoundIdentifier(parts)) = item else { return false };
+    matches!(parts.as_slice(), [.., window, part] if window.value == "window" && part.value.eq_ignore_ascii_case(wanted))
+}
+
+/// Whether an item has this name, or may have it.
+fn is_called(item: &SelectItem, name: &str) -> bool {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => alias.value.eq_ignore_ascii_case(name),
+        SelectItem::UnnamedExpr(AstExpr::Identifier(ident)) => ident.value.eq_ignore_ascii_case(name),
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
+        _ => false,
+    }
 }
 
 /// INSERT goes by position, so two columns may have the same name; DataFusion wants them told apart.
@@ -375,6 +444,11 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
         root => root.strip_backtrace(),
     };
+    if message.contains("null_aware anti join") {
+        return Error::invalid("NOT IN with a sub-query over windows is not supported")
+            .hint("use NOT EXISTS")
+            .at(location);
+    }
     for kind in functions::WindowKind::ALL {
         if message.contains(&format!("'{}'", kind.name())) {
             return Error::invalid(format!("{}: expected literal intervals", kind.usage()))

@@ -208,6 +208,10 @@ impl Follow<'_> {
     }
 
     fn check_node(&self, node: &LogicalPlan) -> Result<bool> {
+        if has_sub_query(node)? {
+            // A correlated one has become a join by now; what is left looks at all windows that happen to close together.
+            return Err(across_windows());
+        }
         match node {
             LogicalPlan::Aggregate(aggregate) => {
                 let below = self.parts(&aggregate.input);
@@ -242,8 +246,7 @@ impl Follow<'_> {
                 if joins_on_window(join, &left, &right) {
                     return Ok(false);
                 }
-                Err(Error::invalid("a join or sub-query over windows must be on the same window")
-                    .hint("add `a.window = b.window` to the condition; a sub-query must be correlated on the window"))
+                Err(across_windows())
             }
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Ok(true),
             LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
@@ -253,6 +256,31 @@ impl Follow<'_> {
             _ => Ok(false),
         }
     }
+}
+
+fn across_windows() -> Error {
+    Error::invalid("a join or sub-query over windows must be on the same window")
+        .hint("add `a.window = b.window` to the condition; a sub-query must be correlated on the window")
+}
+
+/// Whether a node's own expressions hold a sub-query.
+pub fn has_sub_query(node: &LogicalPlan) -> Result<bool> {
+    let is_sub_query = |expression: &Expr| {
+        Ok(matches!(
+            expression,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..)
+        ))
+    };
+    for expression in node.expressions() {
+        if expression.exists(is_sub_query).map_err(sql_error)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Which part of a window an expression over `input` is.

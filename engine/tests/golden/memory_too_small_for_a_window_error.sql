@@ -9,8 +9,5 @@ WITH (connector = 'test', format = 'csv');
 SET memory = '2kB';
 SELECT k, tumble(INTERVAL '1 minute') AS w, array_agg(v) AS vs FROM flows GROUP BY 1, 2;
 /* expected error
-Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as:
-  partial aggregate `w1_1`#0(can spill: false) consumed 0.0 B, peak 0.0 B,
-  window `w1_1`#1(can spill: false) consumed 0.0 B, peak 0.0 B.
-Error: Failed to allocate additional 8.6 KB for partial aggregate `w1_1` with 0.0 B already allocated for this reservation - 2000.0 B remain available for the total memory pool: greedy(used: 0.0 B, pool_size: 2000.0 B)
+the pipeline's memory is used up: Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as: partial aggregate `w1_1`#424(can spill: false) consumed 0.0 B, peak 0.0 B, window `w1_1`#425(can spill: false) consumed 0.0 B, peak 0.0 B; raise it with SET memory = '4GiB', or use shorter windows
 */

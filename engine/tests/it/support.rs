@@ -192,7 +192,6 @@ impl Source for TestSource {
 /// What a run left behind.
 #[derive(Debug)]
 pub struct Outcome {
-    pub log: MemoryLog,
     pub metrics: Arc<Metrics>,
     pub rows: BTreeMap<String, Vec<String>>,
 }
@@ -286,7 +285,7 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
     for name in sinks.keys() {
         rows.insert(name.to_string(), sorted_lines(&log.rows(name)));
     }
-    Ok(Outcome { log, metrics, rows })
+    Ok(Outcome { metrics, rows })
 }
 
 /// Runs without faults.

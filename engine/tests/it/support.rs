@@ -250,14 +250,14 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
             (0..dataflow.stages.len()).map(|stage| make(stage).map(Some)).collect::<Result<_>>()?;
         let mut n_steps = 0_usize;
         while tasks.iter().any(Option::is_some) {
-            for stage in 0..tasks.len() {
-                let Some(task) = tasks[stage].as_mut() else { continue };
+            for (stage, slot) in tasks.iter_mut().enumerate() {
+                let Some(task) = slot.as_mut() else { continue };
                 let name = format!("{number}/{stage}");
                 // Taken apart: the clock must be free again while the source lets time pass.
                 let now = *world.clock.lock().unwrap();
                 let step = task.step(now)?;
                 if fault(&name, Moment::AfterStep) {
-                    tasks[stage] = Some(make(stage)?);
+                    *slot = Some(make(stage)?);
                     continue;
                 }
                 n_steps += 1;
@@ -267,16 +267,16 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
                     continue;
                 }
                 if fault(&name, Moment::BeforeCommit) {
-                    tasks[stage] = Some(make(stage)?);
+                    *slot = Some(make(stage)?);
                     continue;
                 }
                 task.commit()?;
                 if fault(&name, Moment::AfterCommit) {
-                    tasks[stage] = Some(make(stage)?);
+                    *slot = Some(make(stage)?);
                     continue;
                 }
                 if step == Step::Ended {
-                    tasks[stage] = None;
+                    *slot = None;
                 }
             }
         }

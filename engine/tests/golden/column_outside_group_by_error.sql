@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, v, count(*) AS n FROM flows
 GROUP BY k, tumble(INTERVAL '1 minute');
 /* expected error
-line 3, column 11: column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "flows.v" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "flows.k, tumble(IntervalMonthDayNano("IntervalMonthDayNano { months: 0, days: 0, nanoseconds: 60000000000 }")), count(Int64(1))" appears in the SELECT clause satisfies this requirement
+line 3, column 11: column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "flows.v" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "flows.k, tumble(1m), count(Int64(1))" appears in the SELECT clause satisfies this requirement
 */

@@ -6,3 +6,6 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 SELECT k, tumble(INTERVAL '1 minute') AS window, avg(v) AS a FROM flows GROUP BY 1, 2
 EXCEPT ALL SELECT k, tumble(INTERVAL '1 minute') AS window, avg(v) AS a FROM flows WHERE v > 3 GROUP BY 1, 2;
+/* expected results
+x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 1.0
+*/

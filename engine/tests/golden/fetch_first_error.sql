@@ -2,5 +2,5 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 SELECT k FROM flows FETCH FIRST 3 ROWS ONLY;
 /* expected error
-line 3, column 1: fETCH clause is not supported yet
+line 3, column 1: FETCH clause is not supported yet
 */

@@ -3,5 +3,5 @@ CREATE TABLE flows (ts TIMESTAMP,
 WITH (connector = 'test', format = 'csv');
 SELECT ts FROM flows;
 /* expected error
-line 2, column 37: no field named name; Valid fields are ts
+line 2, column 37: there is no column `name`; there are `ts`
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, v, count(*) AS n FROM flows
 GROUP BY GROUPING SETS ((k), (v)), tumble(INTERVAL '1 minute');
 /* expected error
-line 3, column 1: GROUPING SETS, CUBE and ROLLUP are not supported; write one query per grouping and join them with UNION ALL
+line 4, column 10: GROUPING SETS, CUBE and ROLLUP are not supported; write one query per grouping and join them with UNION ALL
 */

@@ -8,3 +8,7 @@ WITH (connector = 'test', format = 'csv');
 CREATE TABLE out (name TEXT, n INT, total DOUBLE, begins TEXT, day DATE) WITH (connector = 'sink');
 INSERT INTO out SELECT sum(v), count(*), max(v), window.start, window.start FROM (SELECT v, window FROM (
   SELECT k, v, tumble(INTERVAL '1 minute') AS window FROM flows GROUP BY 1, 2, 3)) GROUP BY window;
+/* expected out
+10 | 2 | 9.0 | 1970-01-01T00:00:00 | 1970-01-01
+5 | 1 | 5.0 | 1970-01-01T00:01:00 | 1970-01-01
+*/

@@ -3,3 +3,6 @@ WITH (connector = 'test', format = 'csv');
 CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2;
 SELECT a.k, b.k AS other FROM per_key a
 JOIN per_key b ON a.window = b.window OR a.k = b.k;
+/* expected error
+line 5, column 1: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
+*/

@@ -4,5 +4,5 @@ CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, count(*)
 SELECT a.k, a.window FROM per_key a
 JOIN per_key b ON a.k = b.k;
 /* expected error
-line 4, column 15: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
+line 5, column 1: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
 */

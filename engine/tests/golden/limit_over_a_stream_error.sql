@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k FROM flows
 LIMIT 5;
 /* expected error
-line 3, column 1: LIMIT over a stream needs a window; GROUP BY a window first: tumble(…), hop(…) or session(…)
+line 4, column 1: LIMIT over a stream needs a window; GROUP BY a window first: tumble(…), hop(…) or session(…)
 */

@@ -18,3 +18,9 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts) WITH (conn
 SELECT k, v FROM (SELECT *, row_number() OVER (PARTITION BY window ORDER BY v DESC) AS place FROM (
   SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2)) WHERE place <= 1;
 */
+/* expected results
+x | 20
+y | 2
+y | 30
+y | 40
+*/

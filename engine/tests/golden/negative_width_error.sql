@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n FROM flows
 GROUP BY k, session(INTERVAL '-5 seconds');
 /* expected error
-line 3, column 1: a session's gap must be longer than zero
+line 4, column 13: session: the gap must be longer than zero; write session(INTERVAL '5 minutes')
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, count(*) AS n FROM flows GROUP BY 1, 2;
 SELECT k, ROW_NUMBER() OVER (PARTITION BY k ORDER BY n) AS place FROM per_key;
 /* expected error
-line 4, column 1: a window function over windows must have the window in PARTITION BY; write OVER (PARTITION BY window ORDER BY …)
+line 4, column 24: a window function over windows must have the window in PARTITION BY; write OVER (PARTITION BY window ORDER BY …)
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k,
        port FROM flows;
 /* expected error
-line 4, column 8: no field named port; Valid fields are flows.ts, flows.k, flows.v
+line 4, column 8: there is no column `port`; there are `ts`, `k`, `v`
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT w.k, w.packets FROM (
   SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2) w;
 /* expected error
-line 3, column 13: no field named w.packets; Valid fields are w.k, w.window, w.total
+line 3, column 13: there is no column `packets`; there are `k`, `window`, `total`
 */

@@ -2,3 +2,6 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2;
 SELECT k, max(v) OVER (PARTITION BY date_trunc('hour', window.start)) AS m FROM per_key;
+/* expected error
+line 4, column 18: a window function over windows must have the window in PARTITION BY; write OVER (PARTITION BY window ORDER BY …)
+*/

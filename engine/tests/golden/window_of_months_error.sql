@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n FROM flows
 GROUP BY k, tumble(INTERVAL '1 month');
 /* expected error
-line 3, column 1: tumble(INTERVAL width): expected a literal interval; write it as INTERVAL '5 minutes'; months and years have no fixed length
+line 4, column 13: tumble(INTERVAL width): expected a literal interval; write it as INTERVAL '5 minutes'; months and years have no fixed length
 */

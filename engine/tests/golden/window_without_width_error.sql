@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n FROM flows
 GROUP BY k, tumble();
 /* expected error
-line 4, column 13: 'tumble' does not support zero arguments. No function matches the given name and argument types 'tumble()'. You might need to add explicit type casts; Candidate functions:; tumble(Interval(MonthDayNano))
+line 4, column 13: tumble(INTERVAL width): expected literal intervals; write an interval as INTERVAL '5 minutes'
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n FROM flows
 GROUP BY k, tumble(INTERVAL '0 seconds');
 /* expected error
-line 3, column 1: a window's slide and width must be longer than zero
+line 4, column 13: tumble: the width must be longer than zero; write tumble(INTERVAL '1 minute')
 */

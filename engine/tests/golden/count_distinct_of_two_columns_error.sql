@@ -1,4 +1,0 @@
-CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
-WITH (connector = 'test', format = 'csv');
-SELECT tumble(INTERVAL '1 minute') AS w,
-  count(DISTINCT k, v) AS n FROM flows GROUP BY 1;

@@ -1,3 +1,0 @@
-CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
-WITH (connector = 'test', format = 'csv');
-SELECT k, (window).start FROM (SELECT k, tumble(INTERVAL '1 minute') AS window FROM flows GROUP BY 1, 2);

@@ -1,3 +1,0 @@
-CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
-WITH (connector = 'test', format = 'csv');
-SELECT k FROM flows TABLESAMPLE BERNOULLI (10);

@@ -7,8 +7,8 @@
 --   almost only ACK and ACK+PSH flows (> 80 %)      2      bytes per packet from 50 to 130       2
 --   packets per flow outside 10 to 20               1      packets per minute from 8 to 30       2
 --   active for more than 300 s                      3
--- and flags 7 points or more. Which side is "in" depends on who was seen first, so both directions of a conversation count
--- together, and the server is the side with the lower port. NetFlow has no payload: an encrypted pool looks the same.
+-- and flags 7 points or more. Counted is what the client sends: the server is the side with the lower port, whichever side the
+-- collector saw first. NetFlow has no payload: an encrypted pool looks the same.
 
 CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,
@@ -27,8 +27,8 @@ SELECT
     CASE WHEN sp < dp THEN sp ELSE dp END AS port,
     CASE WHEN sp < dp THEN da ELSE sa END AS client,
     ts, te,
-    coalesce(ipkt, 0) + coalesce(opkt, 0) AS packets,
-    coalesce(ibyt, 0) + coalesce(obyt, 0) AS bytes,
+    CASE WHEN sp < dp THEN opkt ELSE ipkt END AS packets,
+    CASE WHEN sp < dp THEN obyt ELSE ibyt END AS bytes,
     -- Six or eight places, dots for flags that are not set: only A, or A and P.
     flg IN ('...A....', '...AP...', '.A....', '.AP...') AS steady
 FROM flows
@@ -44,6 +44,7 @@ SELECT
     avg(CASE WHEN steady THEN 1.0 ELSE 0.0 END) AS steady_share,
     CAST(date_part('epoch', max(te)) - date_part('epoch', min(ts)) AS DOUBLE) AS active_s
 FROM conversations
+WHERE packets > 0
 GROUP BY server, port, client, window;
 
 CREATE VIEW features AS

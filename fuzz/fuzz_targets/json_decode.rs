@@ -1,3 +1,4 @@
+//! Any bytes, in pieces, through the JSON decoder: rows, bad records and skipped lines add up, and nothing panics.
 #![no_main]
 
 use std::sync::Arc;

@@ -81,7 +81,9 @@ fn every_crate_comes_from_crates_io() {
 
 #[test]
 fn members_take_versions_and_lints_from_the_workspace() {
-    let manifests: Vec<_> = files().into_iter().filter(|file| is_member(&file.path)).collect();
+    let is_own_workspace = |file: &File| parse(file).contains_key("workspace");
+    let manifests: Vec<_> =
+        files().into_iter().filter(|file| is_member(&file.path) && !is_own_workspace(file)).collect();
     assert!(manifests.iter().any(|file| file.path == "engine/Cargo.toml"), "no manifest was read");
     let complaints: Vec<_> = manifests.iter().flat_map(|file| says_it_again(&file.path, &parse(file))).collect();
     assert_eq!(complaints, [""; 0]);

@@ -176,7 +176,8 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 
 /// The shared captures, where this machine has them.
 pub(crate) fn fixtures(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("DAVY_SHARED_DATA").map_or_else(|| PathBuf::from("/work/shared/data"), PathBuf::from);
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let root = std::env::var_os("DAVY_TEST_DATA").map_or_else(beside, PathBuf::from);
     let folder = root.join("fixtures").join(what);
     if folder.is_dir() {
         return Some(folder);

@@ -182,7 +182,8 @@ fn golden_scripts_give_their_rows_and_the_oracles() {
     paths.sort();
     let mut failed = Vec::new();
     for path in &paths {
-        let checked = std::panic::catch_unwind(|| check(path)).unwrap_or_else(|_| Err("it panicked; see above".to_owned()));
+        let checked =
+            std::panic::catch_unwind(|| check(path)).unwrap_or_else(|_| Err("it panicked; see above".to_owned()));
         if let Err(problem) = checked {
             failed.push(format!("== {}\n{problem}", path.file_name().unwrap().to_string_lossy()));
         }

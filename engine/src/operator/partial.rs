@@ -149,7 +149,7 @@ impl PartialAggregate {
                     Some(watermarks) if !spec.is_tumbling() => {
                         times.iter().zip(watermarks).map(|(time, watermark)| spec.pane_key(*time, *watermark)).collect()
                     }
-                    _ => times.iter().map(|time| floor(*time, *width)).collect(),
+                    _ => floors(times, *width),
                 };
                 let mut keys: Vec<ArrayRef> = vec![Arc::new(panes)];
                 keys.extend_from_slice(&batch.columns()[..self.aggregate.layout.keys.len()]);
@@ -174,4 +174,18 @@ impl PartialAggregate {
         self.memory.free();
         Ok(batch)
     }
+}
+
+/// The pane of each row; rows of one pane come together, so the division is done once per run of them.
+fn floors(times: &[i64], width: i64) -> Int64Array {
+    let mut pane = i64::MIN;
+    let mut end = i64::MIN;
+    let in_pane = |time: &i64| {
+        if *time < pane || end <= *time {
+            pane = floor(*time, width);
+            end = pane.saturating_add(width);
+        }
+        pane
+    };
+    times.iter().map(in_pane).collect()
 }

@@ -6,8 +6,8 @@
 */
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
-SELECT tumble(INTERVAL '1 minute') AS w, array_agg(DISTINCT v) AS vs, string_agg(DISTINCT k, ';') AS ks FROM flows GROUP BY 1;
+SELECT tumble(INTERVAL '1 minute') AS w, array_agg(DISTINCT v) AS vs, array_sort(array_agg(DISTINCT k)) AS ks FROM flows GROUP BY 1;
 /* expected results
-{start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | [2] | b
-{start: 1970-01-01T00:01:00, end: 1970-01-01T00:02:00} | [8] | c
+{start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | [2] | [b]
+{start: 1970-01-01T00:01:00, end: 1970-01-01T00:02:00} | [8] | [c]
 */

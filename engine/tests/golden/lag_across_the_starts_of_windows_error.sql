@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2;
+SELECT k, v - lag(v) OVER (PARTITION BY k ORDER BY window.start) AS change FROM per_key;
+/* expected error
+line 4, column 22: a window function over windows must have the window in PARTITION BY; write OVER (PARTITION BY window ORDER BY …)
+*/

@@ -142,7 +142,6 @@ impl Lowering<'_> {
                 (input.feed.to_string(), window)
             })
             .collect();
-        Follow { feeds: &feeds }.check_over(plan)?;
         let optimized = self.catalog.state.optimize(plan).map_err(sql_error)?;
         let window_by_window = Follow { feeds: &feeds }.check_above(&optimized)?;
         let mut specs: Vec<_> = feeds.values().map(|feed| feed.spec).collect();

@@ -444,6 +444,11 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
         root => root.strip_backtrace(),
     };
+    if message.contains("range queries on datatype: Struct") {
+        return Error::invalid("OVER (… ORDER BY window) is not supported: a window is no number")
+            .hint("a window function sees one window only: PARTITION BY window, and order by something else")
+            .at(location);
+    }
     if message.contains("null_aware anti join") {
         return Error::invalid("NOT IN with a sub-query over windows is not supported")
             .hint("use NOT EXISTS")

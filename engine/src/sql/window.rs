@@ -207,17 +207,6 @@ impl Follow<'_> {
         Ok(orders)
     }
 
-    /// Checks the OVER clauses of a plan that is not optimised yet: some that go across windows cannot even be optimised.
-    pub fn check_over(&self, plan: &LogicalPlan) -> Result<()> {
-        let checked = plan.apply(|node| {
-            if let LogicalPlan::Window(_) = node {
-                self.check_node(node).map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-            }
-            Ok(TreeNodeRecursion::Continue)
-        });
-        checked.map(|_| ()).map_err(sql_error)
-    }
-
     fn check_node(&self, node: &LogicalPlan) -> Result<bool> {
         if has_sub_query(node)? {
             // A correlated one has become a join by now; what is left looks at all windows that happen to close together.

@@ -1,8 +1,9 @@
 //! EXPLAIN: a pipeline as text for the person who wrote it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use crate::plan::{Branch, Output, Pipeline, SourcePlan, Stage, StageInput};
+use crate::plan::{Branch, Output, Pipeline, SourcePlan, Stage, StageInput, WatermarkRule};
 
 /// Stages, keys, partials, windows, and what is pushed into the decoder.
 pub fn explain(pipeline: &Pipeline) -> String {
@@ -53,7 +54,13 @@ fn explain_source(out: &mut String, source: &SourcePlan) {
     let pushed = format!("{} of {} columns: {}", columns.len(), table.columns.len(), columns.join(", "));
     line(out, 2, &format!("decode {pushed}"));
     line(out, 2, &format!("bad records: {}", table.bad_record));
-    if let (Some((time, watermark)), Some(_)) = (&table.event_time, &source.event_time) {
+    if let (Some((time, watermark)), Some(event_time)) = (&table.event_time, &source.event_time) {
+        let watermark = match event_time.watermark {
+            WatermarkRule::Behind(ns) => {
+                format!("{} behind it", humantime::format_duration(Duration::from_nanos(ns.unsigned_abs())))
+            }
+            WatermarkRule::Expression(_) => watermark.to_string(),
+        };
         let late = table.late_table.as_ref().map_or("counted".to_owned(), |name| format!("counted, and to `{name}`"));
         line(out, 2, &format!("event time {time}, watermark {watermark}; late rows: {late}"));
     }

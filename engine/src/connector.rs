@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 
 use crate::error::Result;
 use crate::format::Format;
@@ -58,12 +58,6 @@ pub trait Table: Debug + Send + Sync {
     /// The format where the DDL names none (`nfcapd` speaks nfdump's CSV).
     fn default_format(&self) -> Option<Format> {
         None
-    }
-
-    /// Valid names for `METADATA FROM '…'` besides `value`, with their types. Their values come with the batch or are
-    /// constant per split.
-    fn metadata(&self) -> Vec<(&'static str, DataType)> {
-        Vec::new()
     }
 
     /// Whether it can be read.

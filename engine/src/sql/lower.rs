@@ -4,35 +4,32 @@
 //! windows. Cutting replaces each windowed aggregate by a feed and carries the event time, as a hidden column, through
 //! everything below it. Both halves are then optimised and planned by DataFusion as ordinary bounded queries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column as DfColumn, DFSchema, ScalarValue};
+use datafusion::common::{Column as DfColumn, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, TableScan,
-    Union, Unnest, col, lit,
+    Aggregate, EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, Union, Unnest, col, lit,
 };
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 
 use super::catalog::{Catalog, RawRows, TableRows, list};
 use super::feed::{TableFeed, table_of};
 use super::functions::TIMESTAMP;
+use super::source::source_plan;
 use super::sql_error;
 use super::window::{FeedWindow, Follow, Part, has_marker, has_sub_query, window_of};
 use crate::error::{Error, Result};
-use crate::format::{DecodeField, DecodeSpec, FieldFrom};
 use crate::log::ExchangeId;
 use crate::operator::bounded::{BoundedPlan, FeedTable};
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
 use crate::operator::window::pane::{AggregateCall, GroupLayout};
-use crate::plan::{
-    Branch, ColumnSource, EventTime, ExchangeInput, Output, SourcePlan, Stage, StageInput, TableDef, WatermarkRule,
-};
+use crate::plan::{Branch, ExchangeInput, Output, Stage, StageInput, TableDef};
 use crate::task::hidden_columns;
 
 /// Cuts the plan of one INSERT whose rows go to `sink`.
@@ -510,84 +507,4 @@ fn refuse_markers(plan: &LogicalPlan) -> Result<()> {
             .hint("write GROUP BY tumble(INTERVAL '1 minute'), and select it AS window"));
     }
     Ok(())
-}
-
-/// What has to be decoded of a table for these branches.
-fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Branch]) -> Result<SourcePlan> {
-    let needs_time = branches.iter().any(|branch| matches!(branch.output, Output::Exchange(_)));
-    let mut needed: BTreeMap<String, ()> = BTreeMap::new();
-    for branch in branches {
-        for column in branch.plan.feeds.get(&def.name).into_iter().flatten() {
-            needed.insert(column.clone(), ());
-        }
-    }
-    let mut required = Vec::new();
-    if needs_time && let Some((time, watermark)) = &def.event_time {
-        for column in time.column_refs() {
-            required.push(column.name.clone());
-        }
-        for column in time.column_refs().into_iter().chain(watermark.column_refs()) {
-            needed.insert(column.name.clone(), ());
-        }
-    }
-    if needs_time && let Some(late) = def.late_table.as_ref().and_then(|name| catalog.table(name)) {
-        for column in &late.columns {
-            needed.insert(column.field.name().clone(), ());
-        }
-    }
-    let declared: Vec<String> = def
-        .columns
-        .iter()
-        .filter(|column| matches!(column.from, ColumnSource::Record(_)))
-        .map(|column| column.field.name().clone())
-        .collect();
-    let mut fields = Vec::new();
-    let mut decode = Vec::new();
-    for column in def.columns.iter().filter(|column| needed.contains_key(column.field.name())) {
-        let from = match &column.from {
-            ColumnSource::Record(index) => Some(FieldFrom::Column(*index)),
-            ColumnSource::Value => Some(FieldFrom::Value),
-            ColumnSource::Split => None,
-            ColumnSource::Generated(_) => continue,
-        };
-        fields.push(Arc::clone(&column.field));
-        if let Some(from) = from {
-            let field = &column.field;
-            let nullable = field.is_nullable() && !required.contains(field.name());
-            decode.push(DecodeField {
-                name: field.name().clone(),
-                data_type: field.data_type().clone(),
-                nullable,
-                from,
-            });
-        }
-    }
-    let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let event_time = match (&def.event_time, needs_time) {
-        (Some((time, watermark)), true) => {
-            let over = DFSchema::try_from(schema.as_ref().clone()).map_err(sql_error)?;
-            let physical = |expression: &Expr| catalog.state.create_physical_expr(expression.clone(), &over);
-            Some(EventTime {
-                time: physical(time).map_err(sql_error)?,
-                watermark: match behind(time, watermark) {
-                    Some(ns) => WatermarkRule::Behind(ns),
-                    None => WatermarkRule::Expression(physical(watermark).map_err(sql_error)?),
-                },
-            })
-        }
-        _ => None,
-    };
-    let decode = DecodeSpec { declared: declared.into(), fields: decode };
-    Ok(SourcePlan { table: def, decode, schema, event_time })
-}
-
-/// The lag of a watermark that is the event time less a fixed interval.
-fn behind(time: &Expr, watermark: &Expr) -> Option<i64> {
-    if watermark == time {
-        return Some(0);
-    }
-    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) = watermark else { return None };
-    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = right.as_ref() else { return None };
-    let is_fixed = left.as_ref() == time && interval.months == 0 && interval.days == 0;
-    is_fixed.then_some(interval.nanoseconds)
 }

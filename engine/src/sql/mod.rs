@@ -6,11 +6,15 @@
 //! Nothing runs here, and everything that can be wrong with a script is found here, with its place and a way out.
 
 pub mod catalog;
+mod diagnose;
 pub mod explain;
 mod feed;
 pub mod functions;
+mod limits;
 mod lower;
+mod names;
 pub mod script;
+mod source;
 mod table;
 pub mod window;
 
@@ -19,23 +23,20 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef};
-use datafusion::common::SchemaError;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{
-    Expr as AstExpr, Ident, Query, SelectItem, SetExpr, Statement as AstStatement, TableFactor,
-};
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
-use crate::error::{Error, Location, Result};
+use crate::error::{Error, Result};
 use crate::options::parse_bytes;
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableDef, dead_letter_columns};
 use catalog::Catalog;
-use script::{Statement, StatementKind, find_word, parse};
+use diagnose::place;
+pub(crate) use diagnose::sql_error;
+use limits::{check_clauses, check_depth, check_operators};
+use names::{with_own_names, with_window_names};
+use script::{Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
@@ -49,8 +50,6 @@ pub struct PlanRequest<'a> {
 
 /// Memory of a pipeline's operators where no setting says otherwise.
 const MEMORY_BYTES: usize = 2 << 30;
-/// Expressions nested deeper than this are refused: evaluating them could outgrow a thread's stack.
-const MAX_DEPTH: usize = 400;
 /// Stack of the planning thread: parse trees are dropped recursively.
 const STACK_BYTES: usize = 512 << 20;
 
@@ -169,40 +168,6 @@ fn bind_statement(
     }
 }
 
-/// Operators in one statement; DataFusion's time to plan a chain of them grows with its square.
-const MAX_OPERATORS: usize = 2_000;
-
-fn check_operators(statement: &Statement) -> Result<()> {
-    let is_operator = |token: &Token| match token {
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => true,
-        Token::Word(word) => matches!(word.keyword, Keyword::AND | Keyword::OR),
-        _ => false,
-    };
-    let n_operators = statement.tokens.iter().filter(|token| is_operator(&token.token)).count();
-    if MAX_OPERATORS < n_operators {
-        return Err(Error::invalid(format!("the statement has {n_operators} operators; the limit is {MAX_OPERATORS}"))
-            .hint("compute parts of it in a view, or use IN (…) instead of a chain of OR"));
-    }
-    Ok(())
-}
-
-/// Clauses that DataFusion would read over in silence.
-fn check_clauses(statement: &Statement) -> Result<()> {
-    let query = match &statement.kind {
-        StatementKind::CreateView(_, query) | StatementKind::Insert(_, query) | StatementKind::Query(query) => query,
-        StatementKind::CreateTable(_) | StatementKind::Set(..) => return Ok(()),
-    };
-    let sample = find_word(&statement.tokens, "TABLESAMPLE");
-    if sample.is_some() {
-        return Err(Error::invalid("TABLESAMPLE is not supported").hint("filter rows in WHERE instead").at(sample));
-    }
-    if !query.locks.is_empty() {
-        let place = find_word(&statement.tokens, "FOR");
-        return Err(Error::invalid("FOR UPDATE and FOR SHARE are not supported").hint("leave it out").at(place));
-    }
-    Ok(())
-}
-
 fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
     let statement = DfStatement::Statement(Box::new(AstStatement::Query(Box::new(query.clone()))));
     let plan = catalog.sql().statement_to_plan(statement).map_err(sql_error)?;
@@ -213,98 +178,6 @@ fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
 fn analyze(catalog: &Catalog, plan: LogicalPlan) -> Result<LogicalPlan> {
     let config = catalog.state.config_options();
     catalog.state.analyzer().execute_and_check(plan, config, |_, _| {}).map_err(sql_error)
-}
-
-/// Refuses expressions that are nested too deep to be evaluated on a task's stack.
-fn check_depth(plan: &LogicalPlan) -> Result<()> {
-    let mut deepest = 0;
-    plan.apply_with_subqueries(|node| {
-        for expression in node.expressions() {
-            deepest = deepest.max(depth(&expression));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })
-    .map_err(sql_error)?;
-    if MAX_DEPTH < deepest {
-        return Err(Error::invalid(format!("an expression is nested {deepest} levels deep; the limit is {MAX_DEPTH}"))
-            .hint("compute parts of it in a view, or use IN (…) instead of a chain of OR"));
-    }
-    Ok(())
-}
-
-fn depth(expression: &Expr) -> usize {
-    use datafusion::common::tree_node::TreeNode;
-    let mut deepest = 0;
-    let walked = expression.apply_children(|child| {
-        deepest = deepest.max(depth(child));
-        Ok(TreeNodeRecursion::Continue)
-    });
-    debug_assert!(walked.is_ok(), "the closure never fails");
-    deepest + 1
-}
-
-/// Calls `window.start` `start` and `window.end` `end` where nothing else in a SELECT is called so; in derived tables and CTEs too.
-fn with_window_names(query: &Query) -> Query {
-    let mut query = query.clone();
-    name_bounds(&mut query);
-    query
-}
-
-fn name_bounds(query: &mut Query) {
-    for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-        name_bounds(&mut cte.query);
-    }
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    for table in &mut select.from {
-        let joined = table.joins.iter_mut().map(|join| &mut join.relation);
-        for factor in std::iter::once(&mut table.relation).chain(joined) {
-            if let TableFactor::Derived { subquery, .. } = factor {
-                name_bounds(subquery);
-            }
-        }
-    }
-    for wanted in ["start", "end"] {
-        let n_bounds = select.projection.iter().filter(|item| is_bound(item, wanted)).count();
-        if n_bounds != 1 || select.projection.iter().any(|item| is_called(item, wanted)) {
-            continue;
-        }
-        for item in &mut select.projection {
-            if let (true, SelectItem::UnnamedExpr(expression)) = (is_bound(item, wanted), &*item) {
-                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias: Ident::with_quote('"', wanted) };
-            }
-        }
-    }
-}
-
-/// Whether an item is `window.<wanted>`, possibly after a table's name.
-fn is_bound(item: &SelectItem, wanted: &str) -> bool {
-    let SelectItem::UnnamedExpr(AstExpr::CompoundIdentifier(parts)) = item else { return false };
-    matches!(parts.as_slice(), [.., window, part] if window.value == "window" && part.value.eq_ignore_ascii_case(wanted))
-}
-
-/// Whether an item has this name, or may have it.
-fn is_called(item: &SelectItem, name: &str) -> bool {
-    match item {
-        SelectItem::ExprWithAlias { alias, .. } => alias.value.eq_ignore_ascii_case(name),
-        SelectItem::UnnamedExpr(AstExpr::Identifier(ident)) => ident.value.eq_ignore_ascii_case(name),
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
-        _ => false,
-    }
-}
-
-/// INSERT goes by position, so two columns may have the same name; DataFusion wants them told apart.
-fn with_own_names(query: &Query) -> Query {
-    let mut query = query.clone();
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        for (index, item) in select.projection.iter_mut().enumerate() {
-            let SelectItem::UnnamedExpr(expression) = item else { continue };
-            if matches!(expression, AstExpr::CompoundIdentifier(_) | AstExpr::CompoundFieldAccess { .. }) {
-                let alias = Ident::new(format!("__column_{index}"));
-                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
-            }
-        }
-    }
-    query
 }
 
 fn sink_table(catalog: &Catalog, name: &str) -> Result<SinkPlan> {
@@ -425,84 +298,6 @@ fn fingerprint(plan: &LogicalPlan) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     hasher.write(plan.display_indent_schema().to_string().as_bytes());
     hasher.finish()
-}
-
-/// DataFusion's planning errors as ours: its diagnostic's words and place where it has one.
-pub(crate) fn sql_error(error: DataFusionError) -> Error {
-    if let DataFusionError::External(inner) = error {
-        return match inner.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(other) => Error::invalid(other.to_string()),
-        };
-    }
-    let diagnostic = error.diagnostic();
-    let location = diagnostic
-        .and_then(|diagnostic| diagnostic.span)
-        .map(|span| Location { line: span.start.line, column: span.start.column });
-    let message = match error.find_root() {
-        DataFusionError::SQL(inner, _) => inner.to_string(),
-        DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
-        root => root.strip_backtrace(),
-    };
-    if message.contains("range queries on datatype: Struct") {
-        return Error::invalid("OVER (… ORDER BY window) is not supported: a window is no number")
-            .hint("a window function sees one window only: PARTITION BY window, and order by something else")
-            .at(location);
-    }
-    if message.contains("null_aware anti join") {
-        return Error::invalid("NOT IN with a sub-query over windows is not supported")
-            .hint("use NOT EXISTS")
-            .at(location);
-    }
-    for kind in functions::WindowKind::ALL {
-        if message.contains(&format!("'{}'", kind.name())) {
-            return Error::invalid(format!("{}: expected literal intervals", kind.usage()))
-                .hint("write an interval as INTERVAL '5 minutes'")
-                .at(location);
-        }
-    }
-    Error::invalid(tidy(&message)).at(location)
-}
-
-fn schema_error(error: &SchemaError) -> Error {
-    match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
-            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
-            Error::invalid(format!("there is no column `{}`; there are {}", field.name, catalog::list(names)))
-        }
-        other => Error::invalid(tidy(&other.to_string())),
-    }
-}
-
-/// One line, without DataFusion's prefixes.
-fn tidy(message: &str) -> String {
-    let mut message = message.trim();
-    for prefix in
-        ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "type_coercion\ncaused by\n"]
-    {
-        message = message.strip_prefix(prefix).unwrap_or(message);
-    }
-    let lines = message.split(['\n', '\t']).map(|line| line.trim().trim_end_matches('.'));
-    let message = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    // Some messages end in a print of the syntax tree, which helps nobody.
-    let trees = ["Identifier(Ident", "Substring {", "Function(Function"];
-    let end = trees.iter().filter_map(|tree| message.find(tree)).min().unwrap_or(message.len());
-    script::uncapitalize(message[..end].trim_end())
-}
-
-/// Clauses that a message may be about, by the word that they begin with in a script.
-const CLAUSES: [&str; 11] =
-    ["tumble", "hop", "session", "LIMIT", "ORDER", "DISTINCT", "JOIN", "ROLLUP", "CUBE", "GROUPING", "OVER"];
-
-/// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
-/// statement's.
-fn place(error: Error, statement: &Statement) -> Error {
-    let Error::Invalid(diagnostic) = &error else { return error };
-    let message = &diagnostic.message;
-    let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));
-    let clauses = CLAUSES.into_iter().filter(|clause| message.to_lowercase().contains(&clause.to_lowercase()));
-    let found = quoted.chain(clauses).find_map(|word| find_word(&statement.tokens, word));
-    error.at(found.or(Some(statement.location)))
 }
 
 impl PlanRequest<'_> {

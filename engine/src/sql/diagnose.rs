@@ -1,0 +1,86 @@
+//! What a person reads when a script cannot be planned: plain words, a place, a way out.
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+use super::script::{self, Statement, find_word};
+use super::{catalog, functions};
+use crate::error::{Error, Location};
+
+/// DataFusion's planning errors as ours: its diagnostic's words and place where it has one.
+pub(crate) fn sql_error(error: DataFusionError) -> Error {
+    if let DataFusionError::External(inner) = error {
+        return match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => Error::invalid(other.to_string()),
+        };
+    }
+    let diagnostic = error.diagnostic();
+    let location = diagnostic
+        .and_then(|diagnostic| diagnostic.span)
+        .map(|span| Location { line: span.start.line, column: span.start.column });
+    let message = match error.find_root() {
+        DataFusionError::SQL(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
+        root => root.strip_backtrace(),
+    };
+    if message.contains("range queries on datatype: Struct") {
+        return Error::invalid("OVER (… ORDER BY window) is not supported: a window is no number")
+            .hint("a window function sees one window only: PARTITION BY window, and order by something else")
+            .at(location);
+    }
+    if message.contains("null_aware anti join") {
+        return Error::invalid("NOT IN with a sub-query over windows is not supported")
+            .hint("use NOT EXISTS")
+            .at(location);
+    }
+    for kind in functions::WindowKind::ALL {
+        if message.contains(&format!("'{}'", kind.name())) {
+            return Error::invalid(format!("{}: expected literal intervals", kind.usage()))
+                .hint("write an interval as INTERVAL '5 minutes'")
+                .at(location);
+        }
+    }
+    Error::invalid(tidy(&message)).at(location)
+}
+
+fn schema_error(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            Error::invalid(format!("there is no column `{}`; there are {}", field.name, catalog::list(names)))
+        }
+        other => Error::invalid(tidy(&other.to_string())),
+    }
+}
+
+/// One line, without DataFusion's prefixes.
+fn tidy(message: &str) -> String {
+    let mut message = message.trim();
+    for prefix in
+        ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "type_coercion\ncaused by\n"]
+    {
+        message = message.strip_prefix(prefix).unwrap_or(message);
+    }
+    let lines = message.split(['\n', '\t']).map(|line| line.trim().trim_end_matches('.'));
+    let message = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    // Some messages end in a print of the syntax tree, which helps nobody.
+    let trees = ["Identifier(Ident", "Substring {", "Function(Function"];
+    let end = trees.iter().filter_map(|tree| message.find(tree)).min().unwrap_or(message.len());
+    script::uncapitalize(message[..end].trim_end())
+}
+
+/// Clauses that a message may be about, by the word that they begin with in a script.
+const CLAUSES: [&str; 11] =
+    ["tumble", "hop", "session", "LIMIT", "ORDER", "DISTINCT", "JOIN", "ROLLUP", "CUBE", "GROUPING", "OVER"];
+
+/// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
+/// statement's.
+pub(super) fn place(error: Error, statement: &Statement) -> Error {
+    let Error::Invalid(diagnostic) = &error else { return error };
+    let message = &diagnostic.message;
+    let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));
+    let clauses = CLAUSES.into_iter().filter(|clause| message.to_lowercase().contains(&clause.to_lowercase()));
+    let found = quoted.chain(clauses).find_map(|word| find_word(&statement.tokens, word));
+    error.at(found.or(Some(statement.location)))
+}

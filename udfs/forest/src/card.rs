@@ -1,0 +1,128 @@
+//! The model card: what a model is called, what goes in, what comes out, and how to see that it is the right one.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::error::Result;
+
+/// A checked `card.toml`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Version of this layout: 1.
+    pub format: u32,
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One or two sentences for an analyst.
+    pub description: String,
+    /// Licence of the model.
+    pub license: Option<String>,
+    /// File name beside the card.
+    pub model: String,
+    /// SHA-256 of the model file, in hex.
+    pub sha256: String,
+    /// Names of the outputs, in order.
+    pub classes: Vec<String>,
+    /// The class whose probability is the score.
+    pub positive: String,
+    /// From this score on a row is `positive`.
+    pub threshold: f64,
+    /// What a feature that is NaN or infinite does.
+    pub not_finite: NotFinite,
+    /// How far golden rows may be off.
+    pub tolerance: f64,
+    /// The window that the features are computed over.
+    pub window: Option<Window>,
+    /// Where the model comes from.
+    pub training: Training,
+    /// How good it is.
+    #[serde(default)]
+    pub evaluation: BTreeMap<String, toml::Value>,
+    /// Inputs in order.
+    pub features: Vec<Feature>,
+    /// Rows with the trainer's scores.
+    pub golden: Vec<Golden>,
+}
+
+/// What a feature that is NaN or infinite does to its row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NotFinite {
+    /// The row has no score.
+    Null,
+    /// The trees decide, as the model says.
+    Model,
+    /// It is replaced by this number.
+    Replace(f32),
+}
+
+impl<'de> Deserialize<'de> for NotFinite {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        todo!()
+    }
+}
+
+/// The window that features are computed over.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Its width, such as `15m`.
+    pub width: String,
+    /// What rows are grouped by.
+    pub key: Vec<String>,
+    /// Windows with fewer rows are not scored.
+    pub rows_min: u64,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Day of the training, `2026-11-21`.
+    pub date: String,
+    /// What it was trained on.
+    pub data: Vec<String>,
+    /// The program and its settings.
+    pub trainer: String,
+    /// The command that makes it again.
+    pub command: String,
+    /// The script that computes the features.
+    pub sql: Option<String>,
+}
+
+/// An input.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Column name.
+    pub name: String,
+    /// Its unit; `1` for pure numbers.
+    pub unit: String,
+    /// What it is.
+    pub description: String,
+    /// Inner edges of the bins of `shares`; empty where the card has none.
+    #[serde(default)]
+    pub edges: Vec<f64>,
+    /// Shares of the training rows per bin.
+    #[serde(default)]
+    pub shares: Vec<f64>,
+}
+
+/// A row with the trainer's score.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Values in the order of the features.
+    pub features: Vec<f64>,
+    /// The trainer's score.
+    pub score: f64,
+}
+
+impl Card {
+    /// Parses and checks a card.
+    pub fn parse(_text: &str) -> Result<Self> {
+        todo!()
+    }
+}

@@ -56,6 +56,9 @@ pub(crate) struct ScriptArgs {
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
     #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
+    /// ONNX Runtime's shared library, for models that are no forests [default: where `make setup` puts it]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub(crate) onnxruntime: Option<PathBuf>,
     /// Settings file; by default davy.toml in this folder, where there is one
     #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -9,11 +9,10 @@ use davy_engine::plan::Pipeline;
 use davy_engine::sql::script::{Statement, StatementKind, parse};
 use davy_engine::sql::{PlanRequest, explain as explain_pipeline, plan};
 use davy_engine::{Error, Result};
-use davy_worker::connector::LocalConnectors;
 
 use crate::args::ScriptArgs;
 use crate::output;
-use crate::settings::{FileSettings, read_file, script_settings};
+use crate::settings::{FileSettings, connectors, read_file, script_settings};
 
 /// Reads and plans a script.
 pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
@@ -22,7 +21,8 @@ pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
     if let Some(input) = &args.input {
         redirect(&text, input, &mut settings)?;
     }
-    let request = PlanRequest { text: &text, connectors: &LocalConnectors, settings: &settings };
+    let connectors = connectors(args, file);
+    let request = PlanRequest { text: &text, connectors: &connectors, settings: &settings };
     plan(&request).map_err(|error| name_file(error, &args.script))
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use davy_engine::{Error, Result};
+use davy_worker::connector::LocalConnectors;
 use davy_worker::host::HostOptions;
 use serde::Deserialize;
 
@@ -22,6 +23,8 @@ pub(crate) struct FileSettings {
     commit_interval: Option<String>,
     /// At most this many tasks read a source. Default: the number of cores.
     tasks: Option<usize>,
+    /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
+    onnxruntime: Option<PathBuf>,
     /// `<table>.<option>` and pipeline settings, as with `--set`.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -49,6 +52,20 @@ pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMa
     let mut settings = file.set.clone();
     settings.extend(args.set.iter().cloned());
     settings
+}
+
+/// Where `make setup` puts ONNX Runtime, below the home directory.
+const ONNXRUNTIME: &str = ".cache/davy/onnxruntime/1.31.1/libonnxruntime.so";
+
+/// Where ONNX Runtime is: as said, else where `make setup` puts it.
+pub(crate) fn onnxruntime(named: Option<&Path>, file: &FileSettings) -> Option<PathBuf> {
+    let usual = || std::env::home_dir().map(|home| home.join(ONNXRUNTIME)).filter(|path| path.exists());
+    named.map(Path::to_owned).or_else(|| file.onnxruntime.clone()).or_else(usual)
+}
+
+/// What scripts reach beyond their text.
+pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnectors {
+    LocalConnectors { onnxruntime: onnxruntime(args.onnxruntime.as_deref(), file) }
 }
 
 /// How a run prints.

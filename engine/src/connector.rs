@@ -4,8 +4,10 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use davy_forest::scorer::{Backend, Scorer};
 
 use crate::error::Result;
 use crate::format::Format;
@@ -22,9 +24,22 @@ pub trait Connectors: Send + Sync {
         Err(crate::Error::invalid(format!("`${{{kind}:{name}}}` cannot be resolved here")))
     }
 
+    /// Loads the model of `CREATE FUNCTION … USING MODEL 'card'` and reproduces its golden rows.
+    fn model(&self, card: &str, _backend: Backend) -> Result<Arc<Scorer>> {
+        Err(crate::Error::invalid(format!("model `{card}` cannot be loaded here")))
+    }
+
+    /// The time since any fixed moment, for the seconds that functions count.
+    fn stopwatch(&self) -> Stopwatch {
+        || Duration::ZERO
+    }
+
     /// Makes the table of a CREATE TABLE; consumes the connector's own options.
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>>;
 }
+
+/// The time since any fixed moment.
+pub type Stopwatch = fn() -> Duration;
 
 /// What the DDL says of a table, besides the connector's own options.
 #[derive(Debug)]

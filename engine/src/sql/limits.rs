@@ -32,7 +32,7 @@ pub(super) fn check_operators(statement: &Statement) -> Result<()> {
 pub(super) fn check_clauses(statement: &Statement) -> Result<()> {
     let query = match &statement.kind {
         StatementKind::CreateView(_, query) | StatementKind::Insert(_, query) | StatementKind::Query(query) => query,
-        StatementKind::CreateTable(_) | StatementKind::Set(..) => return Ok(()),
+        StatementKind::CreateTable(_) | StatementKind::CreateFunction(_) | StatementKind::Set(..) => return Ok(()),
     };
     let sample = find_word(&statement.tokens, "TABLESAMPLE");
     if sample.is_some() {

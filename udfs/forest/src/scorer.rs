@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::package::Package;
 
 /// Who computes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// Native for tree ensembles, ONNX Runtime for everything else.
     #[default]

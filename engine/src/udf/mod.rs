@@ -1,0 +1,6 @@
+//! Functions that a script brings with CREATE FUNCTION: models ([`model`]).
+//!
+//! They are ordinary scalar functions to DataFusion, so they may stand wherever an expression may. What they do with a row that
+//! they cannot answer is a row policy (a null, counted), never the end of a task.
+
+pub mod model;

@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let file = read_file(args.script.config.as_deref())?;
+    let file = read_file(args.script.input.config.as_deref())?;
     let pipeline = load(&args.script, &file)?;
     let options = host_options(args, &file)?;
     let format = output_format(args, &file);

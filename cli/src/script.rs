@@ -18,7 +18,7 @@ use crate::settings::{FileSettings, connectors, read_file, script_settings};
 pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
     let text = read_script(&args.script)?;
     let mut settings = script_settings(args, file);
-    if let Some(input) = &args.input {
+    if let Some(input) = &args.input.input {
         redirect(&text, input, &mut settings)?;
     }
     let connectors = connectors(args, file);
@@ -103,14 +103,14 @@ fn is_nfcapd(path: &Path) -> bool {
 
 /// `davy explain`.
 pub(crate) fn explain(args: &ScriptArgs) -> Result<ExitCode> {
-    let pipeline = load(args, &read_file(args.config.as_deref())?)?;
+    let pipeline = load(args, &read_file(args.input.config.as_deref())?)?;
     output::print(&explain_pipeline::explain(&pipeline))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `davy validate`.
 pub(crate) fn validate(args: &ScriptArgs) -> Result<ExitCode> {
-    load(args, &read_file(args.config.as_deref())?)?;
+    load(args, &read_file(args.input.config.as_deref())?)?;
     output::print("ok\n")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -50,7 +50,7 @@ pub(crate) fn read_file(named: Option<&Path>) -> Result<FileSettings> {
 /// The settings of a script: what `--set` says outranks the file.
 pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMap<String, String> {
     let mut settings = file.set.clone();
-    settings.extend(args.set.iter().cloned());
+    settings.extend(args.input.set.iter().cloned());
     settings
 }
 
@@ -58,14 +58,14 @@ pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMa
 const ONNXRUNTIME: &str = ".cache/davy/onnxruntime/1.31.1/libonnxruntime.so";
 
 /// Where ONNX Runtime is: as said, else where `make setup` puts it.
-pub(crate) fn onnxruntime(named: Option<&Path>, file: &FileSettings) -> Option<PathBuf> {
+pub(crate) fn onnxruntime(named: Option<&Path>, file: Option<&FileSettings>) -> Option<PathBuf> {
     let usual = || std::env::home_dir().map(|home| home.join(ONNXRUNTIME)).filter(|path| path.exists());
-    named.map(Path::to_owned).or_else(|| file.onnxruntime.clone()).or_else(usual)
+    named.map(Path::to_owned).or_else(|| file.and_then(|file| file.onnxruntime.clone())).or_else(usual)
 }
 
 /// What scripts reach beyond their text.
 pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnectors {
-    LocalConnectors { onnxruntime: onnxruntime(args.onnxruntime.as_deref(), file) }
+    LocalConnectors { onnxruntime: onnxruntime(args.input.onnxruntime.as_deref(), Some(file)) }
 }
 
 /// How a run prints.

@@ -35,7 +35,7 @@ use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableD
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
-use limits::{check_clauses, check_depth, check_operators};
+use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use names::{with_own_names, with_window_names};
 use function::check_named;
 use script::{ColumnFrom, Statement, StatementKind, parse};
@@ -184,6 +184,7 @@ fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
     let statement = DfStatement::Statement(Box::new(AstStatement::Query(Box::new(query.clone()))));
     let plan = catalog.sql().statement_to_plan(statement).map_err(sql_error)?;
     check_depth(&plan)?;
+    check_unnest(&plan)?;
     Ok(plan)
 }
 

@@ -11,7 +11,6 @@ pub(super) struct Attribute<'a> {
     slice: Slice<'a>,
 }
 
-const FLOAT: u32 = 2;
 const INT: u32 = 3;
 const STRING: u32 = 4;
 const TENSOR: u32 = 5;

@@ -128,7 +128,10 @@ impl Forest {
             ));
         }
         if self.base.len() != self.n_outputs || self.base.iter().any(|base| !base.is_finite()) {
-            return refuse(format!("the forest's base values {:?} are not {} finite numbers", self.base, self.n_outputs));
+            return refuse(format!(
+                "the forest's base values {:?} are not {} finite numbers",
+                self.base, self.n_outputs
+            ));
         }
         let is_pair = matches!(self.transform, Transform::Complement | Transform::LogisticComplement);
         if is_pair && self.n_outputs != 2 {
@@ -193,7 +196,9 @@ impl Tree {
                 Node::Leaf { leaf, .. } => return Err(format!("node {index} names leaf {leaf} of {n_leaves}")),
                 Node::Split { feature, threshold, left, right, .. } => {
                     if n_features <= feature as usize || threshold.is_nan() {
-                        return Err(format!("node {index} compares feature {feature} of {n_features} with {threshold}"));
+                        return Err(format!(
+                            "node {index} compares feature {feature} of {n_features} with {threshold}"
+                        ));
                     }
                     for child in [left as usize, right as usize] {
                         if child <= index || n_nodes <= child || std::mem::replace(&mut has_parent[child], true) {

@@ -9,8 +9,11 @@
 
 pub mod card;
 pub mod error;
+mod explain;
 pub mod forest;
 pub mod native;
+mod onnx;
+mod onnxruntime;
 pub mod package;
 pub mod scorer;
 

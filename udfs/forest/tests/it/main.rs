@@ -1,0 +1,3 @@
+//! Tests of the forest crate as its users see it.
+
+mod packages;

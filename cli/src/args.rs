@@ -68,6 +68,9 @@ pub(crate) struct InputArgs {
     /// ONNX Runtime's shared library, for models that are no forests [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub(crate) onnxruntime: Option<PathBuf>,
+    /// Lets plug-ins be loaded from this folder; may be repeated
+    #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
+    pub(crate) plugin_dirs: Vec<PathBuf>,
     /// Settings file; by default davy.toml in this folder, where there is one
     #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -25,6 +25,9 @@ pub(crate) struct FileSettings {
     tasks: Option<usize>,
     /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
     onnxruntime: Option<PathBuf>,
+    /// Folders from which plug-ins may be loaded. Default: none.
+    #[serde(default)]
+    plugin_dirs: Vec<PathBuf>,
     /// `<table>.<option>` and pipeline settings, as with `--set`.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -65,7 +68,10 @@ pub(crate) fn onnxruntime(named: Option<&Path>, file: Option<&FileSettings>) -> 
 
 /// What scripts reach beyond their text.
 pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnectors {
-    LocalConnectors { onnxruntime: onnxruntime(args.input.onnxruntime.as_deref(), Some(file)) }
+    LocalConnectors {
+        onnxruntime: onnxruntime(args.input.onnxruntime.as_deref(), Some(file)),
+        plugin_dirs: args.input.plugin_dirs.iter().chain(&file.plugin_dirs).cloned().collect(),
+    }
 }
 
 /// How a run prints.

@@ -3,6 +3,8 @@
 //! ```sql
 //! CREATE FUNCTION mining_score USING MODEL 'models/miner_series/card.toml';
 //! CREATE FUNCTION mining_score USING MODEL 'models/miner_series/card.toml' NAMED WITH (backend = 'onnxruntime');
+//! CREATE FUNCTION ratio(DOUBLE, DOUBLE) RETURNS DOUBLE USING LIBRARY 'libratio.so'
+//!     WITH (sha256 = '…', timeout = '10s', on_error = 'null');
 //! ```
 //! `NAMED` makes every call prove that it gives the model's features: by columns of their names in their order, or by
 //! `feature => expression`. It is checked in the script's text, where names have not been optimised away.
@@ -11,9 +13,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::execution::FunctionRegistry;
 use datafusion::sql::sqlparser::ast::{
-    Expr as AstExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Visit,
+    self, Expr as AstExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Visit,
     visit_expressions,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -21,13 +24,15 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use davy_forest::scorer::Backend;
 
-use super::PlanRequest;
+use super::{PlanRequest, sql_error};
 use super::catalog::{Catalog, list};
 use super::script::{Parsed, location, normalize, parse_name, parse_options, refuse};
 use crate::error::{Error, Location, Result};
 use crate::metrics::FunctionMetrics;
 use crate::options::Options;
+use crate::udf::library::{Library, Limits, abi_type};
 use crate::udf::model::Model;
+use crate::udf::plugin::{OnError, Plugin};
 
 /// A CREATE FUNCTION.
 #[derive(Clone, Debug)]
@@ -50,6 +55,15 @@ pub enum FunctionBody {
         /// Whether calls must name the features.
         is_named: bool,
     },
+    /// `(TYPE, …) RETURNS TYPE USING LIBRARY 'path'`.
+    Library {
+        /// Where the library is.
+        path: String,
+        /// Types of the arguments, in order.
+        arguments: Vec<ast::DataType>,
+        /// Type of the result.
+        returns: ast::DataType,
+    },
 }
 
 /// The features of functions that were created NAMED, by the names they are called by.
@@ -59,21 +73,52 @@ pub type NamedFunctions = BTreeMap<String, Arc<[String]>>;
 pub(super) fn parse(parser: &mut Parser<'_>) -> Parsed<CreateFunction> {
     let name = parse_name(parser)?;
     let next = parser.peek_token();
-    if next.token == Token::LParen {
-        return refuse(&next, "a model's arguments stand in its card; write CREATE FUNCTION name USING MODEL 'card.toml'");
-    }
+    let arguments = if next.token == Token::LParen { Some(parse_types(parser)?) } else { None };
+    let returns = if parser.parse_keyword(Keyword::RETURNS) { Some(parser.parse_data_type()?) } else { None };
     parser.expect_keyword(Keyword::USING)?;
     let what = parser.next_token();
-    if !is_word(&what, "model") {
-        return refuse(&what, &format!("expected MODEL 'card.toml' after USING, found `{what}`"));
-    }
-    let card = parser.parse_literal_string()?;
-    let is_named = is_word(&parser.peek_token(), "named");
-    if is_named {
-        parser.next_token();
-    }
+    let body = if is_word(&what, "model") {
+        if arguments.is_some() || returns.is_some() {
+            return refuse(
+                &next,
+                "a model's arguments stand in its card; write CREATE FUNCTION name USING MODEL 'card.toml'",
+            );
+        }
+        let card = parser.parse_literal_string()?;
+        let is_named = is_word(&parser.peek_token(), "named");
+        if is_named {
+            parser.next_token();
+        }
+        FunctionBody::Model { card, is_named }
+    } else if is_word(&what, "library") {
+        let (Some(arguments), Some(returns)) = (arguments, returns) else {
+            return refuse(
+                &what,
+                "a library's function needs its types: CREATE FUNCTION name(DOUBLE, …) RETURNS DOUBLE USING LIBRARY 'lib….so'",
+            );
+        };
+        FunctionBody::Library { path: parser.parse_literal_string()?, arguments, returns }
+    } else {
+        return refuse(&what, &format!("expected MODEL 'card.toml' or LIBRARY 'lib….so' after USING, found `{what}`"));
+    };
     let options = if parser.parse_keyword(Keyword::WITH) { parse_options(parser)? } else { Vec::new() };
-    Ok(CreateFunction { name, body: FunctionBody::Model { card, is_named }, options })
+    Ok(CreateFunction { name, body, options })
+}
+
+/// `(TYPE, …)`.
+fn parse_types(parser: &mut Parser<'_>) -> Parsed<Vec<ast::DataType>> {
+    parser.expect_token(&Token::LParen)?;
+    let mut types = Vec::new();
+    if parser.consume_token(&Token::RParen) {
+        return Ok(types);
+    }
+    loop {
+        types.push(parser.parse_data_type()?);
+        if !parser.consume_token(&Token::Comma) {
+            parser.expect_token(&Token::RParen)?;
+            return Ok(types);
+        }
+    }
 }
 
 fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
@@ -83,6 +128,9 @@ fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
 /// Loads what a CREATE FUNCTION names and adds its functions to the catalog.
 pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &CreateFunction) -> Result<()> {
     let mut options = request.options(Options::of_function(&ddl.name), &ddl.name, &ddl.options)?;
+    let about = format!("function `{}`", ddl.name);
+    let metrics = Arc::new(FunctionMetrics::new(&*ddl.name));
+    let stopwatch = request.connectors.stopwatch();
     match &ddl.body {
         FunctionBody::Model { card, is_named } => {
             let card = options.take("model").map_or_else(|| request.resolve(card), Ok)?;
@@ -93,14 +141,63 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
             for name in Model::function_names(&ddl.name) {
                 check_new(catalog, &name)?;
             }
-            let about = format!("function `{}`", ddl.name);
             let scorer = request.connectors.model(&card, backend).map_err(|error| error.context(&about))?;
-            let metrics = Arc::new(FunctionMetrics::new(&*ddl.name));
-            let stopwatch = request.connectors.stopwatch();
             let model = Model { name: ddl.name.as_str().into(), scorer, metrics, stopwatch };
             define_model(catalog, model, *is_named)
         }
+        FunctionBody::Library { path, arguments, returns } => {
+            let path = options.take("library").map_or_else(|| request.resolve(path), Ok)?;
+            let sha256 = options.take("sha256");
+            let choices = [("null", OnError::Null), ("fail", OnError::Fail)];
+            let on_error = options.parse_choice("on_error", &choices)?.unwrap_or_default();
+            let mut limits = Limits::default();
+            limits.call = options.parse_duration("timeout")?.unwrap_or(limits.call);
+            options.finish()?;
+            check_new(catalog, &ddl.name)?;
+            let (arguments, returns) = types(catalog, &about, arguments, returns)?;
+            let vetted =
+                request.connectors.library(&path, sha256.as_deref()).map_err(|error| error.context(&about))?;
+            let library = Library::open_with(&vetted.path, &ddl.name, limits)?;
+            if let Some(info) = library.abi_info() {
+                info.check(&ddl.name, &arguments, &returns)?;
+            }
+            catalog.functions.push(Arc::clone(&metrics));
+            catalog
+                .state
+                .register_udf(Plugin { library, arguments, returns, on_error, metrics, stopwatch }.function())?;
+            Ok(())
+        }
     }
+}
+
+/// The declared types, which must be able to cross into a library.
+fn types(
+    catalog: &Catalog,
+    about: &str,
+    arguments: &[ast::DataType],
+    returns: &ast::DataType,
+) -> Result<(Vec<DataType>, DataType)> {
+    if arguments.is_empty() {
+        return Err(Error::invalid(format!("{about}: a library's function has at least one argument"))
+            .hint("the ABI says by its arguments for how many rows it is called; give it a column"));
+    }
+    let column = |data_type: &ast::DataType| ast::ColumnDef {
+        name: Ident::new("argument"),
+        data_type: data_type.clone(),
+        options: Vec::new(),
+    };
+    let mut types = Vec::new();
+    for written in arguments.iter().chain([returns]) {
+        let schema = catalog.sql().build_schema(vec![column(written)]).map_err(sql_error)?;
+        let data_type = schema.field(0).data_type().clone();
+        if abi_type(&data_type).is_none() {
+            return Err(Error::invalid(format!("{about}: {written} cannot be passed to or from a library"))
+                .hint("numbers, BOOLEAN, TEXT, BYTEA and TIMESTAMP can; CAST in the query, or split it up"));
+        }
+        types.push(data_type);
+    }
+    let returns = types.pop().ok_or_else(|| Error::internal("a function without a type"))?;
+    Ok((types, returns))
 }
 
 fn define_model(catalog: &mut Catalog, model: Model, is_named: bool) -> Result<()> {

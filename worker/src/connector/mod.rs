@@ -21,7 +21,7 @@ mod stdout;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use davy_engine::connector::{Connectors, Stopwatch, Table, TableRequest};
+use davy_engine::connector::{Connectors, Stopwatch, Table, TableRequest, VettedLibrary};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 use davy_forest::package::Package;
@@ -48,6 +48,8 @@ const CONNECTORS: [(&str, MakeTable); 7] = [
 pub struct LocalConnectors {
     /// ONNX Runtime's shared library, where it is known.
     pub onnxruntime: Option<PathBuf>,
+    /// Folders from which plug-ins may be loaded.
+    pub plugin_dirs: Vec<PathBuf>,
 }
 
 impl Connectors for LocalConnectors {
@@ -69,6 +71,10 @@ impl Connectors for LocalConnectors {
         let package = Package::open(Path::new(card))?;
         let options = scorer::Options { backend, onnxruntime: self.onnxruntime.clone() };
         Ok(Arc::new(Scorer::new(&package, &options)?))
+    }
+
+    fn library(&self, path: &str, sha256: Option<&str>) -> Result<VettedLibrary> {
+        crate::library::vet(&self.plugin_dirs, path, sha256)
     }
 
     fn stopwatch(&self) -> Stopwatch {

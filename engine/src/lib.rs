@@ -14,5 +14,6 @@ pub mod recovery;
 pub mod sql;
 pub mod task;
 pub mod time;
+pub mod udf;
 
 pub use error::{Diagnostic, Error, Location, Result};

@@ -1,0 +1,4 @@
+//! Functions that a script brings along.
+
+pub mod abi;
+pub mod library;

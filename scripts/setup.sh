@@ -93,9 +93,52 @@ check_rust() {
   say "Rust: already here ($found)"
 }
 
+# ONNX Runtime's shared library comes in the wheel of its Python package, which PyPI keeps for good. It is only needed for models
+# that are no tree ensemble, and to compare our scores with its own.
+onnxruntime_version=1.31.1
+onnxruntime_library=$HOME/.cache/davy/onnxruntime/$onnxruntime_version/libonnxruntime.so
+
+fetch_onnxruntime() {
+  local folder=$1
+  # Any wheel of this machine's architecture will do: the library inside does not depend on Python's version.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
+    --implementation cp --abi cp311 --platform "manylinux_2_28_$(uname -m)" --dest "$folder" \
+    "onnxruntime==$onnxruntime_version" >&2 || return 1
+  python3 - "$folder" "$onnxruntime_version" >&2 <<'EOF' || return 1
+import glob, shutil, sys, zipfile
+folder, version = sys.argv[1:]
+(wheel,) = glob.glob(folder + "/*.whl")
+with zipfile.ZipFile(wheel) as files, files.open("onnxruntime/capi/libonnxruntime.so." + version) as library:
+    with open(folder + "/libonnxruntime.so", "wb") as copy:
+        shutil.copyfileobj(library, copy)
+EOF
+  # Renamed into place from beside it, so that half a library is never found there.
+  mkdir -p "$(dirname "$onnxruntime_library")"
+  cp "$folder/libonnxruntime.so" "$onnxruntime_library.$$" && mv "$onnxruntime_library.$$" "$onnxruntime_library"
+}
+
+need_onnxruntime() {
+  local what="ONNX Runtime $onnxruntime_version (scores models that are no tree ensemble)" folder fetched=no
+  if [ -f "$onnxruntime_library" ]; then
+    say "$what: already here"
+    return
+  fi
+  say "$what: missing; fetching it from PyPI"
+  folder=$(mktemp -d)
+  if fetch_onnxruntime "$folder"; then fetched=yes; fi
+  rm -rf "$folder"
+  if [ "$fetched" = yes ]; then
+    say "$what: installed"
+  else
+    say "$what: could not be fetched; set ORT_DYLIB_PATH to libonnxruntime.so 1.30 or newer if there is one elsewhere"
+    say "carrying on without it"
+  fi
+}
+
 check_rust
 need required can_link_c build-essential "C compiler (zstd is C)"
 need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
+need_onnxruntime
 
 if [ "$missing_required" = yes ]; then
   say "cannot build before what is missing above is installed"

@@ -33,3 +33,11 @@ impl Error {
         Self::Invalid { message: message.into(), hint: hint.into() }
     }
 }
+
+/// A text from a file as a message may show it: short, and without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    const CHARS_MAX: usize = 64;
+    let short: String = text.chars().take(CHARS_MAX).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", short.escape_debug())
+}

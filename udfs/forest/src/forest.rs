@@ -128,7 +128,10 @@ impl Forest {
             ));
         }
         if self.base.len() != self.n_outputs || self.base.iter().any(|base| !base.is_finite()) {
-            return refuse(format!("the forest's base values {:?} are not {} finite numbers", self.base, self.n_outputs));
+            return refuse(format!(
+                "the forest's base values {:?} are not {} finite numbers",
+                self.base, self.n_outputs
+            ));
         }
         let is_pair = matches!(self.transform, Transform::Complement | Transform::LogisticComplement);
         if is_pair && self.n_outputs != 2 {
@@ -182,7 +185,8 @@ impl Tree {
         if n_nodes == 0 {
             return Err("it has no nodes".to_owned());
         }
-        if self.leaf_values.len() % n_outputs != 0 || self.leaf_values.iter().any(|value| !value.is_finite()) {
+        if !self.leaf_values.len().is_multiple_of(n_outputs) || self.leaf_values.iter().any(|value| !value.is_finite())
+        {
             return Err("its leaf values are not finite numbers, one for each output".to_owned());
         }
         let n_leaves = self.leaf_values.len() / n_outputs;
@@ -193,7 +197,9 @@ impl Tree {
                 Node::Leaf { leaf, .. } => return Err(format!("node {index} names leaf {leaf} of {n_leaves}")),
                 Node::Split { feature, threshold, left, right, .. } => {
                     if n_features <= feature as usize || threshold.is_nan() {
-                        return Err(format!("node {index} compares feature {feature} of {n_features} with {threshold}"));
+                        return Err(format!(
+                            "node {index} compares feature {feature} of {n_features} with {threshold}"
+                        ));
                     }
                     for child in [left as usize, right as usize] {
                         if child <= index || n_nodes <= child || std::mem::replace(&mut has_parent[child], true) {

@@ -9,8 +9,12 @@
 
 pub mod card;
 pub mod error;
+mod explain;
 pub mod forest;
+pub mod import;
 pub mod native;
+mod onnx;
+mod onnxruntime;
 pub mod package;
 pub mod scorer;
 

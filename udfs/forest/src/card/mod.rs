@@ -1,10 +1,17 @@
 //! The model card: what a model is called, what goes in, what comes out, and how to see that it is the right one.
+//!
+//! Written in TOML by hand or by [`crate::import`]; unknown fields are refused, so that a misspelt one is not silently without
+//! effect. What the fields may hold is checked in `check.rs`; whether they fit the model, by [`crate::package`].
+
+mod check;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::{self, Visitor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::package::MAX_CARD_BYTES;
 
 /// A checked `card.toml`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -59,8 +66,39 @@ pub enum NotFinite {
 }
 
 impl<'de> Deserialize<'de> for NotFinite {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
-        todo!()
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(NotFiniteVisitor)
+    }
+}
+
+struct NotFiniteVisitor;
+
+impl Visitor<'_> for NotFiniteVisitor {
+    type Value = NotFinite;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("`not_finite` to be \"null\", \"model\" or a finite number")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<NotFinite, E> {
+        match text {
+            "null" => Ok(NotFinite::Null),
+            "model" => Ok(NotFinite::Model),
+            other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> std::result::Result<NotFinite, E> {
+        let narrow = number as f32;
+        if narrow.is_finite() {
+            Ok(NotFinite::Replace(narrow))
+        } else {
+            Err(E::invalid_value(de::Unexpected::Float(number), &self))
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> std::result::Result<NotFinite, E> {
+        self.visit_f64(number as f64)
     }
 }
 
@@ -122,7 +160,27 @@ pub struct Golden {
 
 impl Card {
     /// Parses and checks a card.
-    pub fn parse(_text: &str) -> Result<Self> {
-        todo!()
+    pub fn parse(text: &str) -> Result<Self> {
+        if MAX_CARD_BYTES < text.len() as u64 {
+            let message = format!("the card has {} bytes, more than {MAX_CARD_BYTES}", text.len());
+            return Err(Error::invalid(message, "move what is not about the model out of it"));
+        }
+        let card: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+            });
+            let what = error.message().replace('\n', ", ");
+            Error::invalid(format!("card, line {line}: {what}"), "see the fields of a card in models/README.md")
+        })?;
+        card.check()?;
+        Ok(card)
+    }
+
+    /// The output that is the score: the index of `positive` among the classes.
+    pub fn positive_index(&self) -> usize {
+        self.classes
+            .iter()
+            .position(|class| *class == self.positive)
+            .expect("a checked card's `positive` is one of its classes")
     }
 }

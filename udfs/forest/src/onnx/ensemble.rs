@@ -1,0 +1,252 @@
+//! Finds the operator of a tree ensemble and reads its attributes.
+//!
+//! A graph is a forest when its scores come out of one such operator, and its input goes into it, through nothing but casts
+//! between float and double and identities. What else the graph makes, such as a label, is not looked at.
+//!
+//! Where the specification leaves room, the reading is ONNX Runtime's (`tree_ensemble_attribute.h`): the same scores must come
+//! out of both backends. What it does strangely is left to it, see [`Ensemble::read`].
+
+use super::attribute::Attribute;
+use super::model::{Graph, Node};
+use super::trees::{Listing, Mode, Weights};
+use super::{Ends, votes};
+use crate::error::{Error, Result, shown};
+use crate::forest::{Combine, Forest, Parts, Transform};
+
+/// An ensemble in the layout of ai.onnx.ml 1 to 4.
+#[derive(Debug)]
+pub(super) struct Ensemble<'a> {
+    node: &'a Node<'a>,
+    is_classifier: bool,
+}
+
+/// What is done to the sums, as the file says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Post {
+    None,
+    Logistic,
+    Softmax,
+    /// Known, but only to ONNX Runtime.
+    Other,
+}
+
+/// Finds the ensemble that the scores come from.
+pub(super) fn find<'a>(graph: &'a Graph<'a>, ends: &Ends<'a>) -> Result<Option<Ensemble<'a>>> {
+    let scores = behind_casts(graph, ends.scores)?;
+    let Some(node) = graph.maker(scores) else { return Ok(None) };
+    let is_classifier = match node.op {
+        "TreeEnsembleClassifier" if node.outputs.get(1) == Some(&scores) => true,
+        "TreeEnsembleRegressor" if node.outputs.first() == Some(&scores) => false,
+        _ => return Ok(None),
+    };
+    let [input] = node.inputs[..] else { return Ok(None) };
+    let is_fed_by_input = behind_casts(graph, input)? == ends.input;
+    Ok(is_fed_by_input.then_some(Ensemble { node, is_classifier }))
+}
+
+/// Follows a value back through casts between float and double and identities.
+fn behind_casts<'a>(graph: &'a Graph<'a>, mut name: &'a str) -> Result<&'a str> {
+    while let Some(node) = graph.maker(name) {
+        let passes = match node.op {
+            "Identity" => true,
+            "Cast" => matches!(node.attribute("to").map(Attribute::int).transpose()?, Some(1 | 11)),
+            _ => false,
+        };
+        match node.inputs.first() {
+            Some(input) if passes => name = input,
+            _ => break,
+        }
+    }
+    Ok(name)
+}
+
+impl<'a> Ensemble<'a> {
+    /// The names of a classifier's classes.
+    pub(super) fn labels(&self) -> Result<Option<Vec<String>>> {
+        let texts =
+            self.node.attribute("classlabels_strings").map(|attribute| attribute.texts(|text| Some(text.to_owned())));
+        if let Some(texts) = texts.transpose()?.filter(|texts| !texts.is_empty()) {
+            return Ok(Some(texts));
+        }
+        let numbers = self
+            .node
+            .attribute("classlabels_int64s")
+            .map(|attribute| attribute.ints(|number| Some(number.to_string())));
+        numbers.transpose()
+    }
+
+    /// The number of outputs, and the forest.
+    ///
+    /// No forest, only ONNX Runtime can score these: comparisons other than `<=`, `<`, `>=` and `>`; MIN and MAX; PROBIT and
+    /// SOFTMAX_ZERO; classifiers with one class; two classes with two base values (ONNX Runtime then adds the second to the
+    /// first's score) or with leaves of which some name one class and some two (then the row decides what its score means).
+    pub(super) fn read(&self, n_features: usize) -> Result<(usize, Option<Forest>)> {
+        let n_outputs = self.n_outputs()?;
+        let post = self.post()?;
+        let combine = self.combine()?;
+        let base = self.numbers("base_values")?.unwrap_or_default();
+        let listing = self.listing()?;
+        let weights = self.weights()?;
+        if !base.is_empty() && base.len() != n_outputs && !(self.is_classifier && n_outputs == 2 && base.len() == 1) {
+            return Err(self.refused(format!("`base_values` has {} values for {n_outputs} outputs", base.len())));
+        }
+        let (Some(combine), false) = (combine, post == Post::Other || !listing.is_comparable()) else {
+            return Ok((n_outputs, None));
+        };
+        let is_pair = self.is_classifier && n_outputs == 2;
+        if (self.is_classifier && n_outputs == 1) || (is_pair && base.len() == 2) {
+            return Ok((n_outputs, None));
+        }
+        let is_exact = weights.is_f64;
+        let grown = listing.grow(&weights, n_outputs)?;
+        let mut parts =
+            Parts { n_features, n_outputs, trees: grown.trees, combine, base, transform: Transform::Identity };
+        parts.base.resize(n_outputs, 0.0);
+        match (is_pair, &grown.used[..]) {
+            (true, [true, false]) => one_column(&mut parts, post, weights.has_negative),
+            (true, [true, true]) if !grown.is_dense => return Ok((n_outputs, None)),
+            _ => parts.transform = elementwise(post, n_outputs, self.is_classifier),
+        }
+        if self.is_classifier && post == Post::None {
+            votes::restore(&mut parts, is_exact);
+        }
+        Ok((n_outputs, Some(Forest::new(parts)?)))
+    }
+
+    fn n_outputs(&self) -> Result<usize> {
+        let n_outputs = if self.is_classifier {
+            self.labels()?.map_or(0, |labels| labels.len())
+        } else {
+            let n_targets = self.node.attribute("n_targets").map_or(Ok(1), Attribute::int)?;
+            usize::try_from(n_targets).unwrap_or(0)
+        };
+        if !(1..=crate::forest::MAX_OUTPUTS).contains(&n_outputs) {
+            return Err(self.refused(format!("it has {n_outputs} outputs, not 1 to {}", crate::forest::MAX_OUTPUTS)));
+        }
+        Ok(n_outputs)
+    }
+
+    fn post(&self) -> Result<Post> {
+        match self.node.attribute("post_transform").map_or(Ok("NONE"), Attribute::text)? {
+            "NONE" => Ok(Post::None),
+            "LOGISTIC" => Ok(Post::Logistic),
+            "SOFTMAX" => Ok(Post::Softmax),
+            "SOFTMAX_ZERO" | "PROBIT" => Ok(Post::Other),
+            other => Err(self.refused(format!("`post_transform` is `{}`", shown(other)))),
+        }
+    }
+
+    fn combine(&self) -> Result<Option<Combine>> {
+        if self.is_classifier {
+            return Ok(Some(Combine::Sum));
+        }
+        match self.node.attribute("aggregate_function").map_or(Ok("SUM"), Attribute::text)? {
+            "SUM" => Ok(Some(Combine::Sum)),
+            "AVERAGE" => Ok(Some(Combine::Mean)),
+            "MIN" | "MAX" => Ok(None),
+            other => Err(self.refused(format!("`aggregate_function` is `{}`", shown(other)))),
+        }
+    }
+
+    fn listing(&self) -> Result<Listing> {
+        let listing = Listing {
+            tree_ids: self.ids("nodes_treeids")?,
+            node_ids: self.ids("nodes_nodeids")?,
+            features: self.ids("nodes_featureids")?,
+            modes: self.node.attribute("nodes_modes").map_or(Ok(vec![]), |attribute| attribute.texts(Mode::parse))?,
+            true_ids: self.ids("nodes_truenodeids")?,
+            false_ids: self.ids("nodes_falsenodeids")?,
+            values: self.numbers("nodes_values")?.unwrap_or_default(),
+            nan_is_true: match self.node.attribute("nodes_missing_value_tracks_true") {
+                Some(attribute) => attribute.ints(|flag| Some(flag == 1))?,
+                None => vec![],
+            },
+            covers: self.numbers("nodes_hitrates")?.unwrap_or_default(),
+        };
+        let n_nodes = listing.tree_ids.len();
+        let lengths = [
+            ("nodes_nodeids", listing.node_ids.len()),
+            ("nodes_featureids", listing.features.len()),
+            ("nodes_modes", listing.modes.len()),
+            ("nodes_truenodeids", listing.true_ids.len()),
+            ("nodes_falsenodeids", listing.false_ids.len()),
+            ("nodes_values", listing.values.len()),
+        ];
+        match lengths.iter().find(|(_, length)| *length != n_nodes) {
+            Some((name, length)) => {
+                Err(self.refused(format!("`{name}` has {length} entries, `nodes_treeids` {n_nodes}")))
+            }
+            None => Ok(listing),
+        }
+    }
+
+    fn weights(&self) -> Result<Weights> {
+        let kind = if self.is_classifier { "class" } else { "target" };
+        let values = self.numbers(&format!("{kind}_weights"))?.unwrap_or_default();
+        let weights = Weights {
+            tree_ids: self.ids(&format!("{kind}_treeids"))?,
+            node_ids: self.ids(&format!("{kind}_nodeids"))?,
+            outputs: self.ids(&format!("{kind}_ids"))?,
+            has_negative: values.iter().any(|value| *value < 0.0),
+            is_f64: self.node.attribute(&format!("{kind}_weights_as_tensor")).is_some(),
+            values,
+        };
+        let n_weights = weights.values.len();
+        if [weights.tree_ids.len(), weights.node_ids.len(), weights.outputs.len()] != [n_weights; 3] {
+            return Err(self.refused(format!("`{kind}_treeids`, `_nodeids`, `_ids` and `_weights` differ in length")));
+        }
+        Ok(weights)
+    }
+
+    /// Ids; a negative one, which leaves may have for their children, becomes one that no node has.
+    fn ids(&self, name: &str) -> Result<Vec<u32>> {
+        let convert =
+            |id: i64| if id < 0 { Some(u32::MAX) } else { u32::try_from(id).ok().filter(|id| *id < u32::MAX) };
+        self.node.attribute(name).map_or(Ok(vec![]), |attribute| attribute.ints(convert))
+    }
+
+    /// Floats, or doubles in a tensor beside them.
+    fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        let floats = self.node.attribute(name).map(Attribute::floats).transpose()?.filter(|floats| !floats.is_empty());
+        let doubles = self
+            .node
+            .attribute(&format!("{name}_as_tensor"))
+            .map(|attribute| attribute.tensor()?.numbers())
+            .transpose()?;
+        match (floats, doubles) {
+            (Some(_), Some(_)) => Err(self.refused(format!("`{name}` and `{name}_as_tensor` are both there"))),
+            (Some(floats), None) => Ok(Some(floats.into_iter().map(f64::from).collect())),
+            (None, doubles) => Ok(doubles),
+        }
+    }
+
+    fn refused(&self, what: impl std::fmt::Display) -> Error {
+        Error::invalid(format!("model: {}: {what}", self.node.op), "export the model again from the trainer")
+    }
+}
+
+/// Two classes of which the leaves name only the first, whose sum `x` then is the score of the second. ONNX Runtime gives
+/// `[1 - x, x]` where no weight is negative, whatever the transform; else `[-x, x]`, or its logistic.
+fn one_column(parts: &mut Parts, post: Post, has_negative: bool) {
+    parts.transform = match (has_negative, post) {
+        (false, _) => Transform::Complement,
+        (true, Post::Logistic) => Transform::LogisticComplement,
+        (true, _) => Transform::Identity,
+    };
+    for pair in parts.trees.iter_mut().flat_map(|tree| tree.leaf_values.chunks_exact_mut(2)) {
+        pair[1] = pair[0];
+        pair[0] = -pair[1];
+    }
+    parts.base[1] = parts.base[0];
+    parts.base[0] = -parts.base[1];
+}
+
+/// ONNX Runtime applies no transform to the score of a regressor with one output.
+fn elementwise(post: Post, n_outputs: usize, is_classifier: bool) -> Transform {
+    match post {
+        _ if n_outputs == 1 && !is_classifier => Transform::Identity,
+        Post::Logistic => Transform::Logistic,
+        Post::Softmax => Transform::Softmax,
+        Post::None | Post::Other => Transform::Identity,
+    }
+}

@@ -26,6 +26,7 @@ demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners.sql --input "$(INPUT)"
 
 test: setup ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
+	cargo build --manifest-path udfs/plugin/Cargo.toml --locked
 	cargo test --workspace --locked
 
 bench: setup ## Run the benchmarks in benches/
@@ -41,6 +42,7 @@ capture: setup ## Record the flows of a real miner in a lab again (see models/ca
 	models/capture/record.sh
 
 fuzz: setup ## Run the property tests with many cases; more: make fuzz CASES=1000000
+	cargo build --manifest-path udfs/plugin/Cargo.toml --locked
 	PROPTEST_CASES=$(CASES) cargo test --workspace --locked
 
 clean: ## Remove the build folder, which all clones share

@@ -185,7 +185,8 @@ impl Tree {
         if n_nodes == 0 {
             return Err("it has no nodes".to_owned());
         }
-        if self.leaf_values.len() % n_outputs != 0 || self.leaf_values.iter().any(|value| !value.is_finite()) {
+        if !self.leaf_values.len().is_multiple_of(n_outputs) || self.leaf_values.iter().any(|value| !value.is_finite())
+        {
             return Err("its leaf values are not finite numbers, one for each output".to_owned());
         }
         let n_leaves = self.leaf_values.len() / n_outputs;

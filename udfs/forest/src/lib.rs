@@ -11,6 +11,7 @@ pub mod card;
 pub mod error;
 mod explain;
 pub mod forest;
+pub mod import;
 pub mod native;
 mod onnx;
 mod onnxruntime;

@@ -220,7 +220,7 @@ impl<'a> Ensemble<'a> {
         }
     }
 
-    fn refused(&self, what: String) -> Error {
+    fn refused(&self, what: impl std::fmt::Display) -> Error {
         Error::invalid(format!("model: {}: {what}", self.node.op), "export the model again from the trainer")
     }
 }

@@ -306,6 +306,6 @@ pub(super) fn unsupported(what: impl std::fmt::Display) -> Error {
     )
 }
 
-fn disconnected(what: String) -> Error {
+fn disconnected(what: impl std::fmt::Display) -> Error {
     Error::invalid(format!("model: {what}"), "export the model again; `onnx.checker.check_model` shows more")
 }

@@ -139,7 +139,7 @@ impl<'a> Tensor<'a> {
                     field.each_int("tensor.int32_data", |_| {
                         count += 1;
                         Ok(())
-                    })?
+                    })?;
                 }
                 (FLOAT_DATA..=INT64_DATA | DOUBLE_DATA | 11, _) => {
                     return Err(broken(
@@ -166,7 +166,7 @@ impl<'a> Tensor<'a> {
             let field = field?;
             match (field.number, self.elem) {
                 (RAW_DATA | FLOAT_DATA, Elem::Float) => {
-                    field.each_float("tensor", |value| values.push(f64::from(value)))?
+                    field.each_float("tensor", |value| values.push(f64::from(value)))?;
                 }
                 (RAW_DATA | DOUBLE_DATA, Elem::Double) => field.each_double("tensor", |value| values.push(value))?,
                 _ => {}

@@ -76,7 +76,7 @@ pub(super) struct Grown {
     pub(super) is_dense: bool,
 }
 
-fn refuse<T>(what: String) -> Result<T> {
+fn refuse<T>(what: impl std::fmt::Display) -> Result<T> {
     Err(Error::invalid(format!("model: {what}"), "export the model again from the trainer"))
 }
 
@@ -103,7 +103,8 @@ impl Listing {
         for run in &runs.list {
             trees.push(self.grow_tree(run, n_outputs, &mut leaf_numbers)?);
         }
-        self.fill(weights, n_outputs, &runs, &leaf_numbers, trees)
+        let leaves = Leaves { runs, leaf_numbers, n_outputs };
+        leaves.fill(weights, trees)
     }
 
     /// Cuts the lists into trees: the nodes of a tree stand together.
@@ -197,16 +198,20 @@ impl Listing {
     fn cover(&self, at: usize) -> f32 {
         self.covers.get(at).map_or(0.0, |cover| *cover as f32)
     }
+}
 
+/// Where each node's leaf values are.
+struct Leaves {
+    runs: Runs,
+    /// The number of each listed node among its tree's leaves; [`NONE`] for splits.
+    leaf_numbers: Vec<u32>,
+    n_outputs: usize,
+}
+
+impl Leaves {
     /// Puts the weights into the leaves.
-    fn fill(
-        &self,
-        weights: &Weights,
-        n_outputs: usize,
-        runs: &Runs,
-        leaf_numbers: &[u32],
-        mut trees: Vec<Tree>,
-    ) -> Result<Grown> {
+    fn fill(self, weights: &Weights, mut trees: Vec<Tree>) -> Result<Grown> {
+        let Self { runs, leaf_numbers, n_outputs } = self;
         let mut was_given: Vec<Vec<bool>> = trees.iter().map(|tree| vec![false; tree.leaf_values.len()]).collect();
         let mut used = vec![false; n_outputs];
         for at in 0..weights.values.len() {

@@ -1,3 +1,4 @@
 //! Tests of the forest crate as its users see it.
 
+mod import;
 mod packages;

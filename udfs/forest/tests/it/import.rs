@@ -13,6 +13,7 @@ use crate::packages::{native, onnxruntime};
 const COLUMNS: [usize; 13] = [2, 11, 12, 13, 14, 49, 50, 51, 52, 53, 54, 55, 56];
 
 #[expect(clippy::disallowed_methods, reason = "a test has no command line that could say it")]
+#[allow(clippy::print_stderr, reason = "says which cases were left out")]
 fn data() -> Option<PathBuf> {
     let named = std::env::var_os("DAVY_TEST_DATA").map(PathBuf::from);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -26,14 +27,14 @@ fn data() -> Option<PathBuf> {
 
 fn imported(folder: &Path) -> Imported {
     let mut json = Vec::new();
-    let file = std::fs::File::open(folder.join("cds-forest.json.gz")).unwrap();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut json).unwrap();
-    import::forest(&json, &import::Options::cds("2026-11-21")).unwrap()
+    let file = std::fs::File::open(folder.join("cds-forest.json.gz")).expect("the forest is there");
+    flate2::read::GzDecoder::new(file).read_to_end(&mut json).expect("gzip");
+    import::forest(&json, &import::Options::cds("2026-11-21")).expect("it is imported")
 }
 
 /// The rows of a sample whose features are numbers, with the confidence in the last column.
 fn sample(path: &Path) -> Vec<(Vec<f32>, f64)> {
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(path).expect("a sample");
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
         let row: Option<Vec<f32>> = COLUMNS.iter().map(|column| fields.get(*column)?.parse().ok()).collect();
@@ -45,15 +46,15 @@ fn sample(path: &Path) -> Vec<(Vec<f32>, f64)> {
 fn check(options: &Options, tolerance: f64) {
     let Some(folder) = data() else { return };
     let Imported { model, card } = imported(&folder);
-    let scorer = Scorer::new(&Package::parse(&card, model).unwrap(), options).unwrap();
+    let scorer = Scorer::new(&Package::parse(&card, model).expect("a package"), options).expect("a scorer");
     let rows = sample(&folder.join("sample-new-output.csv"));
     assert_eq!(rows.iter().map(|(_, confidence)| *confidence).collect::<Vec<_>>(), [0.0, 1.0]);
     for (row, confidence) in rows {
         let columns: Vec<&[f32]> = row.chunks(1).collect();
         let mut score = [f64::NAN];
-        scorer.score(&columns, &mut score).unwrap();
+        scorer.score(&columns, &mut score).expect("a score");
         assert!((score[0] - confidence).abs() <= tolerance, "{row:?}: {} where {confidence} was found", score[0]);
-        let explanation = scorer.explain(&row).unwrap().expect("a forest explains itself");
+        let explanation = scorer.explain(&row).expect("no error").expect("a forest explains itself");
         let sum = explanation.base + explanation.contributions.iter().sum::<f64>();
         assert!((sum - confidence).abs() < 1e-9, "{explanation:?}");
     }

@@ -77,7 +77,7 @@ impl Visitor<'_> for NotFiniteVisitor {
     type Value = NotFinite;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("`not_finite` to be \"null\", \"model\" or a finite number")
+        formatter.write_str("\"null\", \"model\" or a finite number")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<NotFinite, E> {

@@ -197,7 +197,7 @@ impl Ensemble {
             0 => at + side,
             inner => at / 3 * 4 + 2 * (inner - 1) + side - 1,
         };
-        let is_leaf = |at: usize| usize::from(at % 3 != 0);
+        let is_leaf = |at: usize| usize::from(!at.is_multiple_of(3));
         let mode = |node: &Node| MODES.iter().position(|mode| *mode == node.mode).unwrap() as u8;
         let post = ["NONE", "SOFTMAX", "LOGISTIC"].iter().position(|post| *post == self.post).unwrap();
         vec![

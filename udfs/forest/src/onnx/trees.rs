@@ -195,7 +195,7 @@ impl Listing {
             }
             let child = |id: u32| match run.find(id) {
                 Some(child) => Ok(child),
-                None => refuse(format!("tree {tree}: node {} has a child {id} that is not there", self.node_ids[at])),
+                None => refuse(format!("tree {tree}: node {} has a child that is not there", self.node_ids[at])),
             };
             let (on_true, on_false) = (child(self.true_ids[at])?, child(self.false_ids[at])?);
             let Some((threshold, swaps)) = threshold(self.modes[at], self.values[at]) else {

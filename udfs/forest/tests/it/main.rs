@@ -1,4 +1,6 @@
 //! Tests of the forest crate as its users see it.
 
+mod broken;
 mod import;
 mod packages;
+mod tiny;

@@ -170,7 +170,7 @@ impl Card {
                 1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
             });
             let what = error.message().replace('\n', ", ");
-            Error::invalid(format!("card, line {line}: {what}"), "see the fields of a card in models/README.md")
+            Error::invalid(format!("card, line {line}: {what}"), "udfs/forest/src/card/mod.rs describes each field")
         })?;
         card.check()?;
         Ok(card)

@@ -3,4 +3,5 @@
 mod broken;
 mod import;
 mod packages;
+mod scoring;
 mod tiny;

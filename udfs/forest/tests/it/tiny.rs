@@ -127,10 +127,10 @@ impl Node {
             field(&mut attribute, 1, name.as_bytes());
             match value {
                 Ints(values) => {
-                    field(&mut attribute, 8, &values.iter().flat_map(|value| varint(*value)).collect::<Vec<_>>())
+                    field(&mut attribute, 8, &values.iter().flat_map(|value| varint(*value)).collect::<Vec<_>>());
                 }
                 Floats(values) => {
-                    field(&mut attribute, 7, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())
+                    field(&mut attribute, 7, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
                 }
                 Texts(values) => values.iter().for_each(|value| field(&mut attribute, 9, value.as_bytes())),
                 Text(value) => field(&mut attribute, 4, value.as_bytes()),

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Validate(ScriptArgs),
     /// Lists the functions, window functions, connectors and formats that a script may use
     Functions(FunctionsArgs),
+    /// Looks at models, checks them, measures them, and watches what they are fed
+    Model(ModelArgs),
     /// Prints completions for a shell
     #[command(after_help = "Example:\n  davy completions bash > /etc/bash_completion.d/davy")]
     Completions {
@@ -46,16 +48,29 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct ScriptArgs {
     /// The SQL script; `-` reads standard input
     pub(crate) script: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// What a script reads, and how it is set.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct InputArgs {
     /// Reads this file, directory or glob in place of the path of the script's source table; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<String>,
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
     #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
+    /// ONNX Runtime's shared library, for models that are no forests [default: where `make setup` puts it]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+    /// Lets plug-ins be loaded from this folder; may be repeated
+    #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
+    pub(crate) plugin_dirs: Vec<PathBuf>,
     /// Settings file; by default davy.toml in this folder, where there is one
     #[arg(long, value_name = "FILE", env = "DAVY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -86,6 +101,76 @@ pub(crate) struct FunctionsArgs {
     /// How the list is printed
     #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
     pub(crate) output: OutputFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelArgs {
+    #[command(subcommand)]
+    pub(crate) command: ModelCommand,
+}
+
+/// What is done with a model package.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Shows a model's card: what goes in, what comes out, how good it is
+    #[command(after_help = "Example:\n  davy model info models/miner_series/card.toml")]
+    Info(ModelInfoArgs),
+    /// Scores golden and made-up rows with every backend and compares; exit code 1 when they disagree
+    #[command(after_help = "Example:\n  davy model verify models/miner_series/card.toml --rows 100000")]
+    Verify(ModelVerifyArgs),
+    /// Measures every backend on this machine, with one thread
+    #[command(after_help = "Example:\n  davy model bench models/miner_series/card.toml --batch 1,1024,16384")]
+    Bench(ModelBenchArgs),
+    /// Compares what a model is fed now with what it was trained on; exit code 1 when a feature has drifted
+    #[command(after_help = "Example:\n  davy model drift models/miner_series/card.toml --input flows.csv.gz")]
+    Drift(ModelDriftArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelInfoArgs {
+    /// The model's card.toml
+    pub(crate) card: PathBuf,
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
+    pub(crate) output: OutputFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelVerifyArgs {
+    /// The model's card.toml
+    pub(crate) card: PathBuf,
+    /// Rows to make up
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) rows: usize,
+    /// Makes up other rows
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// ONNX Runtime's shared library [default: where `make setup` puts it]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelBenchArgs {
+    /// The model's card.toml
+    pub(crate) card: PathBuf,
+    /// Rows per call
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 1_024, 16_384])]
+    pub(crate) batch: Vec<usize>,
+    /// ONNX Runtime's shared library [default: where `make setup` puts it]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelDriftArgs {
+    /// The model's card.toml
+    pub(crate) card: PathBuf,
+    /// The script that computes the features [default: the one that the card names]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: InputArgs,
 }
 
 /// How rows are printed.

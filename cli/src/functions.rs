@@ -45,7 +45,7 @@ fn all() -> Result<Vec<(&'static str, String)>> {
     rows.extend(state.window_functions().keys().map(|name| ("over", name.clone())));
     let windows = [WindowKind::Tumble, WindowKind::Hop, WindowKind::Session];
     rows.extend(windows.map(|kind| ("window", kind.usage().to_owned())));
-    rows.extend(LocalConnectors.names().into_iter().map(|name| ("connector", name.to_owned())));
+    rows.extend(LocalConnectors::default().names().into_iter().map(|name| ("connector", name.to_owned())));
     rows.extend(davy_engine::format::Format::NAMES.iter().map(|name| ("format", (*name).to_owned())));
     Ok(rows)
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod functions;
+mod model;
 mod output;
 mod progress;
 mod run;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => script::explain(&explain),
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),
+        Command::Model(args) => model::run(&args.command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "davy", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

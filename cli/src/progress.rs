@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use davy_engine::metrics::Metrics;
+use davy_engine::metrics::{FunctionMetrics, Metrics};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::output::say;
@@ -64,6 +64,27 @@ pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
     }
     for (reason, n) in metrics.bad_records() {
         line.push_str(&format!("; {} bad records ({})", HumanCount(n), reason.label()));
+    }
+    say(&line);
+}
+
+/// One line for a function of the script: rows, what had no result, how fast.
+pub(crate) fn summarize_function(function: &FunctionMetrics) {
+    let n_rows = function.rows.get();
+    if n_rows == 0 {
+        return;
+    }
+    let seconds = Duration::from_nanos(function.nanoseconds.get()).as_secs_f64();
+    let mut line = format!("{}: {} rows in {} calls", function.name, HumanCount(n_rows), HumanCount(function.batches.get()));
+    if 0.0 < seconds {
+        line.push_str(&format!(" ({} rows/s)", HumanCount((n_rows as f64 / seconds) as u64)));
+    }
+    let (n_null, n_failed) = (function.null_rows.get(), function.errors.get());
+    if 0 < n_null {
+        line.push_str(&format!("; {} rows without a result", HumanCount(n_null)));
+    }
+    if 0 < n_failed {
+        line.push_str(&format!("; {} calls failed", HumanCount(n_failed)));
     }
     say(&line);
 }

@@ -11,7 +11,7 @@ use davy_worker::host::{self, Ending};
 
 use crate::args::RunArgs;
 use crate::output;
-use crate::progress::{Progress, now, summarize};
+use crate::progress::{Progress, now, summarize, summarize_function};
 use crate::script::load;
 use crate::settings::{host_options, output as output_format, read_file};
 
@@ -22,12 +22,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
-    let file = read_file(args.script.config.as_deref())?;
+    let file = read_file(args.script.input.config.as_deref())?;
     let pipeline = load(&args.script, &file)?;
     let options = host_options(args, &file)?;
     let format = output_format(args, &file);
     let stop = stop_on_signal()?;
     let metrics = Arc::new(Metrics::default());
+    let functions = pipeline.functions.clone();
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
     let begun = now();
     let watcher = std::thread::current();
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let ending = running?;
     if !args.quiet {
         summarize(&metrics, begun);
+        functions.iter().for_each(|function| summarize_function(function));
     }
     match ending {
         Ending::Complete => Ok(ExitCode::SUCCESS),

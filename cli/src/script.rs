@@ -9,20 +9,20 @@ use davy_engine::plan::Pipeline;
 use davy_engine::sql::script::{Statement, StatementKind, parse};
 use davy_engine::sql::{PlanRequest, explain as explain_pipeline, plan};
 use davy_engine::{Error, Result};
-use davy_worker::connector::LocalConnectors;
 
 use crate::args::ScriptArgs;
 use crate::output;
-use crate::settings::{FileSettings, read_file, script_settings};
+use crate::settings::{FileSettings, connectors, read_file, script_settings};
 
 /// Reads and plans a script.
 pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
     let text = read_script(&args.script)?;
     let mut settings = script_settings(args, file);
-    if let Some(input) = &args.input {
+    if let Some(input) = &args.input.input {
         redirect(&text, input, &mut settings)?;
     }
-    let request = PlanRequest { text: &text, connectors: &LocalConnectors, settings: &settings };
+    let connectors = connectors(args, file);
+    let request = PlanRequest { text: &text, connectors: &connectors, settings: &settings };
     plan(&request).map_err(|error| name_file(error, &args.script))
 }
 
@@ -103,14 +103,14 @@ fn is_nfcapd(path: &Path) -> bool {
 
 /// `davy explain`.
 pub(crate) fn explain(args: &ScriptArgs) -> Result<ExitCode> {
-    let pipeline = load(args, &read_file(args.config.as_deref())?)?;
+    let pipeline = load(args, &read_file(args.input.config.as_deref())?)?;
     output::print(&explain_pipeline::explain(&pipeline))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `davy validate`.
 pub(crate) fn validate(args: &ScriptArgs) -> Result<ExitCode> {
-    load(args, &read_file(args.config.as_deref())?)?;
+    load(args, &read_file(args.input.config.as_deref())?)?;
     output::print("ok\n")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use davy_engine::{Error, Result};
+use davy_worker::connector::LocalConnectors;
 use davy_worker::host::HostOptions;
 use serde::Deserialize;
 
@@ -22,6 +23,11 @@ pub(crate) struct FileSettings {
     commit_interval: Option<String>,
     /// At most this many tasks read a source. Default: the number of cores.
     tasks: Option<usize>,
+    /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
+    onnxruntime: Option<PathBuf>,
+    /// Folders from which plug-ins may be loaded. Default: none.
+    #[serde(default)]
+    plugin_dirs: Vec<PathBuf>,
     /// `<table>.<option>` and pipeline settings, as with `--set`.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -47,8 +53,25 @@ pub(crate) fn read_file(named: Option<&Path>) -> Result<FileSettings> {
 /// The settings of a script: what `--set` says outranks the file.
 pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMap<String, String> {
     let mut settings = file.set.clone();
-    settings.extend(args.set.iter().cloned());
+    settings.extend(args.input.set.iter().cloned());
     settings
+}
+
+/// Where `make setup` puts ONNX Runtime, below the home directory.
+const ONNXRUNTIME: &str = ".cache/davy/onnxruntime/1.31.1/libonnxruntime.so";
+
+/// Where ONNX Runtime is: as said, else where `make setup` puts it.
+pub(crate) fn onnxruntime(named: Option<&Path>, file: Option<&FileSettings>) -> Option<PathBuf> {
+    let usual = || std::env::home_dir().map(|home| home.join(ONNXRUNTIME)).filter(|path| path.exists());
+    named.map(Path::to_owned).or_else(|| file.and_then(|file| file.onnxruntime.clone())).or_else(usual)
+}
+
+/// What scripts reach beyond their text.
+pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnectors {
+    LocalConnectors {
+        onnxruntime: onnxruntime(args.input.onnxruntime.as_deref(), Some(file)),
+        plugin_dirs: args.input.plugin_dirs.iter().chain(&file.plugin_dirs).cloned().collect(),
+    }
 }
 
 /// How a run prints.

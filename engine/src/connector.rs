@@ -2,10 +2,14 @@
 //!
 //! Planning opens nothing that costs: a connector consumes its options and checks that what they name exists.
 
+use std::any::Any;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use davy_forest::scorer::{Backend, Scorer};
 
 use crate::error::Result;
 use crate::format::Format;
@@ -22,9 +26,37 @@ pub trait Connectors: Send + Sync {
         Err(crate::Error::invalid(format!("`${{{kind}:{name}}}` cannot be resolved here")))
     }
 
+    /// Loads the model of `CREATE FUNCTION … USING MODEL 'card'` and reproduces its golden rows.
+    fn model(&self, card: &str, _backend: Backend) -> Result<Arc<Scorer>> {
+        Err(crate::Error::invalid(format!("model `{card}` cannot be loaded here")))
+    }
+
+    /// Vets the library of `CREATE FUNCTION … USING LIBRARY 'path' WITH (sha256 = '…')`: whether it may be loaded here, and whether
+    /// it is the one that is meant.
+    fn library(&self, path: &str, _sha256: Option<&str>) -> Result<VettedLibrary> {
+        Err(crate::Error::invalid(format!("library `{path}` cannot be loaded here")))
+    }
+
+    /// The time since any fixed moment, for the seconds that functions count.
+    fn stopwatch(&self) -> Stopwatch {
+        || Duration::ZERO
+    }
+
     /// Makes the table of a CREATE TABLE; consumes the connector's own options.
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>>;
 }
+
+/// A library that may be loaded.
+#[derive(Debug)]
+pub struct VettedLibrary {
+    /// Where it is; absolute.
+    pub path: PathBuf,
+    /// Keeps it there until it is loaded.
+    pub keep: Box<dyn Any + Send>,
+}
+
+/// The time since any fixed moment.
+pub type Stopwatch = fn() -> Duration;
 
 /// What the DDL says of a table, besides the connector's own options.
 #[derive(Debug)]

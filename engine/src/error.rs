@@ -87,6 +87,21 @@ impl Error {
         self.map(|diagnostic| diagnostic.location = diagnostic.location.or(location))
     }
 
+    /// Says what it is about, before the message.
+    #[must_use]
+    pub fn context(self, about: &str) -> Self {
+        match self {
+            Self::Invalid(mut diagnostic) => {
+                diagnostic.message = format!("{about}: {}", diagnostic.message);
+                Self::Invalid(diagnostic)
+            }
+            Self::Unavailable(message) => Self::Unavailable(format!("{about}: {message}")),
+            Self::OutOfMemory(message) => Self::OutOfMemory(format!("{about}: {message}")),
+            Self::Fenced(message) => Self::Fenced(format!("{about}: {message}")),
+            Self::Internal(message) => Self::Internal(format!("{about}: {message}")),
+        }
+    }
+
     fn map(mut self, change: impl FnOnce(&mut Diagnostic)) -> Self {
         if let Self::Invalid(diagnostic) = &mut self {
             change(diagnostic);
@@ -95,14 +110,40 @@ impl Error {
     }
 }
 
+impl From<davy_forest::Error> for Error {
+    fn from(error: davy_forest::Error) -> Self {
+        match error {
+            davy_forest::Error::Invalid { message, hint } => Self::invalid(message).hint(hint),
+            davy_forest::Error::Unavailable { message, hint } => Self::Unavailable(format!("{message}; {hint}")),
+            davy_forest::Error::Internal(message) => Self::Internal(message),
+        }
+    }
+}
+
 /// Errors of DataFusion at run time; planning has its own, richer conversion in [`crate::sql`].
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
+        let error = match into_ours(error) {
+            Ok(ours) => return ours,
+            Err(other) => other,
+        };
         match error.find_root() {
             DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory(out_of_memory(message)),
             DataFusionError::Internal(message) => Self::Internal(message.clone()),
             root => Self::invalid(root.strip_backtrace()),
         }
+    }
+}
+
+/// An error of ours that has come through DataFusion.
+fn into_ours(error: DataFusionError) -> std::result::Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(ours) => Ok(*ours),
+            Err(other) => Err(DataFusionError::External(other)),
+        },
+        DataFusionError::Context(_, inner) => into_ours(*inner),
+        other => Err(other),
     }
 }
 

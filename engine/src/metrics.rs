@@ -53,3 +53,60 @@ impl Metrics {
         self.bad_records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
+
+/// The counters of a function that a script creates; shared by all its calls.
+#[derive(Debug, Default)]
+pub struct FunctionMetrics {
+    /// The function's name: the label `function`.
+    pub name: String,
+    /// `function_rows_total`: rows it was called with.
+    pub rows: Counter,
+    /// `function_null_rows_total`: rows that got no result: a null or unusable argument, or a failed call.
+    pub null_rows: Counter,
+    /// `function_batches_total`: calls.
+    pub batches: Counter,
+    /// `function_seconds_total`, in nanoseconds: time spent in calls, by the wall clock.
+    pub nanoseconds: Counter,
+    /// `function_errors_total`: calls that failed.
+    pub errors: Counter,
+    /// `function_score{le}`: scores by tenth, `[0, 0.1)`, …, `[0.9, 1]`; models only.
+    pub scores: [Counter; 10],
+}
+
+impl FunctionMetrics {
+    /// Of the function `name`, nothing counted yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Counts the scores of a batch; NaN is no score.
+    pub fn count_scores(&self, scores: &[f64]) {
+        let mut counts = [0_u64; 10];
+        let mut n_null = 0;
+        for score in scores {
+            if score.is_nan() {
+                n_null += 1;
+            } else {
+                counts[((score * 10.0) as usize).min(9)] += 1;
+            }
+        }
+        self.null_rows.add(n_null);
+        for (counter, n) in self.scores.iter().zip(counts) {
+            counter.add(n);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_counted_by_tenths() {
+        let metrics = FunctionMetrics::new("f");
+        metrics.count_scores(&[0.0, 0.09, 0.1, 0.95, 1.0, f64::NAN, -0.5, 7.0]);
+        let counted = metrics.scores.each_ref().map(Counter::get);
+        assert_eq!(counted, [3, 1, 0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(metrics.null_rows.get(), 1);
+    }
+}

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::error::{Error, Location, Result};
 
-/// The options of one table.
+/// The options of one table or function.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    table: String,
+    /// `` table `flows` ``.
+    owner: String,
     values: BTreeMap<String, (String, Option<Location>)>,
     taken: BTreeMap<&'static str, Option<Location>>,
     known: BTreeSet<&'static str>,
@@ -21,7 +22,17 @@ pub struct Options {
 impl Options {
     /// The options of `table`, none yet.
     pub fn new(table: impl Into<String>) -> Self {
-        Self { table: table.into(), ..Self::default() }
+        Self { owner: format!("table `{}`", table.into()), ..Self::default() }
+    }
+
+    /// The options of the function `function`, none yet.
+    pub fn of_function(function: &str) -> Self {
+        Self { owner: format!("function `{function}`"), ..Self::default() }
+    }
+
+    /// Whose options they are, for errors.
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Sets an option; a later value of the same name wins (settings override the script).
@@ -50,7 +61,7 @@ impl Options {
     /// Takes an option that must be there.
     pub fn require(&mut self, name: &'static str) -> Result<String> {
         self.take(name).ok_or_else(|| {
-            Error::invalid(format!("table `{}`: option `{name}` is missing", self.table))
+            Error::invalid(format!("{}: option `{name}` is missing", self.owner))
                 .hint(format!("add `{name} = '…'` to WITH"))
         })
     }
@@ -91,7 +102,7 @@ impl Options {
     /// The error for a value that is not what it should be.
     pub fn bad_value(&self, name: &'static str, value: &str, expected: &str) -> Error {
         let location = self.location(name);
-        Error::invalid(format!("table `{}`: option `{name}` cannot be `{value}`", self.table))
+        Error::invalid(format!("{}: option `{name}` cannot be `{value}`", self.owner))
             .hint(format!("expected {expected}"))
             .at(location)
     }
@@ -100,7 +111,7 @@ impl Options {
     pub fn finish(self) -> Result<()> {
         let Some((name, (_, location))) = self.values.into_iter().next() else { return Ok(()) };
         let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
-        Err(Error::invalid(format!("table `{}`: unknown option `{name}`", self.table))
+        Err(Error::invalid(format!("{}: unknown option `{name}`", self.owner))
             .hint(format!("valid here are {}", known.join(", ")))
             .at(location))
     }

@@ -14,6 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::connector::Table;
 use crate::format::{DecodeSpec, Format};
 use crate::log::ExchangeId;
+use crate::metrics::FunctionMetrics;
 use crate::operator::bounded::BoundedPlan;
 use crate::operator::partial::WindowedAggregate;
 
@@ -24,6 +25,8 @@ pub struct Pipeline {
     pub dataflows: Vec<Dataflow>,
     /// The tables that the dataflows may write to: sinks, late tables, dead letters; by name, each once.
     pub sinks: Vec<SinkPlan>,
+    /// What the script's own functions count, in its order.
+    pub functions: Vec<Arc<FunctionMetrics>>,
     /// Bytes that all operators together may hold.
     pub memory_bytes: usize,
 }

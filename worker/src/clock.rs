@@ -1,5 +1,6 @@
 //! Where the worker gets its time from: the one edge at which processing time enters, monotonic.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Now.
@@ -12,6 +13,12 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "as above")]
 pub(crate) fn since(then: Instant) -> Duration {
     then.elapsed()
+}
+
+/// Since this was first asked: for differences.
+pub(crate) fn running() -> Duration {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    since(*BEGUN.get_or_init(now))
 }
 
 /// Rests a thread that has nothing to do and nothing to be woken by.

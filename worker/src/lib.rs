@@ -6,3 +6,4 @@
 mod clock;
 pub mod connector;
 pub mod host;
+mod library;

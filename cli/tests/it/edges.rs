@@ -8,9 +8,9 @@ use crate::repository::{root, workspace};
 
 /// Every crate of the workspace, and the crates it may use.
 const DRAWN: &[(&str, &[&str])] = &[
-    ("cli", &["coordinator", "worker", "engine"]),
+    ("cli", &["coordinator", "worker", "engine", "udfs/forest"]),
     ("coordinator", &["engine"]),
-    ("worker", &["engine"]),
+    ("worker", &["engine", "udfs/forest"]),
     ("engine", &["udfs/forest", "proto"]),
     ("udfs/forest", &[]),
     ("proto", &[]),

@@ -16,8 +16,10 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
+use super::function::NamedFunctions;
 use super::functions::window_markers;
 use crate::error::{Error, Result};
+use crate::metrics::FunctionMetrics;
 use crate::plan::{ColumnSource, TableDef};
 
 /// Rows per batch in operators; as many as a decoder makes of one piece of input, so nothing is cut again.
@@ -27,6 +29,10 @@ const BATCH_ROWS: usize = 32_768;
 pub struct Catalog {
     /// Functions, optimiser and planner.
     pub state: SessionState,
+    /// What the functions of CREATE FUNCTION count.
+    pub functions: Vec<Arc<FunctionMetrics>>,
+    /// The functions that were created NAMED.
+    pub named: NamedFunctions,
     tables: BTreeMap<String, Arc<TableDef>>,
     views: BTreeMap<String, LogicalPlan>,
 }
@@ -107,7 +113,13 @@ impl Catalog {
         for marker in window_markers() {
             state.register_udf(marker)?;
         }
-        Ok(Self { state, tables: BTreeMap::new(), views: BTreeMap::new() })
+        Ok(Self {
+            state,
+            functions: Vec::new(),
+            named: NamedFunctions::new(),
+            tables: BTreeMap::new(),
+            views: BTreeMap::new(),
+        })
     }
 
     /// DataFusion's SQL planner over this catalog.

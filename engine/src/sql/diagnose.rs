@@ -24,6 +24,9 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
         root => root.strip_backtrace(),
     };
+    if let Some(ours) = between(&message, "user-defined coercion failed with: External error: ", ". No function matches") {
+        return Error::invalid(ours).at(location);
+    }
     if message.contains("range queries on datatype: Struct") {
         return Error::invalid("OVER (… ORDER BY window) is not supported: a window is no number")
             .hint("a window function sees one window only: PARTITION BY window, and order by something else")
@@ -42,6 +45,12 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         }
     }
     Error::invalid(tidy(&message)).at(location)
+}
+
+/// What stands between two texts.
+fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(before)?;
+    Some(rest.split_once(after).map_or(rest, |(inner, _)| inner))
 }
 
 fn schema_error(error: &SchemaError) -> Error {

@@ -32,7 +32,7 @@ pub(super) fn check_operators(statement: &Statement) -> Result<()> {
 pub(super) fn check_clauses(statement: &Statement) -> Result<()> {
     let query = match &statement.kind {
         StatementKind::CreateView(_, query) | StatementKind::Insert(_, query) | StatementKind::Query(query) => query,
-        StatementKind::CreateTable(_) | StatementKind::Set(..) => return Ok(()),
+        StatementKind::CreateTable(_) | StatementKind::CreateFunction(_) | StatementKind::Set(..) => return Ok(()),
     };
     let sample = find_word(&statement.tokens, "TABLESAMPLE");
     if sample.is_some() {
@@ -60,6 +60,42 @@ pub(super) fn check_depth(plan: &LogicalPlan) -> Result<()> {
             .hint("compute parts of it in a view, or use IN (…) instead of a chain of OR"));
     }
     Ok(())
+}
+
+/// Refuses GROUP BY, DISTINCT and ORDER BY above `unnest` of grouped rows.
+///
+/// DataFusion 55 takes the keys of the lower GROUP BY for unique above `unnest` too, although each group has become several rows:
+/// it would group by what was unnested as well, leave DISTINCT out, and sort by the keys alone. Wrong rows, in silence.
+pub(super) fn check_unnest(plan: &LogicalPlan) -> Result<()> {
+    let mut clause = None;
+    plan.apply_with_subqueries(|node| {
+        let found = match node {
+            LogicalPlan::Aggregate(aggregate) => Some(("GROUP BY", &aggregate.input)),
+            LogicalPlan::Distinct(distinct) => Some(("DISTINCT", distinct.input())),
+            LogicalPlan::Sort(sort) => Some(("ORDER BY", &sort.input)),
+            _ => None,
+        };
+        if let Some((name, input)) = found
+            && !input.schema().functional_dependencies().is_empty()
+            && is_unnested(input)
+        {
+            clause = Some(name);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(sql_error)?;
+    let Some(clause) = clause else { return Ok(()) };
+    Err(Error::invalid(format!("{clause} over unnest() of rows that were grouped is not supported"))
+        .hint("use functions of lists, such as array_sort, array_length or array_distinct, in place of unnest()"))
+}
+
+/// Whether rows come out of an `unnest` with no GROUP BY after it.
+fn is_unnested(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Unnest(_) => true,
+        LogicalPlan::Aggregate(_) => false,
+        other => other.inputs().into_iter().any(is_unnested),
+    }
 }
 
 fn depth(expression: &Expr) -> usize {

@@ -9,6 +9,7 @@ pub mod catalog;
 mod diagnose;
 pub mod explain;
 mod feed;
+pub mod function;
 pub mod functions;
 mod limits;
 mod lower;
@@ -28,15 +29,16 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
-use crate::error::{Error, Result};
-use crate::options::parse_bytes;
+use crate::error::{Error, Location, Result};
+use crate::options::{Options, parse_bytes};
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableDef, dead_letter_columns};
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
-use limits::{check_clauses, check_depth, check_operators};
+use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use names::{with_own_names, with_window_names};
-use script::{Statement, StatementKind, parse};
+use function::check_named;
+use script::{ColumnFrom, Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
@@ -102,7 +104,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         add_sink(&mut sinks, insert.sink.clone());
         dataflows.push(Dataflow { stages, sink: insert.sink.name, fingerprint });
     }
-    Ok(Pipeline { dataflows, sinks, memory_bytes })
+    Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes })
 }
 
 /// Binds a script's names; see [`Bound`].
@@ -137,7 +139,16 @@ fn bind_statement(
     check_operators(statement)?;
     check_clauses(statement)?;
     match &statement.kind {
+        StatementKind::CreateFunction(ddl) => {
+            function::define(catalog, request, ddl)?;
+            Ok(None)
+        }
         StatementKind::CreateTable(ddl) => {
+            for column in &ddl.columns {
+                if let ColumnFrom::Generated(expression) = &column.from {
+                    check_named(&catalog.named, expression.as_ref())?;
+                }
+            }
             let def = table::define(catalog, request, ddl)?;
             catalog.add_table(def)?;
             Ok(None)
@@ -169,9 +180,11 @@ fn bind_statement(
 }
 
 fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
+    check_named(&catalog.named, query)?;
     let statement = DfStatement::Statement(Box::new(AstStatement::Query(Box::new(query.clone()))));
     let plan = catalog.sql().statement_to_plan(statement).map_err(sql_error)?;
     check_depth(&plan)?;
+    check_unnest(&plan)?;
     Ok(plan)
 }
 
@@ -264,11 +277,12 @@ fn add_sink(sinks: &mut Vec<SinkPlan>, sink: SinkPlan) {
 const SETTINGS: [&str; 1] = ["memory"];
 
 fn check_settings(catalog: &Catalog, settings: &BTreeMap<String, String>) -> Result<()> {
+    let is_owner = |name: &str| catalog.table(name).is_some() || catalog.functions.iter().any(|f| f.name == name);
     for name in settings.keys() {
-        let is_table_option = name.split_once('.').is_some_and(|(table, _)| catalog.table(table).is_some());
-        if !is_table_option && !SETTINGS.contains(&name.as_str()) {
+        let is_option = name.split_once('.').is_some_and(|(owner, _)| is_owner(owner));
+        if !is_option && !SETTINGS.contains(&name.as_str()) {
             return Err(Error::invalid(format!("unknown setting `{name}`"))
-                .hint(format!("valid are {}, and `<table>.<option>` for a table's options", catalog::list(SETTINGS))));
+                .hint(format!("valid are {}, and `<table>.<option>` for the options of a table or a function", catalog::list(SETTINGS))));
         }
     }
     Ok(())
@@ -301,6 +315,31 @@ fn fingerprint(plan: &LogicalPlan) -> u64 {
 }
 
 impl PlanRequest<'_> {
+    /// The options of a table or function: the script's, then what settings say of it.
+    pub(crate) fn options(
+        &self,
+        mut options: Options,
+        owner: &str,
+        given: &[(String, String, Location)],
+    ) -> Result<Options> {
+        for (name, value, location) in given {
+            if options.has(name) {
+                return Err(Error::invalid(format!("{}: option `{name}` is set twice", options.owner()))
+                    .hint("keep one of them")
+                    .at(Some(*location)));
+            }
+            let value = self.resolve(value).map_err(|error| error.at(Some(*location)))?;
+            options.set(name, value, Some(*location));
+        }
+        let prefix = format!("{owner}.");
+        for (key, value) in self.settings {
+            if let Some(name) = key.strip_prefix(&prefix) {
+                options.set(name, self.resolve(value)?, None);
+            }
+        }
+        Ok(options)
+    }
+
     /// Replaces `${env:NAME}` and `${file:path}` in an option's value.
     pub(crate) fn resolve(&self, value: &str) -> Result<String> {
         let Some((before, rest)) = value.split_once("${") else { return Ok(value.to_owned()) };

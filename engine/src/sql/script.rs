@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::function::{self, CreateFunction};
 use crate::error::{Error, Location, Result};
 
 /// Nesting that the parser follows before it refuses; DataFusion's own recursion is guarded by growing stacks.
@@ -32,6 +33,8 @@ pub struct Statement {
 pub enum StatementKind {
     /// CREATE TABLE … WITH (…).
     CreateTable(Box<CreateTable>),
+    /// CREATE FUNCTION name USING ….
+    CreateFunction(CreateFunction),
     /// CREATE VIEW name AS query.
     CreateView(String, Box<Query>),
     /// INSERT INTO table query.
@@ -151,7 +154,8 @@ pub fn uncapitalize(message: &str) -> String {
     }
 }
 
-type Parsed<T> = std::result::Result<T, ParserError>;
+/// What a parser gives.
+pub(super) type Parsed<T> = std::result::Result<T, ParserError>;
 
 fn parse_statement(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
     let first = parser.peek_token();
@@ -170,14 +174,15 @@ fn parse_statement(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
         _ => refuse(
             &first,
             &format!(
-                "statement `{}` is not supported; a script has CREATE TABLE, CREATE VIEW, INSERT INTO, SELECT and SET",
+                "statement `{}` is not supported; a script has CREATE TABLE, CREATE VIEW, CREATE FUNCTION, INSERT INTO, SELECT and SET",
                 word.value
             ),
         ),
     }
 }
 
-fn refuse<T>(at: &TokenWithSpan, message: &str) -> Parsed<T> {
+/// Refuses a statement at a token.
+pub(super) fn refuse<T>(at: &TokenWithSpan, message: &str) -> Parsed<T> {
     Err(ParserError::ParserError(format!("{message}{}", at.span.start)))
 }
 
@@ -194,13 +199,14 @@ fn parse_create(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
             Ok(StatementKind::CreateView(name, parser.parse_query()?))
         }
         Token::Word(word) if word.keyword == Keyword::FUNCTION => {
-            refuse(&what, "CREATE FUNCTION is not supported by this build; models and plug-ins are not in it yet")
+            function::parse(parser).map(StatementKind::CreateFunction)
         }
-        _ => refuse(&what, &format!("CREATE {what} is not supported; use CREATE TABLE or CREATE VIEW")),
+        _ => refuse(&what, &format!("CREATE {what} is not supported; use CREATE TABLE, CREATE VIEW or CREATE FUNCTION")),
     }
 }
 
-fn parse_name(parser: &mut Parser<'_>) -> Parsed<String> {
+/// A plain name, normalised.
+pub(super) fn parse_name(parser: &mut Parser<'_>) -> Parsed<String> {
     let token = parser.peek_token();
     let name = parser.parse_object_name(false)?;
     match name.0.as_slice() {
@@ -230,15 +236,22 @@ fn parse_create_table(parser: &mut Parser<'_>) -> Parsed<CreateTable> {
         parser.expect_token(&Token::RParen)?;
     }
     parser.expect_keyword(Keyword::WITH)?;
+    table.options = parse_options(parser)?;
+    Ok(table)
+}
+
+/// `(name = 'value', …)`, with their places.
+pub(super) fn parse_options(parser: &mut Parser<'_>) -> Parsed<Vec<(String, String, Location)>> {
     parser.expect_token(&Token::LParen)?;
+    let mut options = Vec::new();
     loop {
         if parser.consume_token(&Token::RParen) {
-            return Ok(table);
+            return Ok(options);
         }
-        table.options.push(parse_option(parser)?);
+        options.push(parse_option(parser)?);
         if !parser.consume_token(&Token::Comma) {
             parser.expect_token(&Token::RParen)?;
-            return Ok(table);
+            return Ok(options);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::plan::{BadRecordPolicy, Column, ColumnSource, TableDef};
 /// Makes the table of a CREATE TABLE.
 pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<TableDef> {
     let name = ddl.name.as_str();
-    let mut options = gather_options(request, ddl)?;
+    let mut options = request.options(Options::new(name), name, &ddl.options)?;
     let connector = options.require("connector")?;
     let format = match options.take("format") {
         Some(format) => {
@@ -67,27 +67,6 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
     options.finish()?;
     Ok(def)
-}
-
-/// The script's options, then what settings say of this table.
-fn gather_options(request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Options> {
-    let mut options = Options::new(&ddl.name);
-    for (name, value, location) in &ddl.options {
-        if options.has(name) {
-            return Err(Error::invalid(format!("table `{}`: option `{name}` is set twice", ddl.name))
-                .hint("keep one of them")
-                .at(Some(*location)));
-        }
-        let value = request.resolve(value).map_err(|error| error.at(Some(*location)))?;
-        options.set(name, value, Some(*location));
-    }
-    let prefix = format!("{}.", ddl.name);
-    for (key, value) in request.settings {
-        if let Some(name) = key.strip_prefix(&prefix) {
-            options.set(name, request.resolve(value)?, None);
-        }
-    }
-    Ok(options)
 }
 
 fn bad_record_policy(name: &str, options: &mut Options) -> Result<BadRecordPolicy> {

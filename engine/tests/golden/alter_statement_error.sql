@@ -2,5 +2,5 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 ALTER TABLE flows ADD COLUMN x INT;
 /* expected error
-line 3, column 1: statement `ALTER` is not supported; a script has CREATE TABLE, CREATE VIEW, INSERT INTO, SELECT and SET
+line 3, column 1: statement `ALTER` is not supported; a script has CREATE TABLE, CREATE VIEW, CREATE FUNCTION, INSERT INTO, SELECT and SET
 */

@@ -1,6 +1,6 @@
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
-CREATE FUNCTION confidence USING MODEL 'card.toml';
+CREATE FUNCTION confidence USING FILE 'card.toml';
 /* expected error
-line 3, column 8: CREATE FUNCTION is not supported by this build; models and plug-ins are not in it yet
+line 3, column 34: expected MODEL 'card.toml' after USING, found `FILE`
 */

@@ -2,5 +2,5 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 UPDATE flows SET v = 1;
 /* expected error
-line 3, column 1: statement `UPDATE` is not supported; a script has CREATE TABLE, CREATE VIEW, INSERT INTO, SELECT and SET
+line 3, column 1: statement `UPDATE` is not supported; a script has CREATE TABLE, CREATE VIEW, CREATE FUNCTION, INSERT INTO, SELECT and SET
 */

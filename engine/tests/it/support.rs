@@ -17,6 +17,8 @@ use davy_engine::plan::{Pipeline, StageInput};
 use davy_engine::sql::{PlanRequest, plan};
 use davy_engine::task::{Step, Task, TaskParts, fit_to_sink};
 use davy_engine::{Error, Result};
+use davy_forest::package::Package;
+use davy_forest::scorer::{self, Backend, Scorer};
 
 /// One thing that happens to a table.
 #[derive(Clone, Debug)]
@@ -63,6 +65,13 @@ impl Connectors for World {
             ("env", "SPLIT_LIMIT") => Ok("7".into()),
             _ => Err(Error::invalid(format!("environment variable `{name}` is not set"))),
         }
+    }
+
+    fn model(&self, card: &str, backend: Backend) -> Result<Arc<Scorer>> {
+        // Tests run in the crate's folder.
+        let card = std::path::Path::new("tests/models").join(card);
+        let package = Package::open(&card)?;
+        Ok(Arc::new(Scorer::new(&package, &scorer::Options { backend, onnxruntime: None })?))
     }
 
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {

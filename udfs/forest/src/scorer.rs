@@ -23,7 +23,7 @@ use crate::onnxruntime::Session;
 use crate::package::Package;
 
 /// Who computes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// Native for tree ensembles, ONNX Runtime for everything else.
     #[default]

@@ -18,12 +18,16 @@ mod project;
 mod splits;
 mod stdout;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use davy_engine::connector::{Connectors, Table, TableRequest};
+use davy_engine::connector::{Connectors, Stopwatch, Table, TableRequest, VettedLibrary};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
+use davy_forest::package::Package;
+use davy_forest::scorer::{self, Backend, Scorer};
+
+use crate::clock;
 
 /// Makes the table of one connector.
 type MakeTable = fn(&TableRequest<'_>, &mut Options) -> Result<Arc<dyn Table>>;
@@ -39,9 +43,14 @@ const CONNECTORS: [(&str, MakeTable); 7] = [
     ("stdout", stdout::table),
 ];
 
-/// The connectors that need nothing but this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LocalConnectors;
+/// The connectors that need nothing but this machine, and where its models find what they need.
+#[derive(Clone, Debug, Default)]
+pub struct LocalConnectors {
+    /// ONNX Runtime's shared library, where it is known.
+    pub onnxruntime: Option<PathBuf>,
+    /// Folders from which plug-ins may be loaded.
+    pub plugin_dirs: Vec<PathBuf>,
+}
 
 impl Connectors for LocalConnectors {
     fn names(&self) -> Vec<&'static str> {
@@ -56,6 +65,20 @@ impl Connectors for LocalConnectors {
                 .map_err(|error| read_error(Path::new(name), &error)),
             _ => Err(Error::invalid(format!("`${{{kind}:{name}}}` is neither `${{env:NAME}}` nor `${{file:path}}`"))),
         }
+    }
+
+    fn model(&self, card: &str, backend: Backend) -> Result<Arc<Scorer>> {
+        let package = Package::open(Path::new(card))?;
+        let options = scorer::Options { backend, onnxruntime: self.onnxruntime.clone() };
+        Ok(Arc::new(Scorer::new(&package, &options)?))
+    }
+
+    fn library(&self, path: &str, sha256: Option<&str>) -> Result<VettedLibrary> {
+        crate::library::vet(&self.plugin_dirs, path, sha256)
+    }
+
+    fn stopwatch(&self) -> Stopwatch {
+        clock::running
     }
 
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {

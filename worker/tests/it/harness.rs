@@ -49,7 +49,7 @@ impl Create<'_> {
         }
         let request =
             TableRequest { connector: self.connector, name: "t", columns: &self.columns, format: self.format.as_ref() };
-        let table = LocalConnectors.table(request, &mut options)?;
+        let table = LocalConnectors::default().table(request, &mut options)?;
         options.finish()?;
         Ok(table)
     }

@@ -1,0 +1,183 @@
+//! `davy model drift`: does a model still see what it was trained on?
+//!
+//! Runs the script that computes the features, sorts each feature's values into the card's bins and gives the population
+//! stability index, `Σ (now - then) ln(now / then)` over the bins' shares: below 0.1 nothing happened, from 0.25 on the feature is
+//! not what it was.
+
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use davy_engine::log::Sink;
+use davy_engine::metrics::Metrics;
+use davy_engine::{Error, Result};
+use davy_forest::card::{Card, Feature};
+use davy_worker::host::{self, HostOptions};
+
+use crate::args::{ModelDriftArgs, ScriptArgs};
+use crate::output::{draw, print, say};
+use crate::script::load;
+use crate::settings::read_file;
+
+/// A share below this counts as this, so that an empty bin does not make the index infinite.
+const SHARE_MIN: f64 = 1e-4;
+/// From here on a feature has moved.
+const MOVED: f64 = 0.1;
+/// From here on it is another one.
+const DRIFTED: f64 = 0.25;
+/// Fewer rows than this say little.
+const ROWS_MIN: u64 = 500;
+
+/// Compares; exit code 1 when a feature has drifted.
+pub(super) fn drift(args: &ModelDriftArgs) -> Result<ExitCode> {
+    let card = super::open(&args.card)?.card;
+    if card.features.iter().all(|feature| feature.edges.is_empty()) {
+        return Err(Error::invalid(format!("model `{}` has no `edges` and `shares` to compare with", card.name))
+            .hint("add them to the features of its card"));
+    }
+    let script = script(args, &card)?;
+    let batches = run(&script)?;
+    let mut rows = Vec::new();
+    let (mut worst, mut n_rows) = (0.0_f64, 0);
+    for feature in card.features.iter().filter(|feature| !feature.edges.is_empty()) {
+        let counts = count(feature, &batches)?;
+        let psi = index(&feature.shares, &counts.bins);
+        n_rows = counts.bins.iter().sum::<u64>() + counts.missing;
+        worst = worst.max(psi);
+        let verdict = if psi < MOVED { "stable" } else if psi < DRIFTED { "moved" } else { "DRIFTED" };
+        rows.push(vec![feature.name.clone(), format!("{psi:.3}"), counts.missing.to_string(), verdict.to_owned()]);
+    }
+    print(&draw(&["feature", "psi", "nulls", "verdict"].map(str::to_owned), &rows))?;
+    say(&format!("{} {}: {n_rows} rows compared with its training data", card.name, card.version));
+    if n_rows < ROWS_MIN {
+        say(&format!("with fewer than {ROWS_MIN} rows chance alone moves the index"));
+    }
+    Ok(if worst < DRIFTED { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn script(args: &ModelDriftArgs, card: &Card) -> Result<ScriptArgs> {
+    let named = args.script.clone().or_else(|| card.training.sql.as_ref().map(Into::into));
+    let Some(script) = named else {
+        return Err(Error::invalid(format!("the card of `{}` names no script that computes its features", card.name))
+            .hint("give one with --script"));
+    };
+    Ok(ScriptArgs { script, input: args.run.clone() })
+}
+
+/// Runs a script to its end and keeps the rows of its SELECT.
+fn run(args: &ScriptArgs) -> Result<Vec<RecordBatch>> {
+    let file = read_file(args.input.config.as_deref())?;
+    let pipeline = load(args, &file)?;
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let open = |_: &_| Ok(Box::new(Keep { staged: Vec::new(), kept: Arc::clone(&kept) }) as Box<dyn Sink>);
+    let stop = Arc::new(AtomicBool::new(false));
+    host::run(pipeline, open, HostOptions::default(), Arc::new(Metrics::default()), stop)?;
+    let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(kept)
+}
+
+/// Keeps rows.
+struct Keep {
+    staged: Vec<RecordBatch>,
+    kept: Arc<Mutex<Vec<RecordBatch>>>,
+}
+
+impl Sink for Keep {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.staged.push(batch.clone());
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.staged);
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        self.staged.clear();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A feature's values by bin.
+#[derive(Debug, PartialEq)]
+struct Counts {
+    bins: Vec<u64>,
+    missing: u64,
+}
+
+fn count(feature: &Feature, batches: &[RecordBatch]) -> Result<Counts> {
+    let mut counts = Counts { bins: vec![0; feature.edges.len() + 1], missing: 0 };
+    for batch in batches {
+        let Some(column) = batch.column_by_name(&feature.name) else {
+            let names: Vec<String> = batch.schema().fields().iter().map(|field| format!("`{}`", field.name())).collect();
+            return Err(Error::invalid(format!("the script gives no column `{}`", feature.name))
+                .hint(format!("it gives {}; name the script that computes the model's features", names.join(", "))));
+        };
+        let values = cast(column, &DataType::Float64)?;
+        for value in values.as_primitive::<Float64Type>() {
+            match value {
+                Some(value) if !value.is_nan() => counts.bins[bin(&feature.edges, value)] += 1,
+                _ => counts.missing += 1,
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// Bin `i` holds `(edges[i - 1], edges[i]]`.
+fn bin(edges: &[f64], value: f64) -> usize {
+    edges.partition_point(|edge| *edge < value)
+}
+
+/// The population stability index.
+fn index(then: &[f64], now: &[u64]) -> f64 {
+    let total: u64 = now.iter().sum();
+    if total == 0 {
+        return 0.0;
+    }
+    let shares = now.iter().map(|n| *n as f64 / total as f64);
+    then.iter()
+        .zip(shares)
+        .map(|(then, now)| {
+            let (then, now) = (then.max(SHARE_MIN), now.max(SHARE_MIN));
+            (now - then) * (now / then).ln()
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_belongs_to_the_bin_below_it() {
+        let edges = [1.0, 2.0];
+        let cases = [(f64::NEG_INFINITY, 0), (1.0, 0), (1.5, 1), (2.0, 1), (2.1, 2), (f64::INFINITY, 2)];
+        for (value, expected) in cases {
+            assert_eq!(bin(&edges, value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_index_grows_with_the_distance() {
+        // By hand: (0.5 - 0.25) ln 2 + (0.5 - 0.75) ln (2/3) = 0.17329 + 0.10137.
+        let cases: [(&[f64], &[u64], f64); 4] = [
+            (&[0.5, 0.5], &[10, 10], 0.0),
+            (&[0.25, 0.75], &[10, 10], 0.274_653),
+            (&[0.5, 0.5], &[], 0.0),
+            (&[0.5, 0.5], &[20, 0], 4.604_2),
+        ];
+        for (then, now, expected) in cases {
+            let found = index(then, now);
+            assert!((found - expected).abs() < 1e-3, "{then:?} {now:?}: {found}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A model as SQL functions: `f(…)` gives the score, `f_class(…)` the class, `f_explain(…)` the reasons as JSON.
+//!
+//! Arguments are the card's features, in the card's order; any number will do and is brought to f32 by way of f64, as the
+//! trainer did. Null in, null out: a row with a null has no score, no class and no reasons, and neither has one that the card's
+//! rule for values that are not finite leaves without.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringBuilder};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::Result as DfResult;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+use davy_forest::scorer::{Explanation, Scorer};
+use serde_json::{Value, json};
+
+use crate::connector::Stopwatch;
+use crate::error::{Error, Result};
+use crate::metrics::FunctionMetrics;
+
+/// Features that an explanation names: those that moved the score most.
+const REASONS: usize = 5;
+
+/// A model that a script has named.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The SQL function's name.
+    pub name: Arc<str>,
+    /// Who scores.
+    pub scorer: Arc<Scorer>,
+    /// What is counted.
+    pub metrics: Arc<FunctionMetrics>,
+    /// For the seconds that are counted.
+    pub stopwatch: Stopwatch,
+}
+
+/// What a call gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Answer {
+    Score,
+    Class,
+    Reasons,
+}
+
+impl Answer {
+    const ALL: [Self; 3] = [Self::Score, Self::Class, Self::Reasons];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Score => "",
+            Self::Class => "_class",
+            Self::Reasons => "_explain",
+        }
+    }
+}
+
+impl Model {
+    /// The names of its SQL functions.
+    pub fn function_names(name: &str) -> [String; 3] {
+        Answer::ALL.map(|answer| format!("{name}{}", answer.suffix()))
+    }
+
+    /// Its SQL functions.
+    pub fn functions(&self) -> Result<Vec<Arc<ScalarUDF>>> {
+        let parameters: Vec<String> = self.scorer.card().features.iter().map(|feature| feature.name.clone()).collect();
+        let function = |answer: Answer| {
+            let signature = Signature::new(TypeSignature::UserDefined, Volatility::Immutable)
+                .with_parameter_names(parameters.clone())?;
+            let name = format!("{}{}", self.name, answer.suffix());
+            Ok(Arc::new(ScalarUDF::new_from_impl(ModelFunction { model: self.clone(), name, answer, signature })))
+        };
+        Answer::ALL.into_iter().map(function).collect()
+    }
+}
+
+/// One of a model's functions.
+#[derive(Debug)]
+struct ModelFunction {
+    model: Model,
+    name: String,
+    answer: Answer,
+    signature: Signature,
+}
+
+/// Names are unique in a script, so they say which function it is.
+impl PartialEq for ModelFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.model.scorer, &other.model.scorer)
+    }
+}
+
+impl Eq for ModelFunction {}
+
+impl Hash for ModelFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for ModelFunction {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> DfResult<DataType> {
+        Ok(if self.answer == Answer::Score { DataType::Float64 } else { DataType::Utf8 })
+    }
+
+    /// Checks number and types of the arguments; FLOAT columns stay as they are, other numbers become DOUBLE.
+    fn coerce_types(&self, given: &[DataType]) -> DfResult<Vec<DataType>> {
+        let features = &self.model.scorer.card().features;
+        if given.len() != features.len() {
+            let names: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
+            let message = format!(
+                "`{}` takes {} arguments ({}), not {}",
+                self.name,
+                features.len(),
+                names.join(", "),
+                given.len()
+            );
+            return refuse(message, "give the model's features in this order".to_owned());
+        }
+        let mut wanted = Vec::new();
+        for (data_type, feature) in given.iter().zip(features) {
+            if !data_type.is_numeric() && !data_type.is_null() {
+                let message = format!(
+                    "`{}`: feature `{}` is a number ({}), not {}",
+                    self.name,
+                    feature.name,
+                    feature.unit,
+                    sql_type(data_type)
+                );
+                return refuse(message, "CAST it to DOUBLE, or give another column".to_owned());
+            }
+            let is_single = *data_type == DataType::Float32;
+            wanted.push(if is_single { DataType::Float32 } else { DataType::Float64 });
+        }
+        Ok(wanted)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        let metrics = &self.model.metrics;
+        let begun = (self.model.stopwatch)();
+        let answered = Columns::new(&args).and_then(|columns| self.answer(&columns));
+        let took = (self.model.stopwatch)().saturating_sub(begun);
+        metrics.nanoseconds.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        metrics.rows.add(args.number_rows as u64);
+        metrics.batches.add(1);
+        if answered.is_err() {
+            metrics.errors.add(1);
+        }
+        Ok(ColumnarValue::Array(answered?))
+    }
+}
+
+fn refuse<T>(message: String, hint: String) -> DfResult<T> {
+    Err(DataFusionError::External(Box::new(Error::invalid(message).hint(hint))))
+}
+
+/// A type as it is written in SQL.
+fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Timestamp(..) => "TIMESTAMP".to_owned(),
+        DataType::Interval(_) => "INTERVAL".to_owned(),
+        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The arguments of a call as columns of f32, and the rows in which none of them is null.
+struct Columns {
+    arrays: Vec<ArrayRef>,
+    valid: Option<NullBuffer>,
+    n_rows: usize,
+}
+
+impl Columns {
+    fn new(args: &ScalarFunctionArgs) -> DfResult<Self> {
+        let mut arrays = Vec::with_capacity(args.args.len());
+        let mut valid: Option<NullBuffer> = None;
+        for value in &args.args {
+            let array = value.to_array(args.number_rows)?;
+            let array = if *array.data_type() == DataType::Float32 { array } else { as_single(&array)? };
+            valid = NullBuffer::union(valid.as_ref(), array.nulls());
+            arrays.push(array);
+        }
+        Ok(Self { arrays, valid, n_rows: args.number_rows })
+    }
+
+    fn slices(&self) -> Vec<&[f32]> {
+        self.arrays.iter().map(|array| &array.as_primitive::<Float32Type>().values()[..]).collect()
+    }
+
+    fn is_valid(&self, row: usize) -> bool {
+        self.valid.as_ref().is_none_or(|valid| valid.is_valid(row))
+    }
+
+    fn row(&self, row: usize) -> Vec<f32> {
+        self.arrays.iter().map(|array| array.as_primitive::<Float32Type>().value(row)).collect()
+    }
+}
+
+/// To f32 by way of f64, rounding to nearest: what is too large becomes infinite, and the card says what that means.
+fn as_single(array: &ArrayRef) -> DfResult<ArrayRef> {
+    let doubles = cast(array, &DataType::Float64)?;
+    Ok(Arc::new(doubles.as_primitive::<Float64Type>().unary::<_, Float32Type>(|value| value as f32)))
+}
+
+impl ModelFunction {
+    fn answer(&self, columns: &Columns) -> DfResult<ArrayRef> {
+        match self.answer {
+            Answer::Score => {
+                let scores = self.scores(columns)?;
+                self.model.metrics.count_scores(&scores);
+                Ok(nullable(scores))
+            }
+            Answer::Class => self.classes(columns),
+            Answer::Reasons => self.reasons(columns),
+        }
+    }
+
+    /// NaN where there is no score.
+    fn scores(&self, columns: &Columns) -> DfResult<Vec<f64>> {
+        let mut scores = vec![f64::NAN; columns.n_rows];
+        self.model.scorer.score(&columns.slices(), &mut scores).map_err(|error| self.failed(&error))?;
+        if let Some(valid) = &columns.valid {
+            // What stands under a null is any value at all.
+            scores.iter_mut().zip(valid).filter(|(_, valid)| !valid).for_each(|(score, _)| *score = f64::NAN);
+        }
+        Ok(scores)
+    }
+
+    fn classes(&self, columns: &Columns) -> DfResult<ArrayRef> {
+        let mut classes = vec![None; columns.n_rows];
+        self.model.scorer.classify(&columns.slices(), &mut classes).map_err(|error| self.failed(&error))?;
+        let names = &self.model.scorer.card().classes;
+        let mut text = StringBuilder::new();
+        for (row, class) in classes.into_iter().enumerate() {
+            let name = class.filter(|_| columns.is_valid(row)).and_then(|class| names.get(class as usize));
+            text.append_option(name);
+        }
+        Ok(Arc::new(text.finish()))
+    }
+
+    fn reasons(&self, columns: &Columns) -> DfResult<ArrayRef> {
+        let mut text = StringBuilder::new();
+        for row in 0..columns.n_rows {
+            let values = columns.row(row);
+            let explained = if columns.is_valid(row) {
+                self.model.scorer.explain(&values).map_err(|error| self.failed(&error))?
+            } else {
+                None
+            };
+            text.append_option(explained.map(|explanation| self.reason(&values, &explanation).to_string()));
+        }
+        Ok(Arc::new(text.finish()))
+    }
+
+    /// The features that moved the score most, largest first.
+    fn reason(&self, values: &[f32], explanation: &Explanation) -> Value {
+        let card = self.model.scorer.card();
+        let mut order: Vec<usize> = (0..explanation.contributions.len()).collect();
+        order.sort_by(|a, b| {
+            explanation.contributions[*b].abs().total_cmp(&explanation.contributions[*a].abs()).then(a.cmp(b))
+        });
+        let moved = order.into_iter().filter(|index| explanation.contributions[*index] != 0.0).take(REASONS);
+        let reasons: Vec<Value> = moved
+            .map(|index| {
+                let feature = &card.features[index];
+                json!({
+                    "feature": feature.name,
+                    "value": f64::from(values[index]),
+                    "unit": feature.unit,
+                    "contribution": explanation.contributions[index],
+                })
+            })
+            .collect();
+        json!({ "model": card.name, "version": card.version, "score": explanation.score, "base": explanation.base,
+            "reasons": reasons })
+    }
+
+    fn failed(&self, error: &davy_forest::Error) -> DataFusionError {
+        let error = Error::from(error.clone());
+        DataFusionError::External(Box::new(error.context(&format!("function `{}`", self.name))))
+    }
+}
+
+/// NaN to null.
+fn nullable(scores: Vec<f64>) -> ArrayRef {
+    let nulls: NullBuffer = scores.iter().map(|score| !score.is_nan()).collect();
+    Arc::new(Float64Array::new(ScalarBuffer::from(scores), Some(nulls).filter(|nulls| 0 < nulls.null_count())))
+}

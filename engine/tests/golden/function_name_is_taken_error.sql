@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, bytes_pp DOUBLE, gap_s DOUBLE, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE FUNCTION sum USING MODEL 'tiny/card.toml';
+SELECT 1 FROM flows;
+/* expected error
+line 3, column 17: there is already a function `sum`; give it another name
+*/

@@ -1,0 +1,7 @@
+CREATE TABLE flows (ts TIMESTAMP, k TEXT, bytes_pp DOUBLE, gap_s DOUBLE, WATERMARK FOR ts)
+WITH (connector = 'test', format = 'csv');
+CREATE FUNCTION f USING MODEL 'tiny/card.toml';
+SELECT f(bytes_pp, k) AS s FROM flows;
+/* expected error
+line 4, column 8: execution error: Function 'f' user-defined coercion failed with: External error: `f`: feature `gap_s` is a number (s), not TEXT; CAST it to DOUBLE, or give another column. No function matches the given name and argument types 'f(Float64, Utf8)'. You might need to add explicit type casts; Candidate functions:; f(bytes_pp, gap_s)
+*/

@@ -4,6 +4,7 @@
 use std::env;
 use std::path::Path;
 
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 fn main() {
     let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let folder = env::var("DAVY_MODEL").unwrap_or_else(|_| "models/cds_flow".to_owned());

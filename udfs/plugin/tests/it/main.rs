@@ -1,6 +1,8 @@
-//! The plug-ins under a host in C, which shares no line with those who made them: only the layouts.
+//! The plug-ins under a host in C, which shares no line with those who made them, only the layouts; and called as Arroyo does.
 //!
 //! The plug-ins have to be built before, as `make test` does.
+
+mod arroyo;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,9 +11,11 @@ use std::sync::OnceLock;
 
 use davy_forest::package::Package;
 
-/// The folder that the plug-ins are built into, two above this executable.
-fn built() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
+/// A plug-in: they are built into the folder above this executable's.
+fn built(name: &str) -> PathBuf {
+    let library = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
+    assert!(library.exists(), "{} is not there; run `make plugins`", library.display());
+    library
 }
 
 /// Compiles the host; every warning is an error.
@@ -29,10 +33,8 @@ fn host() -> &'static Path {
 
 /// Calls a plug-in with rows, of which the first is only there to be skipped.
 fn check(library: &str, formats: &str, rows: &[String], told: &str) {
-    let library = built().join(library);
-    assert!(library.exists(), "{} is not there; run `make plugins`", library.display());
     let mut host = Command::new(host());
-    host.arg(library).args([formats, "g", &rows.len().to_string()]);
+    host.arg(built(library)).args([formats, "g", &rows.len().to_string()]);
     let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(rows.join("\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -69,6 +71,7 @@ fn a_host_in_c_hears_why_the_forest_cannot_score() {
 }
 
 /// The model that the plug-in is built with in tests.
+#[expect(clippy::disallowed_methods, reason = "the build of the plug-in is told in the same way")]
 fn package() -> Package {
     let folder = std::env::var("DAVY_MODEL").expect("`make test` names the model's folder in DAVY_MODEL");
     let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").join(folder).join("card.toml");

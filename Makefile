@@ -9,11 +9,14 @@ export UPDATE_GOLDEN
 export UPDATE_EXPECT := 1
 endif
 
+# The model inside the plug-in that tests load: a small one, since plug-ins for tests are not optimised.
+PLUGIN_MODEL := udfs/forest/tests/it/packages/forest_shallow
+
 INPUT ?= models/capture/lab.csv.gz
 CASES ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint fmt capture fuzz clean
+.PHONY: help setup demo test plugins bench lint fmt capture fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,9 +28,13 @@ demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.
 	cargo build --release --locked -p davy
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners.sql --input "$(INPUT)"
 
-test: setup ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
-	cargo build --manifest-path udfs/plugin/Cargo.toml --locked
+test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
+	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked
 	cargo test --workspace --locked
+
+# What tests load. Built first: cargo does not know that a test needs a shared library.
+plugins:
+	DAVY_MODEL=$(PLUGIN_MODEL) cargo build --manifest-path udfs/plugin/Cargo.toml --locked
 
 bench: setup ## Run the benchmarks in benches/
 	cargo bench --locked -p davy-benches
@@ -37,12 +44,12 @@ lint: setup ## Check format, clippy, dependencies and scripts, as far as the too
 
 fmt: ## Format the code
 	cargo fmt --all
+	cargo fmt --all --manifest-path udfs/plugin/Cargo.toml
 
 capture: setup ## Record the flows of a real miner in a lab again (see models/capture)
 	models/capture/record.sh
 
-fuzz: setup ## Run the property tests with many cases; more: make fuzz CASES=1000000
-	cargo build --manifest-path udfs/plugin/Cargo.toml --locked
+fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
 	PROPTEST_CASES=$(CASES) cargo test --workspace --locked
 
 clean: ## Remove the build folder, which all clones share

@@ -66,7 +66,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn start(text: &str, settings: &BTreeMap<String, String>, options: HostOptions) {
-    let pipeline = plan(&PlanRequest { text, connectors: &LocalConnectors::default(), settings }).expect("the script is fine");
+    let pipeline =
+        plan(&PlanRequest { text, connectors: &LocalConnectors::default(), settings }).expect("the script is fine");
     let stop = Arc::new(AtomicBool::new(false));
     let discard = |_: &_| -> davy_engine::Result<Box<dyn davy_engine::log::Sink>> { Ok(Box::new(Discard)) };
     run(pipeline, discard, options, Arc::new(Metrics::default()), stop).expect("it runs");

@@ -75,7 +75,8 @@ pub(crate) fn summarize_function(function: &FunctionMetrics) {
         return;
     }
     let seconds = Duration::from_nanos(function.nanoseconds.get()).as_secs_f64();
-    let mut line = format!("{}: {} rows in {} calls", function.name, HumanCount(n_rows), HumanCount(function.batches.get()));
+    let mut line =
+        format!("{}: {} rows in {} calls", function.name, HumanCount(n_rows), HumanCount(function.batches.get()));
     if 0.0 < seconds {
         line.push_str(&format!(" ({} rows/s)", HumanCount((n_rows as f64 / seconds) as u64)));
     }

@@ -52,8 +52,11 @@ fn find(folders: &[PathBuf], path: &Path) -> Result<PathBuf> {
     let Some(file) = files.iter().find(|file| is_within(&real, file)) else {
         let listed: Vec<String> = folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
         let what = if files.is_empty() { "does not exist in" } else { "lies outside" };
-        return Err(Error::invalid(format!("library `{shown}` {what} the folders for plug-ins: {}", listed.join(", ")))
-            .hint("put it there, or allow its folder with --plugin-dir"));
+        return Err(Error::invalid(format!(
+            "library `{shown}` {what} the folders for plug-ins: {}",
+            listed.join(", ")
+        ))
+        .hint("put it there, or allow its folder with --plugin-dir"));
     };
     if !file.is_file() {
         return Err(Error::invalid(format!("library `{shown}` is no file")).hint("name the `.so` itself"));

@@ -47,7 +47,13 @@ pub(super) fn drift(args: &ModelDriftArgs) -> Result<ExitCode> {
         let psi = index(&feature.shares, &counts.bins);
         n_rows = counts.bins.iter().sum::<u64>() + counts.missing;
         worst = worst.max(psi);
-        let verdict = if psi < MOVED { "stable" } else if psi < DRIFTED { "moved" } else { "DRIFTED" };
+        let verdict = if psi < MOVED {
+            "stable"
+        } else if psi < DRIFTED {
+            "moved"
+        } else {
+            "DRIFTED"
+        };
         rows.push(vec![feature.name.clone(), format!("{psi:.3}"), counts.missing.to_string(), verdict.to_owned()]);
     }
     print(&draw(&["feature", "psi", "nulls", "verdict"].map(str::to_owned), &rows))?;
@@ -117,7 +123,8 @@ fn count(feature: &Feature, batches: &[RecordBatch]) -> Result<Counts> {
     let mut counts = Counts { bins: vec![0; feature.edges.len() + 1], missing: 0 };
     for batch in batches {
         let Some(column) = batch.column_by_name(&feature.name) else {
-            let names: Vec<String> = batch.schema().fields().iter().map(|field| format!("`{}`", field.name())).collect();
+            let names: Vec<String> =
+                batch.schema().fields().iter().map(|field| format!("`{}`", field.name())).collect();
             return Err(Error::invalid(format!("the script gives no column `{}`", feature.name))
                 .hint(format!("it gives {}; name the script that computes the model's features", names.join(", "))));
         };

@@ -24,7 +24,9 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => return schema_error(inner).at(location),
         root => root.strip_backtrace(),
     };
-    if let Some(ours) = between(&message, "user-defined coercion failed with: External error: ", ". No function matches") {
+    if let Some(ours) =
+        between(&message, "user-defined coercion failed with: External error: ", ". No function matches")
+    {
         return Error::invalid(ours).at(location);
     }
     if message.contains("range queries on datatype: Struct") {

@@ -16,17 +16,16 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::execution::FunctionRegistry;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr as AstExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Visit,
-    visit_expressions,
+    self, Expr as AstExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Visit, visit_expressions,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use davy_forest::scorer::Backend;
 
-use super::{PlanRequest, sql_error};
 use super::catalog::{Catalog, list};
 use super::script::{Parsed, location, normalize, parse_name, parse_options, refuse};
+use super::{PlanRequest, sql_error};
 use crate::error::{Error, Location, Result};
 use crate::metrics::FunctionMetrics;
 use crate::options::Options;
@@ -155,8 +154,7 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
             options.finish()?;
             check_new(catalog, &ddl.name)?;
             let (arguments, returns) = types(catalog, &about, arguments, returns)?;
-            let vetted =
-                request.connectors.library(&path, sha256.as_deref()).map_err(|error| error.context(&about))?;
+            let vetted = request.connectors.library(&path, sha256.as_deref()).map_err(|error| error.context(&about))?;
             let library = Library::open_with(&vetted.path, &ddl.name, limits)?;
             if let Some(info) = library.abi_info() {
                 info.check(&ddl.name, &arguments, &returns)?;
@@ -258,7 +256,10 @@ fn check_call(named: &NamedFunctions, call: &Function) -> Result<()> {
                 "`{name}` was created NAMED: argument {} is the feature `{wanted}`, but {found} was given",
                 index + 1
             ))
-            .hint(format!("give a column called `{wanted}`, or write {wanted} => …; the features are {}", list(features.iter().map(String::as_str))))
+            .hint(format!(
+                "give a column called `{wanted}`, or write {wanted} => …; the features are {}",
+                list(features.iter().map(String::as_str))
+            ))
             .at(part.as_ident().and_then(|ident| location(ident.span.start))));
         }
     }

@@ -35,9 +35,9 @@ use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableD
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
+use function::check_named;
 use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use names::{with_own_names, with_window_names};
-use function::check_named;
 use script::{ColumnFrom, Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
@@ -281,8 +281,10 @@ fn check_settings(catalog: &Catalog, settings: &BTreeMap<String, String>) -> Res
     for name in settings.keys() {
         let is_option = name.split_once('.').is_some_and(|(owner, _)| is_owner(owner));
         if !is_option && !SETTINGS.contains(&name.as_str()) {
-            return Err(Error::invalid(format!("unknown setting `{name}`"))
-                .hint(format!("valid are {}, and `<table>.<option>` for the options of a table or a function", catalog::list(SETTINGS))));
+            return Err(Error::invalid(format!("unknown setting `{name}`")).hint(format!(
+                "valid are {}, and `<table>.<option>` for the options of a table or a function",
+                catalog::list(SETTINGS)
+            )));
         }
     }
     Ok(())

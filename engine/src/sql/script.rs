@@ -201,7 +201,9 @@ fn parse_create(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
         Token::Word(word) if word.keyword == Keyword::FUNCTION => {
             function::parse(parser).map(StatementKind::CreateFunction)
         }
-        _ => refuse(&what, &format!("CREATE {what} is not supported; use CREATE TABLE, CREATE VIEW or CREATE FUNCTION")),
+        _ => {
+            refuse(&what, &format!("CREATE {what} is not supported; use CREATE TABLE, CREATE VIEW or CREATE FUNCTION"))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Real plug-ins, loaded and called; `udfs/plugin` has to be built before, as `make test` does.
+//! Real plug-ins, loaded and called. `make plugins` builds them, and `make test` does that first.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,9 @@ use arrow::array::{
     ArrayRef, AsArray, Float64Array, Int64Array, StringArray, StringViewArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Float64Type};
+
+use davy_forest::package::Package;
+use davy_forest::scorer::{Options, Scorer};
 
 use super::{AbiInfo, CallError, Library, Limits};
 
@@ -57,6 +60,34 @@ fn a_row_by_row_plug_in_gives_a_row_for_each_row() {
     let sliced = [arguments[0].slice(1, 3), arguments[1].slice(1, 3)];
     let result = library.call(&sliced, 3, &DataType::Float64).unwrap();
     assert_eq!(result.as_ref(), &Float64Array::from(vec![None, None, Some(40.0)]));
+}
+
+#[test]
+fn a_forest_in_a_plug_in_scores_as_the_forest_does() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../udfs/forest/tests/it/packages/forest_shallow/card.toml");
+    let package = Package::open(folder.as_ref()).unwrap();
+    let (card, n_rows) = (&package.card, package.card.golden.len());
+    let library = open("davy_forest");
+    let info = library.abi_info().unwrap();
+    let model = info.model.as_ref().unwrap();
+    assert_eq!(model.sha256, card.sha256, "the plug-in was built with another model; run `make plugins`");
+    info.check("g", &vec![DataType::Float64; card.features.len()], &DataType::Float64).unwrap();
+
+    let column = |feature: usize| card.golden.iter().map(move |golden| golden.features[feature]);
+    let columns: Vec<Vec<f32>> =
+        (0..card.features.len()).map(|k| column(k).map(|value| value as f32).collect()).collect();
+    let slices: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
+    let mut scores = vec![0.0; n_rows];
+    Scorer::new(&package, &Options::default()).unwrap().score(&slices, &mut scores).unwrap();
+
+    let arguments: Vec<ArrayRef> =
+        (0..card.features.len()).map(|k| Arc::new(column(k).collect::<Float64Array>()) as ArrayRef).collect();
+    let result = library.call(&arguments, n_rows, &DataType::Float64).unwrap();
+    assert_eq!(result.as_ref(), &Float64Array::from(scores), "bit for bit");
+
+    let error = library.call(&arguments[1..], n_rows, &DataType::Float64).unwrap_err();
+    let told = format!("function `g`: `forest_shallow` takes {} arguments, not {}", columns.len(), columns.len() - 1);
+    assert_eq!(error, CallError::Failed(told));
 }
 
 #[test]

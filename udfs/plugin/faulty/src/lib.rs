@@ -62,7 +62,7 @@ fn run(mut args: Vec<ArrayData>) -> RunResult {
         }
         // A slice: bitmap and values begin in the middle of their buffers.
         17 => {
-            let twice: Float64Array = std::iter::repeat(None).take(n_rows).chain(value.iter()).collect();
+            let twice: Float64Array = std::iter::repeat_n(None, n_rows).chain(value.iter()).collect();
             let offset = n_rows as i64;
             edited_with_nulls(twice, |array| (array.offset, array.length) = (offset, offset))
         }

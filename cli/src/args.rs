@@ -122,9 +122,11 @@ pub(crate) enum ModelCommand {
     #[command(after_help = "Example:\n  davy model bench models/miner_series/card.toml --batch 1,1024,16384")]
     Bench(ModelBenchArgs),
     /// Makes a model package of a scikit-learn forest that was written as plain JSON
-    #[command(after_help = "Example:\n  davy model import cds-forest.json.gz --out models/cds --name cds --threshold 0.7\n\n\
+    #[command(
+        after_help = "Example:\n  davy model import cds-forest.json.gz --out models/cds --name cds --threshold 0.7\n\n\
 The JSON: {\"n_features\": 13, \"trees\": [{\"children_left\": […], \"children_right\": […], \"feature\": […], \"threshold\": […], \
-\"value\": [[…], …]}, …]}")]
+\"value\": [[…], …]}, …]}"
+    )]
     Import(ModelImportArgs),
     /// Compares what a model is fed now with what it was trained on; exit code 1 when a feature has drifted
     #[command(after_help = "Example:\n  davy model drift models/miner_series/card.toml --input flows.csv.gz")]

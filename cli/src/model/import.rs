@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_feature_has_a_name_and_may_have_a_unit() {
-        let cases = [("td:s:duration", ["td", "s", "duration"]), ("n", ["n", "1", "n"]), ("n::of rows", ["n", "1", "of rows"])];
+        let cases =
+            [("td:s:duration", ["td", "s", "duration"]), ("n", ["n", "1", "n"]), ("n::of rows", ["n", "1", "of rows"])];
         for (text, expected) in cases {
             let Column { name, unit, description } = column(text);
             assert_eq!([name, unit, description], expected, "{text}");

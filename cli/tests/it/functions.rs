@@ -37,6 +37,9 @@ fn a_model_scores_rows_and_the_summary_counts_them() {
     assert!(said.contains("mining_score: 3 rows in"), "{said}");
     assert!(said.contains("1 rows without a result"), "{said}");
 
+    let explained = text(&davy(folder.path(), &["explain", "s.sql"]).stdout);
+    assert!(explained.starts_with("function mining_score: model tiny 1.0.0 by native"), "{explained}");
+
     // Settings reach a function's options as they do a table's.
     let redirected = davy(folder.path(), &["validate", "s.sql", "--set", "mining_score.model=none.toml"]);
     assert!(text(&redirected.stderr).contains("none.toml"), "{}", text(&redirected.stderr));
@@ -82,7 +85,7 @@ fn a_row_by_row_plug_in_runs_from_sql_when_its_folder_and_sum_are_right() {
         ("no_arguments.sql", &right.replace("(BIGINT, BIGINT) RETURNS", "() RETURNS")),
         ("no_types.sql", &right.replace("(BIGINT, BIGINT) RETURNS DOUBLE", "")),
         ("interval.sql", &right.replace("(BIGINT, BIGINT)", "(INTERVAL, BIGINT)")),
-        ("on_error.sql", &right.replace("WITH (", "WITH (on_error = 'ignore', ")),
+        ("on_error.sql", &right.replace("WITH (sha", "WITH (on_error = 'ignore', sha")),
         ("text.sql", &right.replace("CAST(gap_s AS BIGINT)", "'a'")),
         ("flows.csv", FLOWS),
     ]);

@@ -4,7 +4,13 @@
 //! then, and everywhere else, many walks side by side ([`walk`]). Both sum f64 in the order of the trees. Outputs that need the sums
 //! of all classes (softmax), and trees too big for an index, are left to the plain walk.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod below;
 mod columns;
+#[cfg(target_arch = "x86_64")]
+mod ranks;
 mod tile;
 mod trees;
 mod walk;
@@ -52,14 +58,16 @@ impl Path {
 
 #[derive(Debug)]
 enum Engine {
-    Compiled { columns: Columns, trees: Trees, finish: Finish },
+    #[cfg(target_arch = "x86_64")]
+    Avx512 { tops: avx512::Tops, columns: Columns, trees: Trees, finish: Finish },
+    Portable { columns: Columns, trees: Trees, finish: Finish },
     Plain { forest: Forest, output: usize },
 }
 
 impl Kernel {
     /// Compiles a forest for one of its outputs, for the fastest path that this processor and the forest allow.
     pub fn compile(forest: &Forest, output: usize) -> Result<Self> {
-        for path in [Path::Portable] {
+        for path in [Path::Avx512, Path::Portable] {
             if let Some(kernel) = Self::with_path(forest, output, path)? {
                 return Ok(kernel);
             }
@@ -75,8 +83,8 @@ impl Kernel {
         }
         let engine = match path {
             Path::Plain => Some(Engine::Plain { forest: forest.clone(), output }),
-            Path::Portable => Engine::compile(forest, output),
-            Path::Avx512 => None,
+            Path::Portable => Engine::portable(forest, output),
+            Path::Avx512 => Engine::avx512(forest, output),
         };
         Ok(engine.map(|engine| Self { n_features: forest.n_features(), engine }))
     }
@@ -84,7 +92,9 @@ impl Kernel {
     /// Which path was chosen.
     pub fn path(&self) -> Path {
         match &self.engine {
-            Engine::Compiled { .. } => Path::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512 { .. } => Path::Avx512,
+            Engine::Portable { .. } => Path::Portable,
             Engine::Plain { .. } => Path::Plain,
         }
     }
@@ -102,7 +112,12 @@ impl Kernel {
         assert_eq!(columns.len(), self.n_features, "a column for each feature");
         assert!(columns.iter().all(|column| column.len() == scores.len()), "columns are as long as the scores");
         match &self.engine {
-            Engine::Compiled { columns: keys, trees, finish } => {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx512 { tops, columns: keys, trees, finish } => {
+                avx512::score(tops, keys, trees, columns, scores);
+                finish.apply(scores);
+            }
+            Engine::Portable { columns: keys, trees, finish } => {
                 score_portable(keys, trees, columns, scores);
                 finish.apply(scores);
             }
@@ -112,30 +127,42 @@ impl Kernel {
 }
 
 impl Engine {
-    fn compile(forest: &Forest, output: usize) -> Option<Self> {
+    fn portable(forest: &Forest, output: usize) -> Option<Self> {
         let (sum, finish) = Finish::of(forest, output)?;
         let columns = Columns::of(forest);
         let trees = Trees::build(forest, &columns, sum, 0)?;
-        Some(Self::Compiled { columns, trees, finish })
+        Some(Self::Portable { columns, trees, finish })
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn avx512(forest: &Forest, output: usize) -> Option<Self> {
+        let (sum, finish) = Finish::of(forest, output)?;
+        let columns = Columns::of(forest);
+        let trees = Trees::build(forest, &columns, sum, avx512::N_LEVELS_MAX)?;
+        let tops = avx512::Tops::build(&trees, &columns)?;
+        Some(Self::Avx512 { tops, columns, trees, finish })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn avx512(_forest: &Forest, _output: usize) -> Option<Self> {
+        None
     }
 }
 
+/// So few rows are faster one by one, with trees side by side.
+const N_ROWS_ALONE: usize = 3;
+
 /// Sums of leaf values, not finished.
 fn score_portable(columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mut [f64]) {
+    if sums.len() <= N_ROWS_ALONE {
+        return score_rows_alone(columns, trees, inputs, sums);
+    }
     let stride = trees.stride();
-    let n_block_rows = N_BLOCK_ROWS.min(sums.len().next_multiple_of(walk::N_LANES));
-    let mut tile = Tile::new(n_block_rows, stride);
+    let mut tile = Tile::new(N_BLOCK_ROWS.min(sums.len().next_multiple_of(walk::N_LANES)), stride);
     let mut padded = [0.0; N_BLOCK_ROWS];
     for (index, sums) in sums.chunks_mut(N_BLOCK_ROWS).enumerate() {
         let block = Block { begin: index * N_BLOCK_ROWS, n_rows: sums.len(), stride, n_lanes: walk::N_LANES };
         let keys = tile.fill(columns, inputs, block);
-        let n_whole = sums.len() / walk::N_LANES * walk::N_LANES;
-        if sums.len() - n_whole <= N_ROWS_ALONE && n_whole == 0 {
-            for (sum, row) in sums.iter_mut().zip(keys.chunks_exact(stride)) {
-                *sum = walk::sum_row(trees, row);
-            }
-            continue;
-        }
         let padded = &mut padded[..keys.len() / stride];
         padded.fill(0.0);
         for tree in 0..trees.len() {
@@ -145,8 +172,15 @@ fn score_portable(columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mu
     }
 }
 
-/// So few rows go faster one by one, with trees side by side.
-const N_ROWS_ALONE: usize = 4;
+/// The same for a few rows.
+fn score_rows_alone(columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mut [f64]) {
+    let stride = trees.stride();
+    let mut tile = Tile::new(sums.len(), stride);
+    let keys = tile.fill(columns, inputs, Block { begin: 0, n_rows: sums.len(), stride, n_lanes: 1 });
+    for (sum, row) in sums.iter_mut().zip(keys.chunks_exact(stride)) {
+        *sum = walk::sum_row(trees, row);
+    }
+}
 
 fn score_plain(forest: &Forest, output: usize, columns: &[&[f32]], scores: &mut [f64]) {
     let n_outputs = forest.n_outputs();

@@ -6,12 +6,25 @@ use super::columns::Columns;
 #[derive(Debug, Default)]
 pub(super) struct Tile {
     keys: Vec<u32>,
+    stride: usize,
 }
 
 impl Tile {
     /// A tile for at most `n_rows` rows of `stride` keys.
     pub(super) fn new(n_rows: usize, stride: usize) -> Self {
-        Self { keys: vec![0; n_rows * stride] }
+        Self { keys: vec![0; n_rows * stride], stride }
+    }
+
+    /// Keys per row.
+    #[inline(always)]
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The rows taken over last.
+    #[inline(always)]
+    pub(super) fn keys(&self) -> &[u32] {
+        &self.keys
     }
 
     /// Takes over `n_rows` rows of the caller's columns from `begin` on, and returns them as a multiple of `n_lanes` rows.

@@ -98,6 +98,19 @@ impl Trees {
         self.depths[tree]
     }
 
+    /// A split's column, threshold key and left child; `None` for a leaf.
+    pub(super) fn split(&self, tree: usize, node: u32) -> Option<(usize, u32, u32)> {
+        let Compact { threshold, link } = self.nodes(tree)[node as usize];
+        let left = link >> self.column_bits;
+        let column = (link & ((1 << self.column_bits) - 1)) as usize;
+        (left != node).then_some((column, threshold, left))
+    }
+
+    /// Bytes of all nodes.
+    pub(super) fn n_bytes(&self) -> usize {
+        size_of_val(self.nodes.as_slice())
+    }
+
     /// What leaves hold.
     pub(super) fn values(&self) -> &Values {
         &self.values

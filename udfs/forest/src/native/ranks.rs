@@ -4,6 +4,8 @@
 //! bits where keys are 32: twice the rows in a register. A rank is a binary search over the column's thresholds (a dozen steps, in
 //! L1), once for all trees: some 10 cycles a value.
 
+use std::hint::select_unpredictable;
+
 /// Values that are searched side by side.
 const N_LANES: usize = 8;
 
@@ -44,7 +46,8 @@ impl Ranks {
         while 0 < step {
             for lane in 0..N_LANES {
                 let is_above = self.at(rank[lane] + step - 1) < keys[lane];
-                rank[lane] += if is_above { step } else { 0 };
+                // A branch would be mispredicted every other time.
+                rank[lane] = select_unpredictable(is_above, rank[lane] + step, rank[lane]);
             }
             step /= 2;
         }

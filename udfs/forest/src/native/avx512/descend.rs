@@ -6,59 +6,95 @@ use std::arch::x86_64::*;
 use super::N_LANES;
 use super::tops::{Ends, Table, Tops};
 
+/// Two groups at once: a level of one group waits some 20 cycles for its own results, and has instructions for 10.
+pub(super) const N_ABREAST: usize = 2;
+
+/// The ranks of rows that descend abreast: for each group and column.
+pub(super) type Groups<const C: usize> = [[[u16; N_LANES]; C]; N_ABREAST];
+
+/// The sums of as many rows.
+pub(super) type Sums = [[[f64; 8]; N_LANES / 8]; N_ABREAST];
+
 /// Writes each row's position below a tree's top: 0 is the leftmost.
 pub(super) fn positions<const C: usize>(
     tops: &Tops,
     tree: usize,
-    groups: &[[[u16; N_LANES]; C]],
-    positions: &mut [[u16; N_LANES]],
+    groups: &[Groups<C>],
+    positions: &mut [[[u16; N_LANES]; N_ABREAST]],
 ) {
     // SAFETY: a `Tops` exists only where the processor has these instructions.
     unsafe { positions_inner(tops, tree, groups, positions) }
 }
 
 /// Adds a tree's leaf values to the sums.
-pub(super) fn add_values<const C: usize>(tops: &Tops, tree: usize, groups: &[[[u16; N_LANES]; C]], sums: &mut [f64]) {
+pub(super) fn add_values<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], sums: &mut [Sums]) {
     let of_tree = tree << tops.n_levels()..(tree + 1) << tops.n_levels();
     // SAFETY: a `Tops` exists only where the processor has these instructions.
     unsafe {
         match tops.ends() {
-            Ends::F32(values) => add_values_inner(tops, tree, groups, &values[of_tree], sums),
-            Ends::F64(values) => add_values_inner(tops, tree, groups, &values[of_tree], sums),
+            Ends::F32(values) => add_f32(tops, tree, groups, &values[of_tree], sums),
+            Ends::F64(values) => add_f64(tops, tree, groups, &values[of_tree], sums),
             Ends::Nodes(_) => unreachable!("these trees end at leaves"),
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn positions_inner<const C: usize>(
     tops: &Tops,
     tree: usize,
-    groups: &[[[u16; N_LANES]; C]],
-    positions: &mut [[u16; N_LANES]],
+    groups: &[Groups<C>],
+    positions: &mut [[[u16; N_LANES]; N_ABREAST]],
 ) {
     let table = tops.table(tree);
-    for (group, positions) in groups.iter().zip(positions) {
-        store(positions, descend(&table, group, tops.n_levels()));
+    let first = _mm512_set1_epi16(tops.n_ends() as i16);
+    for (groups, positions) in groups.iter().zip(positions) {
+        for (positions, h) in positions.iter_mut().zip(descend(&table, groups, tops.n_levels())) {
+            store(positions, _mm512_sub_epi16(h, first));
+        }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn add_values_inner<const C: usize, V: Copy + Into<f64>>(
-    tops: &Tops,
-    tree: usize,
-    groups: &[[[u16; N_LANES]; C]],
-    values: &[V],
-    sums: &mut [f64],
-) {
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn add_f32<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], values: &[f32], sums: &mut [Sums]) {
     let table = tops.table(tree);
-    let last = values.len() - 1;
-    for (group, sums) in groups.iter().zip(sums.as_chunks_mut::<N_LANES>().0) {
-        let mut positions = [0; N_LANES];
-        store(&mut positions, descend(&table, group, tops.n_levels()));
-        for (sum, position) in sums.iter_mut().zip(positions) {
-            *sum += values[usize::from(position) & last].into();
+    let first = _mm512_set1_epi32(values.len() as i32);
+    for (groups, sums) in groups.iter().zip(sums) {
+        for (sums, h) in sums.iter_mut().zip(descend(&table, groups, tops.n_levels())) {
+            let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(h));
+            let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(h));
+            for (half, sums) in [low, high].into_iter().zip(sums.as_chunks_mut::<2>().0) {
+                let position = _mm512_sub_epi32(half, first);
+                // SAFETY: after `n_levels` levels `h` is from `n_ends` on and below twice that; `values` has `n_ends`.
+                let found = unsafe { _mm512_i32gather_ps::<4>(position, values.as_ptr()) };
+                add(&mut sums[0], _mm512_cvtps_pd(_mm512_castps512_ps256(found)));
+                add(&mut sums[1], _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(found)));
+            }
         }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn add_f64<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], values: &[f64], sums: &mut [Sums]) {
+    let table = tops.table(tree);
+    for (groups, sums) in groups.iter().zip(sums) {
+        for (sums, h) in sums.iter_mut().zip(descend(&table, groups, tops.n_levels())) {
+            let mut places = [0; N_LANES];
+            store(&mut places, h);
+            for (sum, place) in sums.as_flattened_mut().iter_mut().zip(places) {
+                *sum += values[usize::from(place) - values.len()];
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn add(sums: &mut [f64; 8], values: __m512d) {
+    // SAFETY: 64 bytes, in any alignment.
+    unsafe {
+        let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), values);
+        _mm512_storeu_pd(sums.as_mut_ptr(), sum);
     }
 }
 
@@ -72,70 +108,79 @@ struct Descent {
 
 /// From the root `n_levels` down; positions from the left.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn descend<const C: usize>(table: &Table<'_>, group: &[[u16; N_LANES]; C], n_levels: usize) -> __m512i {
-    let mut at = Descent { h: _mm512_set1_epi16(1), went: [0; 4] };
-    step_low::<C, 0>(table, group, &mut at);
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn descend<const C: usize>(table: &Table<'_>, groups: &Groups<C>, n_levels: usize) -> [__m512i; N_ABREAST] {
+    let root = || Descent { h: _mm512_set1_epi16(1), went: [0; 4] };
+    let mut at = [root(), root()];
+    step_low::<C, 0>(table, groups, &mut at);
     if 1 < n_levels {
-        step_low::<C, 1>(table, group, &mut at);
+        step_low::<C, 1>(table, groups, &mut at);
     }
     if 2 < n_levels {
-        step_low::<C, 2>(table, group, &mut at);
+        step_low::<C, 2>(table, groups, &mut at);
     }
     if 3 < n_levels {
-        step_low::<C, 3>(table, group, &mut at);
+        step_low::<C, 3>(table, groups, &mut at);
     }
     if 4 < n_levels {
-        if C == 8 { step_high::<C, 4>(table, group, &mut at) } else { step_low::<C, 4>(table, group, &mut at) }
+        if C == 8 { step_high::<C, 4>(table, groups, &mut at) } else { step_low::<C, 4>(table, groups, &mut at) }
     }
     if 5 < n_levels {
-        step_high::<C, 5>(table, group, &mut at);
+        step_high::<C, 5>(table, groups, &mut at);
     }
     if 6 < n_levels {
-        step_high::<C, 6>(table, group, &mut at);
+        step_high::<C, 6>(table, groups, &mut at);
     }
     if 7 < n_levels {
-        step_high::<C, 7>(table, group, &mut at);
+        step_high::<C, 7>(table, groups, &mut at);
     }
     if 8 < n_levels {
-        step_high::<C, 8>(table, group, &mut at);
+        step_high::<C, 8>(table, groups, &mut at);
     }
     if 9 < n_levels {
-        step_high::<C, 9>(table, group, &mut at);
+        step_high::<C, 9>(table, groups, &mut at);
     }
-    _mm512_sub_epi16(at.h, _mm512_set1_epi16(1 << n_levels))
+    at.map(|at| at.h)
 }
 
 /// A level of few nodes: the column of every node, blended by the way so far.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn step_low<const C: usize, const LEVEL: usize>(table: &Table<'_>, group: &[[u16; N_LANES]; C], at: &mut Descent) {
-    let mut values = [_mm512_setzero_si512(); 16];
-    for node in 0..1 << LEVEL {
-        values[node] = load(column_ranks(group, table.columns[0][(1 << LEVEL) + node]));
-    }
-    for above in (0..LEVEL).rev() {
-        for node in 0..1 << above {
-            values[node] = _mm512_mask_blend_epi16(at.went[above], values[2 * node], values[2 * node + 1]);
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn step_low<const C: usize, const LEVEL: usize>(table: &Table<'_>, groups: &Groups<C>, at: &mut [Descent; N_ABREAST]) {
+    for (group, at) in groups.iter().zip(at) {
+        let mut values = [_mm512_setzero_si512(); 16];
+        for node in 0..1 << LEVEL {
+            values[node] = load(column_ranks(group, table.columns[0][(1 << LEVEL) + node]));
         }
+        for above in (0..LEVEL).rev() {
+            for node in 0..1 << above {
+                values[node] = _mm512_mask_blend_epi16(at.went[above], values[2 * node], values[2 * node + 1]);
+            }
+        }
+        let is_right = _mm512_cmpgt_epu16_mask(values[0], threshold::<LEVEL>(table, at.h));
+        if LEVEL < at.went.len() {
+            at.went[LEVEL] = is_right;
+        }
+        at.h = child(at.h, is_right);
     }
-    let is_right = _mm512_cmpgt_epu16_mask(values[0], threshold::<LEVEL>(table, at.h));
-    if LEVEL < at.went.len() {
-        at.went[LEVEL] = is_right;
-    }
-    at.h = child(at.h, is_right);
 }
 
 /// A level of many nodes: each lane's column number by permutes, its value by blends over all columns.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn step_high<const C: usize, const LEVEL: usize>(table: &Table<'_>, group: &[[u16; N_LANES]; C], at: &mut Descent) {
-    let value = pick(group, column::<LEVEL>(table, at.h));
-    at.h = child(at.h, _mm512_cmpgt_epu16_mask(value, threshold::<LEVEL>(table, at.h)));
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn step_high<const C: usize, const LEVEL: usize>(
+    table: &Table<'_>,
+    groups: &Groups<C>,
+    at: &mut [Descent; N_ABREAST],
+) {
+    for (group, at) in groups.iter().zip(at) {
+        let value = pick(group, column::<LEVEL>(table, at.h));
+        at.h = child(at.h, _mm512_cmpgt_epu16_mask(value, threshold::<LEVEL>(table, at.h)));
+    }
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn child(h: __m512i, is_right: __mmask32) -> __m512i {
     let left = _mm512_add_epi16(h, h);
     _mm512_mask_add_epi16(left, is_right, left, _mm512_set1_epi16(1))
@@ -143,7 +188,7 @@ fn child(h: __m512i, is_right: __mmask32) -> __m512i {
 
 /// Each lane's threshold: `table.thresholds[h]`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn threshold<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
     let first = (1 << LEVEL) / 32;
     if LEVEL < 6 {
@@ -159,7 +204,7 @@ fn threshold<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
 
 /// Each lane's column: `table.columns[h]`, in the low byte; the high byte is anything.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn column<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
     let first = (1 << LEVEL) / 64;
     if LEVEL < 7 {
@@ -176,7 +221,7 @@ fn column<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
 
 /// The one of `found` that the bits `FROM..LEVEL` of each lane of `h` name.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn blend_by_bits<const FROM: usize, const LEVEL: usize>(mut found: [__m512i; 8], h: __m512i) -> __m512i {
     for bit in FROM..LEVEL {
         let is_set = _mm512_test_epi16_mask(h, _mm512_set1_epi16(1 << bit));
@@ -189,7 +234,7 @@ fn blend_by_bits<const FROM: usize, const LEVEL: usize>(mut found: [__m512i; 8],
 
 /// `group[column]` for each lane.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn pick<const C: usize>(group: &[[u16; N_LANES]; C], column: __m512i) -> __m512i {
     let bit = |bit: i16| _mm512_test_epi16_mask(column, _mm512_set1_epi16(1 << bit));
     let bits = [bit(0), bit(1), bit(2), bit(3), bit(4)];
@@ -215,21 +260,21 @@ fn pick<const C: usize>(group: &[[u16; N_LANES]; C], column: __m512i) -> __m512i
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn load(words: &[u16; 32]) -> __m512i {
     // SAFETY: 64 bytes, in any alignment.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn load_bytes(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: 64 bytes, in any alignment.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn store(words: &mut [u16; 32], lanes: __m512i) {
     // SAFETY: 64 bytes, in any alignment.
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), lanes) }

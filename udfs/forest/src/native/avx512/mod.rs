@@ -16,6 +16,7 @@ pub(super) use tops::{N_LEVELS_MAX, Tops};
 use super::columns::Columns;
 use super::trees::Trees;
 use super::{below, walk};
+use descend::{Groups, N_ABREAST, Sums};
 use tops::Ends;
 
 /// Rows that descend together.
@@ -41,34 +42,34 @@ pub(super) fn score(tops: &Tops, columns: &Columns, trees: &Trees, inputs: &[&[f
 }
 
 fn score_blocks<const C: usize>(tops: &Tops, columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mut [f64]) {
+    const N_ROWS: usize = N_LANES * N_ABREAST;
     let n_rows_max = match tops.ends() {
-        Ends::F32(_) | Ends::F64(_) => BLOCK_RANKS / C / N_LANES * N_LANES,
+        Ends::F32(_) | Ends::F64(_) => (BLOCK_RANKS / C).next_multiple_of(N_ROWS),
         Ends::Nodes(_) => below::n_block_rows(trees),
     };
-    let n_block_rows = n_rows_max.min(sums.len().next_multiple_of(N_LANES));
-    let mut groups = vec![[[0_u16; N_LANES]; C]; n_block_rows / N_LANES];
-    let mut padded = vec![0.0; n_block_rows];
+    let n_block_rows = n_rows_max.min(sums.len().next_multiple_of(N_ROWS));
+    let mut groups: Vec<Groups<C>> = vec![[[[0; N_LANES]; C]; N_ABREAST]; n_block_rows / N_ROWS];
+    let mut padded: Vec<Sums> = vec![[[[0.0; 8]; N_LANES / 8]; N_ABREAST]; n_block_rows / N_ROWS];
     let mut lower = matches!(tops.ends(), Ends::Nodes(_)).then(|| below::Block::new(n_block_rows, tops.n_ends(), trees));
     for (index, sums) in sums.chunks_mut(n_block_rows).enumerate() {
         let begin = index * n_block_rows;
-        let n_groups = sums.len().div_ceil(N_LANES);
-        let groups = &mut groups[..n_groups];
-        tops.rank(columns, inputs, begin..begin + sums.len(), groups);
+        let groups = &mut groups[..sums.len().div_ceil(N_ROWS)];
+        tops.rank(columns, inputs, begin..begin + sums.len(), groups.as_flattened_mut());
         if let Some(lower) = &mut lower {
             sums.fill(0.0);
             lower.fill(columns, inputs, begin, sums.len());
             for tree in 0..trees.len() {
-                descend::positions(tops, tree, groups, lower.positions());
+                descend::positions(tops, tree, groups, lower.positions().as_chunks_mut().0);
                 lower.add_tree(trees, tree, tops.nodes(tree), sums);
             }
             continue;
         }
-        let padded = &mut padded[..n_groups * N_LANES];
-        padded.fill(0.0);
+        let padded = &mut padded[..groups.len()];
+        padded.as_flattened_mut().as_flattened_mut().as_flattened_mut().fill(0.0);
         for tree in 0..trees.len() {
             descend::add_values(tops, tree, groups, padded);
         }
-        sums.copy_from_slice(&padded[..sums.len()]);
+        sums.copy_from_slice(&padded.as_flattened().as_flattened().as_flattened()[..sums.len()]);
     }
 }
 

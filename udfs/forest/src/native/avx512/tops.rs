@@ -48,10 +48,11 @@ pub(super) struct Table<'a> {
 }
 
 impl Tops {
-    /// `None` where the processor or the forest does not allow it: AVX-512 with BW and VBMI, at most 32 columns, a split.
+    /// `None` where the processor or the forest does not allow it: AVX-512 with BW, DQ and VBMI, at most 32 columns, a split.
     pub(in crate::native) fn build(trees: &Trees, columns: &Columns) -> Option<Self> {
         let has_instructions = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vbmi");
         let depth = (0..trees.len()).map(|tree| trees.depth(tree)).max().unwrap_or(0);
         if !has_instructions || N_COLUMNS_MAX < columns.len() || depth == 0 {

@@ -20,11 +20,11 @@ use std::path::{Path as FilePath, PathBuf};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use davy_forest::native::{Kernel, Path};
 use model::Rows;
-use thread_time::ThreadTime;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::Tensor;
+use thread_time::ThreadTime;
 
 const MODELS: [&str; 8] = ["f8-d8", "f8-d10", "f8-d16", "f8-d20", "f8-dmax", "f24-d8", "f24-d16", "f24-dmax"];
 const BATCHES: [usize; 3] = [1, 1_024, 16_384];
@@ -51,7 +51,12 @@ fn default_folder() -> PathBuf {
     PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/davy/bench-models")
 }
 
-fn score_model(criterion: &mut Criterion<ThreadTime>, folder: &FilePath, name: &str, environment: Option<&Environment>) {
+fn score_model(
+    criterion: &mut Criterion<ThreadTime>,
+    folder: &FilePath,
+    name: &str,
+    environment: Option<&Environment>,
+) {
     let forest = model::load(&folder.join(format!("{name}.forest")));
     let rows = model::load_rows(folder, forest.n_features());
     let kernels: Vec<Kernel> =

@@ -7,6 +7,7 @@
 
 use super::columns::Columns;
 use super::tile::{self, Tile};
+use super::top::Ends;
 use super::trees::{Compact, Trees};
 use super::walk::{N_LANES, Walk};
 
@@ -39,12 +40,12 @@ pub(super) struct Block {
 
 impl Block {
     /// For at most `n_rows` rows, which are fewer than 65,536.
-    pub(super) fn new(n_rows: usize, n_positions: usize, trees: &Trees) -> Self {
+    pub(super) fn new(n_rows: usize, ends: &Ends, trees: &Trees) -> Self {
         Self {
             n_rows: 0,
             tile: Tile::new(n_rows, trees.stride()),
             positions: vec![[0; 32]; n_rows.div_ceil(32)],
-            begins: vec![0; n_positions],
+            begins: vec![0; ends.len()],
             order: vec![0; n_rows],
         }
     }
@@ -61,8 +62,33 @@ impl Block {
         &mut self.positions
     }
 
+    /// Walks down a tree's top without the instructions that make it fast.
+    pub(super) fn find_positions(&mut self, trees: &Trees, tree: usize, n_levels: usize) {
+        match (trees.column_bits(), self.tile.stride()) {
+            (7, 16) => self.find_positions_inner::<7>(trees, (tree, 16), n_levels),
+            (7, 32) => self.find_positions_inner::<7>(trees, (tree, 32), n_levels),
+            (_, stride) => self.find_positions_inner::<0>(trees, (tree, stride), n_levels),
+        }
+    }
+
+    #[inline(always)]
+    fn find_positions_inner<const BITS: u32>(
+        &mut self,
+        trees: &Trees,
+        (tree, stride): (usize, usize),
+        n_levels: usize,
+    ) {
+        let walk = Walk::<BITS>::of(trees);
+        let nodes = trees.nodes(tree);
+        let positions = self.positions.as_flattened_mut().as_chunks_mut::<N_LANES>().0;
+        for (positions, rows) in positions.iter_mut().zip(self.tile.keys().chunks_exact(N_LANES * stride)) {
+            let rows: [&[u32]; N_LANES] = std::array::from_fn(|lane| &rows[lane * stride..(lane + 1) * stride]);
+            *positions = walk.positions(nodes, rows, n_levels);
+        }
+    }
+
     /// Adds the leaf values of a tree, from the nodes that stand below each position on.
-    pub(super) fn add_tree(&mut self, trees: &Trees, tree: usize, ends: &[u32], sums: &mut [f64]) {
+    pub(super) fn add_tree(&mut self, trees: &Trees, tree: usize, ends: &Ends, sums: &mut [f64]) {
         assert!(sums.len() == self.n_rows);
         self.sort();
         match (trees.column_bits(), trees.stride()) {
@@ -91,10 +117,11 @@ impl Block {
 
     /// Inlined for each constant stride.
     #[inline(always)]
-    fn walk<const BITS: u32>(&self, trees: &Trees, (tree, stride): (usize, usize), ends: &[u32], sums: &mut [f64]) {
+    fn walk<const BITS: u32>(&self, trees: &Trees, (tree, stride): (usize, usize), ends: &Ends, sums: &mut [f64]) {
         let walk = Walk::<BITS>::of(trees);
         let nodes = trees.nodes(tree);
-        let n_levels = trees.depth(tree).saturating_sub(ends.len().ilog2() as usize);
+        let n_levels = trees.depth(tree).saturating_sub(ends.n_levels());
+        let ends = ends.nodes(tree);
         let mut next = Fetch::of(trees, tree, self.n_rows.div_ceil(N_LANES));
         let positions = self.positions.as_flattened();
         for order in self.order[..self.n_rows].chunks(N_LANES) {

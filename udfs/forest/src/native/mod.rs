@@ -6,12 +6,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
 mod below;
 mod columns;
 #[cfg(target_arch = "x86_64")]
 mod ranks;
 mod tile;
+mod top;
 mod trees;
 mod walk;
 
@@ -59,9 +59,23 @@ impl Path {
 #[derive(Debug)]
 enum Engine {
     #[cfg(target_arch = "x86_64")]
-    Avx512 { tops: avx512::Tops, columns: Columns, trees: Trees, finish: Finish },
-    Portable { columns: Columns, trees: Trees, finish: Finish },
-    Plain { forest: Forest, output: usize },
+    Avx512 {
+        tops: avx512::Tops,
+        columns: Columns,
+        trees: Trees,
+        finish: Finish,
+    },
+    /// `ends` are those of deep trees.
+    Portable {
+        ends: Option<top::Ends>,
+        columns: Columns,
+        trees: Trees,
+        finish: Finish,
+    },
+    Plain {
+        forest: Forest,
+        output: usize,
+    },
 }
 
 impl Kernel {
@@ -117,8 +131,11 @@ impl Kernel {
                 avx512::score(tops, keys, trees, columns, scores);
                 finish.apply(scores);
             }
-            Engine::Portable { columns: keys, trees, finish } => {
-                score_portable(keys, trees, columns, scores);
+            Engine::Portable { ends, columns: keys, trees, finish } => {
+                match ends {
+                    Some(ends) if N_ROWS_DEEP_MIN <= scores.len() => score_deep(ends, keys, trees, columns, scores),
+                    _ => score_portable(keys, trees, columns, scores),
+                }
                 finish.apply(scores);
             }
             Engine::Plain { forest, output } => score_plain(forest, *output, columns, scores),
@@ -130,8 +147,9 @@ impl Engine {
     fn portable(forest: &Forest, output: usize) -> Option<Self> {
         let (sum, finish) = Finish::of(forest, output)?;
         let columns = Columns::of(forest);
-        let trees = Trees::build(forest, &columns, sum, 0)?;
-        Some(Self::Portable { columns, trees, finish })
+        let trees = Trees::build(forest, &columns, sum, N_LEVELS_SORTED)?;
+        let ends = (DEPTH_UNSORTED_MAX < trees.depth_max()).then(|| top::Ends::of(&trees, N_LEVELS_SORTED));
+        Some(Self::Portable { ends, columns, trees, finish })
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -146,6 +164,27 @@ impl Engine {
     #[cfg(not(target_arch = "x86_64"))]
     fn avx512(_forest: &Forest, _output: usize) -> Option<Self> {
         None
+    }
+}
+
+/// Deeper trees are walked in two parts, with the rows sorted in between.
+const DEPTH_UNSORTED_MAX: usize = 12;
+/// By the position below so many levels.
+const N_LEVELS_SORTED: usize = 8;
+/// Fewer rows are not worth sorting.
+const N_ROWS_DEEP_MIN: usize = 64;
+
+/// Sums of leaf values of deep trees, not finished.
+fn score_deep(ends: &top::Ends, columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mut [f64]) {
+    let n_block_rows = below::n_block_rows(trees).min(sums.len().next_multiple_of(walk::N_LANES));
+    let mut block = below::Block::new(n_block_rows, ends, trees);
+    for (index, sums) in sums.chunks_mut(n_block_rows).enumerate() {
+        sums.fill(0.0);
+        block.fill(columns, inputs, index * n_block_rows, sums.len());
+        for tree in 0..trees.len() {
+            block.find_positions(trees, tree, ends.n_levels());
+            block.add_tree(trees, tree, ends, sums);
+        }
     }
 }
 

@@ -98,6 +98,11 @@ impl Trees {
         self.depths[tree]
     }
 
+    /// Of the deepest tree.
+    pub(super) fn depth_max(&self) -> usize {
+        self.depths.iter().copied().max().unwrap_or(0)
+    }
+
     /// A split's column, threshold key and left child; `None` for a leaf.
     pub(super) fn split(&self, tree: usize, node: u32) -> Option<(usize, u32, u32)> {
         let Compact { threshold, link } = self.nodes(tree)[node as usize];

@@ -86,6 +86,23 @@ impl<const BITS: u32> Walk<BITS> {
         (node.link >> bits) + u32::from(node.threshold < key)
     }
 
+    /// The positions below `n_levels` from the root: of each level the bit that says whether the way went right.
+    #[inline(always)]
+    pub(super) fn positions<const N: usize>(self, nodes: &[Compact], rows: [&[u32]; N], n_levels: usize) -> [u16; N] {
+        let bits = if BITS == 0 { self.column_bits } else { BITS };
+        let mut at = [0; N];
+        let mut positions = [0; N];
+        for _ in 0..n_levels {
+            let next: [u32; N] = std::array::from_fn(|lane| self.step(nodes, rows[lane], at[lane]));
+            for lane in 0..N {
+                let is_right = next[lane] - (node(nodes, at[lane]).link >> bits);
+                positions[lane] = 2 * positions[lane] + is_right as u16;
+            }
+            at = next;
+        }
+        positions
+    }
+
     /// From one node for each lane to the leaves below, at most `n_levels` further down.
     #[inline(always)]
     pub(super) fn to_leaves<const N: usize>(

@@ -168,11 +168,7 @@ fn step_low<const C: usize, const LEVEL: usize>(table: &Table<'_>, groups: &Grou
 /// A level of many nodes: each lane's column number by permutes, its value by blends over all columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
-fn step_high<const C: usize, const LEVEL: usize>(
-    table: &Table<'_>,
-    groups: &Groups<C>,
-    at: &mut [Descent; N_ABREAST],
-) {
+fn step_high<const C: usize, const LEVEL: usize>(table: &Table<'_>, groups: &Groups<C>, at: &mut [Descent; N_ABREAST]) {
     for (group, at) in groups.iter().zip(at) {
         let value = pick(group, column::<LEVEL>(table, at.h));
         at.h = child(at.h, _mm512_cmpgt_epu16_mask(value, threshold::<LEVEL>(table, at.h)));

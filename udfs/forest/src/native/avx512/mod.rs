@@ -43,24 +43,24 @@ pub(super) fn score(tops: &Tops, columns: &Columns, trees: &Trees, inputs: &[&[f
 
 fn score_blocks<const C: usize>(tops: &Tops, columns: &Columns, trees: &Trees, inputs: &[&[f32]], sums: &mut [f64]) {
     const N_ROWS: usize = N_LANES * N_ABREAST;
-    let n_rows_max = match tops.ends() {
-        Ends::F32(_) | Ends::F64(_) => (BLOCK_RANKS / C).next_multiple_of(N_ROWS),
-        Ends::Nodes(_) => below::n_block_rows(trees),
+    let (n_rows_max, ends) = match tops.ends() {
+        Ends::F32(_) | Ends::F64(_) => ((BLOCK_RANKS / C).next_multiple_of(N_ROWS), None),
+        Ends::Nodes(ends) => (below::n_block_rows(trees), Some(ends)),
     };
     let n_block_rows = n_rows_max.min(sums.len().next_multiple_of(N_ROWS));
     let mut groups: Vec<Groups<C>> = vec![[[[0; N_LANES]; C]; N_ABREAST]; n_block_rows / N_ROWS];
     let mut padded: Vec<Sums> = vec![[[[0.0; 8]; N_LANES / 8]; N_ABREAST]; n_block_rows / N_ROWS];
-    let mut lower = matches!(tops.ends(), Ends::Nodes(_)).then(|| below::Block::new(n_block_rows, tops.n_ends(), trees));
+    let mut lower = ends.map(|ends| (ends, below::Block::new(n_block_rows, ends, trees)));
     for (index, sums) in sums.chunks_mut(n_block_rows).enumerate() {
         let begin = index * n_block_rows;
         let groups = &mut groups[..sums.len().div_ceil(N_ROWS)];
         tops.rank(columns, inputs, begin..begin + sums.len(), groups.as_flattened_mut());
-        if let Some(lower) = &mut lower {
+        if let Some((ends, lower)) = &mut lower {
             sums.fill(0.0);
             lower.fill(columns, inputs, begin, sums.len());
             for tree in 0..trees.len() {
                 descend::positions(tops, tree, groups, lower.positions().as_chunks_mut().0);
-                lower.add_tree(trees, tree, tops.nodes(tree), sums);
+                lower.add_tree(trees, tree, ends, sums);
             }
             continue;
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::N_LANES;
 use crate::native::columns::Columns;
 use crate::native::ranks::Ranks;
+use crate::native::top::{self, Found};
 use crate::native::trees::{Trees, Values};
 
 /// The most levels: the tables of one more would be 64 registers, whose permutes take longer than a walk's step.
@@ -37,7 +38,7 @@ pub(super) enum Ends {
     /// The same, where an f32 does not hold it.
     F64(Vec<f64>),
     /// The node from which to walk.
-    Nodes(Vec<u32>),
+    Nodes(top::Ends),
 }
 
 /// One tree's tables.
@@ -54,7 +55,7 @@ impl Tops {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vbmi");
-        let depth = (0..trees.len()).map(|tree| trees.depth(tree)).max().unwrap_or(0);
+        let depth = trees.depth_max();
         if !has_instructions || N_COLUMNS_MAX < columns.len() || depth == 0 {
             return None;
         }
@@ -65,7 +66,7 @@ impl Tops {
     fn with_levels(trees: &Trees, columns: &Columns, n_levels: usize, depth: usize) -> Option<Self> {
         let mut thresholds = vec![vec![]; columns.len()];
         for tree in 0..trees.len() {
-            visit(trees, tree, n_levels, &mut |_, found| {
+            top::visit(trees, tree, n_levels, &mut |_, found| {
                 if let Found::Split { column, threshold } = found {
                     thresholds[column].push(threshold);
                 }
@@ -74,7 +75,7 @@ impl Tops {
         let ranks = thresholds.into_iter().map(Ranks::of).collect::<Option<Vec<_>>>()?;
         let n_ends = trees.len() << n_levels;
         let ends = match trees.values() {
-            _ if n_levels < depth => Ends::Nodes(vec![0; n_ends]),
+            _ if n_levels < depth => Ends::Nodes(top::Ends::of(trees, n_levels)),
             Values::F32 => Ends::F32(vec![0.0; n_ends]),
             Values::Indexed(_) => Ends::F64(vec![0.0; n_ends]),
         };
@@ -92,7 +93,7 @@ impl Tops {
         let mut columns = vec![[0; 64]; n_blocks(self.n_levels, 64)];
         let ranks = &self.ranks;
         let ends = &mut self.ends;
-        visit(trees, tree, self.n_levels, &mut |h, found| match found {
+        top::visit(trees, tree, self.n_levels, &mut |h, found| match found {
             Found::Split { column, threshold } => {
                 thresholds[h / 32][h % 32] = ranks[column].place(threshold);
                 columns[h / 64][h % 64] = u8::try_from(column).expect("at most 32 columns");
@@ -102,7 +103,7 @@ impl Tops {
                 match ends {
                     Ends::F32(values) => values[at] = f32::from_bits(trees.nodes(tree)[node as usize].threshold),
                     Ends::F64(values) => values[at] = trees.values().get(trees.nodes(tree)[node as usize].threshold),
-                    Ends::Nodes(nodes) => nodes[at] = node,
+                    Ends::Nodes(_) => {}
                 }
             }
         });
@@ -135,14 +136,6 @@ impl Tops {
         }
     }
 
-    /// The node below each position of a tree whose walk goes on there.
-    pub(super) fn nodes(&self, tree: usize) -> &[u32] {
-        match &self.ends {
-            Ends::Nodes(nodes) => &nodes[tree << self.n_levels..(tree + 1) << self.n_levels],
-            Ends::F32(_) | Ends::F64(_) => &[],
-        }
-    }
-
     /// The ranks of rows, in groups of [`N_LANES`]; padding rows get some rank.
     pub(super) fn rank<const C: usize>(
         &self,
@@ -169,29 +162,4 @@ impl Tops {
 /// Blocks of `size` entries for a heap of so many levels.
 fn n_blocks(n_levels: usize, size: usize) -> usize {
     (1_usize << n_levels).div_ceil(size)
-}
-
-enum Found {
-    Split { column: usize, threshold: u32 },
-    End { node: u32 },
-}
-
-/// Visits a tree's top: its splits, and its ends at `n_levels`, each with its place `h` in the heap.
-fn visit(trees: &Trees, tree: usize, n_levels: usize, visitor: &mut impl FnMut(usize, Found)) {
-    let mut level = vec![(1_usize, 0_u32)];
-    for _ in 0..n_levels {
-        let mut next = vec![];
-        for (h, node) in level {
-            let split = trees.split(tree, node);
-            if let Some((column, threshold, _)) = split {
-                visitor(h, Found::Split { column, threshold });
-            }
-            let [left, right] = split.map_or([node; 2], |(_, _, left)| [left, left + 1]);
-            next.extend([(2 * h, left), (2 * h + 1, right)]);
-        }
-        level = next;
-    }
-    for (h, node) in level {
-        visitor(h, Found::End { node });
-    }
 }

@@ -32,6 +32,12 @@ const CONFINED: &[Confined] = &[
         reason: "one module knows the ONNX runtime",
     },
     Confined {
+        names: &["libloading", "dlopen"],
+        within: "",
+        allowed: &["engine/src/udf/library/thread.rs"],
+        reason: "one module loads plug-ins",
+    },
+    Confined {
         names: &["tonic"],
         within: "",
         allowed: &["/rpc.rs", "/agent.rs", "proto/"],

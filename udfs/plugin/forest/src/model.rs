@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use arroyo_udf_plugin::arrow::array::{Array, ArrayData, Float64Array};
 use arroyo_udf_plugin::arrow::buffer::NullBuffer;
 use arroyo_udf_plugin::arrow::datatypes::DataType;
-use forest::card::Card;
-use forest::package::Package;
-use forest::scorer::{Backend, Options, Scorer};
+use davy_forest::card::Card;
+use davy_forest::package::Package;
+use davy_forest::scorer::{Backend, Options, Scorer};
 use serde_json::json;
 
 static CARD: &str = include_str!(env!("DAVY_MODEL_CARD"));
@@ -64,7 +64,7 @@ fn check(card: &Card, columns: Vec<ArrayData>) -> Result<Vec<Float64Array>, Stri
         return Err(format!("`{}` takes {} arguments, not {}", card.name, card.features.len(), columns.len()));
     }
     let named = columns.into_iter().zip(&card.features);
-    let check = |(column, feature): (ArrayData, &forest::card::Feature)| match column.data_type() {
+    let check = |(column, feature): (ArrayData, &davy_forest::card::Feature)| match column.data_type() {
         DataType::Float64 => Ok(Float64Array::from(column)),
         other => Err(format!("argument `{}` of `{}` is {other}, not Float64; cast it", feature.name, card.name)),
     };

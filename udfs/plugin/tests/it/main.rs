@@ -2,6 +2,8 @@
 //!
 //! The plug-ins have to be built before, as `make test` does.
 
+#![cfg(test)]
+
 mod arroyo;
 
 use std::io::Write;

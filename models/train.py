@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pandas as pd
-
 from training import augment, data, evaluate, export, features, forest, package, recipes, report, rivals, study
 
 HERE = Path(__file__).resolve().parent
@@ -22,7 +21,7 @@ def main() -> int:
     places = data.Places(arguments.data, HERE / "capture")
     missing = places.missing()
     if missing:
-        print(f"models: no training data: {missing[0]} is missing; name its folder: make models DATA=...", file=sys.stderr)
+        say(f"no training data: `{missing[0]}` is missing; name its folder: make models DATA=folder")
         return 2
     davy = features.Davy(arguments.davy, HERE.parent / "pipelines")
     say(f"reading {arguments.data}")
@@ -32,10 +31,15 @@ def main() -> int:
     if not arguments.skip_evaluation:
         cds = rivals.CdsForest(places.shared / data.CDS_FOREST)
         studies = {
-            recipes.SERIES.name: study.series_study(series, records, cds, flows.iloc[: len(records)], built[0].threshold, say),
+            recipes.SERIES.name: study.series_study(
+                series, records, cds, flows.iloc[: len(records)], built[0].threshold, say
+            ),
             recipes.FLOW.name: study.flow_study(flows, flow_records, cds, built[1].threshold, say),
         }
-        ablations = [study.ablation(name, series, recipes.with_features(chosen)) for name, chosen in study.FEATURE_SETS.items()]
+        ablations = [
+            study.ablation(name, series, recipes.SERIES.with_features(chosen))
+            for name, chosen in study.FEATURE_SETS.items()
+        ]
         report.write(arguments.out, records, series, studies, ablations, built)
         for model in built:
             model.numbers = package.numbers(studies[model.recipe.name])
@@ -54,7 +58,9 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tables(records: pd.DataFrame, places: data.Places, davy: features.Davy) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def tables(
+    records: pd.DataFrame, places: data.Places, davy: features.Davy
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The features of series and of flows, and the records of the latter: those of `records` come first, in order."""
     started = time.monotonic()
     enriched = pd.concat([records, augment.augmented(records, forest.SEED)], ignore_index=True)
@@ -69,7 +75,7 @@ def tables(records: pd.DataFrame, places: data.Places, davy: features.Davy) -> t
 
 def build(recipe: forest.Recipe, table: pd.DataFrame, out: Path) -> package.Built:
     """Trains on everything, chooses the threshold out of fold, writes the ONNX file and checks it on every row."""
-    rows = recipe.sample(table[recipe.trains_on(table)])
+    rows = table[recipe.trains_on(table)]
     threshold = forest.threshold(rows, forest.out_of_fold(rows, recipe), recipe)
     model = forest.fit(rows, recipe)
     folder = out / recipe.name

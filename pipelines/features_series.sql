@@ -104,8 +104,8 @@ SELECT
     -- Of the flows' mean sizes: one flow with a handshake or a large download does not move it.
     coalesce(up_size_median, 0) AS size_median_up,
     coalesce(down_size_median, 0) AS size_median_down,
-    CASE WHEN up_packets > 0 AND up_bytes > 0 THEN coalesce(up_size_sd, 0) * up_packets / up_bytes ELSE 0 END AS size_variation_up,
-    CASE WHEN down_packets > 0 AND down_bytes > 0 THEN coalesce(down_size_sd, 0) * down_packets / down_bytes ELSE 0 END AS size_variation_down,
+    CASE WHEN up_bytes > 0 THEN coalesce(up_size_sd, 0) * up_packets / up_bytes ELSE 0 END AS size_variation_up,
+    CASE WHEN down_bytes > 0 THEN coalesce(down_size_sd, 0) * down_packets / down_bytes ELSE 0 END AS size_variation_down,
     CASE WHEN up_packets + down_packets > 0 THEN up_packets / (up_packets + down_packets) ELSE 0 END AS packets_share_up,
     CASE WHEN up_bytes + down_bytes > 0 THEN up_bytes / (up_bytes + down_bytes) ELSE 0 END AS bytes_share_up,
     active_s,
@@ -113,7 +113,10 @@ SELECT
     duration_max_s,
     CASE WHEN active_s > 0 THEN duration_sum_s * flows / (records * active_s) ELSE 0 END AS busy_share,
     gap_mean_s,
-    CASE WHEN gap_mean_s > 0 THEN sqrt(greatest(gap_norm_s * gap_norm_s / (flows - 1) - gap_mean_s * gap_mean_s, 0)) / gap_mean_s ELSE 0 END AS gap_variation,
+    CASE WHEN gap_mean_s > 0
+        THEN sqrt(greatest(gap_norm_s * gap_norm_s / (flows - 1) - gap_mean_s * gap_mean_s, 0)) / gap_mean_s
+        ELSE 0
+    END AS gap_variation,
     CASE WHEN active_s > 0 THEN gap_max_s / active_s ELSE 0 END AS gap_max_share,
     steady_share,
     opens_share,

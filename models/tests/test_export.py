@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
-
 from training import augment, card, export, measures
 
 

@@ -19,7 +19,7 @@ def pipeline(name: str) -> str:
 
 def feature_part(text: str) -> str:
     """From the source table to the end of the features, without comments."""
-    part = text[text.index("CREATE TABLE flows"):text.index("-- End of the features.")]
+    part = text[text.index("CREATE TABLE flows") : text.index("-- End of the features.")]
     return re.sub(r" *--.*", "", part)
 
 

@@ -4,13 +4,18 @@ import unittest
 
 import numpy as np
 import pandas as pd
-
 from training import data, forest, splits
 
 
 def table() -> pd.DataFrame:
     rows = [
-        {"source": source, "capture": f"c{capture}", "rendering": rendering, "label": label, "unit": f"{source}{capture}"}
+        {
+            "source": source,
+            "capture": f"c{capture}",
+            "rendering": rendering,
+            "label": label,
+            "unit": f"{source}{capture}",
+        }
         for source, label in (("a", "miner"), ("b", "benign"), ("c", "miner"), ("c", "benign"))
         for capture in range(7)
         for rendering in (data.ROUTER, data.LONG)
@@ -20,8 +25,16 @@ def table() -> pd.DataFrame:
 
 def recipe(**changes) -> forest.Recipe:
     fields = {
-        "name": "test", "features": ["x"], "unit": ["unit"], "false_alarm_goal": 0.25, "goal_without": [], "threshold_min": 0.5,
-        "n_inner_folds": 2, "renderings": [data.ROUTER, data.LONG], "rows_max": 100, "parameters": {},
+        "name": "test",
+        "features": ["x"],
+        "unit": ["unit"],
+        "false_alarm_goal": 0.25,
+        "goal_without": [],
+        "threshold_min": 0.5,
+        "n_inner_folds": 2,
+        "renderings": [data.ROUTER, data.LONG],
+        "rows_max": 100,
+        "parameters": {},
     }
     return forest.Recipe(**{**fields, **changes})
 

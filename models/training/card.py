@@ -13,7 +13,10 @@ N_BINS = 10
 
 
 def drift_bins(values: np.ndarray) -> tuple[list[float], list[float]]:
-    """Inner edges at the deciles, without doubles, and the share of values in each bin (.., e0], (e0, e1], ..., (e_last, ..)."""
+    """Inner edges at the deciles, without doubles, and the share of values in each bin.
+
+    Bins are open below and closed above: (.., e0], (e0, e1], ..., (e_last, ..).
+    """
     deciles = np.quantile(values, np.arange(1, N_BINS) / N_BINS, method="higher")
     edges = np.unique(deciles)
     # The last bin must not be empty: all values at most the last edge would leave it so.
@@ -26,8 +29,8 @@ def drift_bins(values: np.ndarray) -> tuple[list[float], list[float]]:
 def golden_rows(model: RandomForestClassifier, table: pd.DataFrame, recipe: forest.Recipe, n_rows: int) -> np.ndarray:
     """Rows that a loader must score alike: vectors between recorded ones, plus edges where a mistake would show.
 
-    Most are mixed of two recorded rows each, at scores spread from 0 to 1, so that no record of the data is in the card. The
-    others are zeros, large numbers, and rows that stand on a threshold of the first tree and one f32 beside it.
+    Most are mixed of two recorded rows each, at scores spread from 0 to 1, so that no record is in the card. The others
+    are zeros, large numbers, and rows that stand on a threshold of the first tree and one f32 beside it.
     """
     random = np.random.default_rng(forest.SEED)
     known = forest.matrix(table, recipe)
@@ -97,4 +100,4 @@ def feature_entries(table: pd.DataFrame, recipe: forest.Recipe, about: dict[str,
 
 def golden_entries(model: RandomForestClassifier, rows: np.ndarray) -> list[dict]:
     score = model.predict_proba(rows.astype(np.float32))[:, 1]
-    return [{"features": list(row), "score": value} for row, value in zip(rows, score)]
+    return [{"features": list(row), "score": value} for row, value in zip(rows, score, strict=True)]

@@ -1,8 +1,8 @@
 """Reads the labelled flows: one table of records, each of a source, a capture and a rendering.
 
-A *source* is a data set made by somebody, a *capture* a recording in it (the unit of every split), a *rendering* one way to
-export the same packets: other timeouts, one record per direction or one per conversation. A record has nfdump's columns, its
-label, and nothing else that a detector could not know.
+A *source* is a data set made by somebody, a *capture* a recording in it (the unit of every split), a *rendering* one
+way to export the same packets: other timeouts, one record per direction or one per conversation. A record has nfdump's
+columns, its label, and nothing else.
 """
 
 from dataclasses import dataclass
@@ -78,14 +78,31 @@ def load(places: Places) -> pd.DataFrame:
 def read_biflows(path: Path, rendering: str) -> pd.DataFrame:
     """Conversations, with the client's side as `in`; its `te` is not used, its fraction is broken where `dur` is 0."""
     raw = pd.read_csv(path, dtype={"sa": str, "da": str, "flg_c": str, "flg_s": str})
-    table = pd.DataFrame({
-        "source": raw.dataset, "capture": raw.capture, "rendering": rendering, "label": raw.label,
-        "ts": raw.ts, "te": raw.ts + raw.dur, "td": raw.dur, "sa": raw.sa, "da": raw.da,
-        "sp": whole(raw.sp), "dp": whole(raw.dp), "pr": raw.proto.astype(str),
-        "flg": [merged_flags(up, down) for up, down in zip(raw.flg_c.fillna(""), raw.flg_s.fillna(""))],
-        "flg_in": raw.flg_c.fillna(""), "flg_out": raw.flg_s.fillna(""),
-        "ipkt": whole(raw.pkts_c), "ibyt": whole(raw.bytes_c), "opkt": whole(raw.pkts_s), "obyt": whole(raw.bytes_s),
-    })
+    table = pd.DataFrame(
+        {
+            "source": raw.dataset,
+            "capture": raw.capture,
+            "rendering": rendering,
+            "label": raw.label,
+            "ts": raw.ts,
+            "te": raw.ts + raw.dur,
+            "td": raw.dur,
+            "sa": raw.sa,
+            "da": raw.da,
+            "sp": whole(raw.sp),
+            "dp": whole(raw.dp),
+            "pr": raw.proto.astype(str),
+            "flg": [
+                merged_flags(up, down) for up, down in zip(raw.flg_c.fillna(""), raw.flg_s.fillna(""), strict=True)
+            ],
+            "flg_in": raw.flg_c.fillna(""),
+            "flg_out": raw.flg_s.fillna(""),
+            "ipkt": whole(raw.pkts_c),
+            "ibyt": whole(raw.bytes_c),
+            "opkt": whole(raw.pkts_s),
+            "obyt": whole(raw.bytes_s),
+        }
+    )
     return with_cesnet_connections(table)
 
 
@@ -112,11 +129,23 @@ def read_nfdump(path: Path) -> pd.DataFrame:
 def from_nfdump(raw: pd.DataFrame) -> pd.DataFrame:
     # A record that ends before it began shows as nearly 2^64 ms in nfdump 1.7; Davy reads that as 0 too.
     td = raw.td.where(raw.td < 1e9, 0.0)
-    return pd.DataFrame({
-        "ts": seconds(raw.ts), "te": seconds(raw.te), "td": td, "sa": raw.sa, "da": raw.da,
-        "sp": whole(raw.sp), "dp": whole(raw.dp), "pr": raw.pr.astype(str), "flg": raw.flg,
-        "ipkt": whole(raw.ipkt), "ibyt": whole(raw.ibyt), "opkt": whole(raw.opkt), "obyt": whole(raw.obyt),
-    })
+    return pd.DataFrame(
+        {
+            "ts": seconds(raw.ts),
+            "te": seconds(raw.te),
+            "td": td,
+            "sa": raw.sa,
+            "da": raw.da,
+            "sp": whole(raw.sp),
+            "dp": whole(raw.dp),
+            "pr": raw.pr.astype(str),
+            "flg": raw.flg,
+            "ipkt": whole(raw.ipkt),
+            "ibyt": whole(raw.ibyt),
+            "opkt": whole(raw.opkt),
+            "obyt": whole(raw.obyt),
+        }
+    )
 
 
 def read_lab(folder: Path) -> pd.DataFrame:
@@ -126,7 +155,7 @@ def read_lab(folder: Path) -> pd.DataFrame:
     labels = pd.read_csv(folder / "labels.csv")
     truth = {(row.client, row.server, row.server_port, row.protocol): row.label for row in labels.itertuples()}
     found = [lab_truth(row, truth) for row in table.itertuples()]
-    capture, label = zip(*found)
+    capture, label = zip(*found, strict=True)
     return table.assign(source=LAB, capture=capture, rendering=ROUTER, label=label)
 
 
@@ -155,21 +184,32 @@ def read_cds_records(path: Path) -> pd.DataFrame:
     """CJ-Sniffer's captures as 71-column records of the Cryptomining Detection System, in both orders."""
     raw = pd.read_csv(path, dtype={"sa": str, "da": str, "flg": str}, low_memory=False)
     table = from_nfdump(raw).assign(
-        source="cj-sniffer", capture=raw.capture + ".pcap", rendering=CDS_RECORDS, label=raw.label.map({0: "benign", 1: "miner"})
+        source="cj-sniffer",
+        capture=raw.capture + ".pcap",
+        rendering=CDS_RECORDS,
+        label=raw.label.map({0: "benign", 1: "miner"}),
     )
     return table[COLUMNS]
 
 
 def exchanged(table: pd.DataFrame) -> pd.DataFrame:
     """The records of both directions once more, as a collector writes them that saw the way back first."""
-    parts = [swapped(table[table.rendering == rendering]).assign(rendering=name) for rendering, name in EXCHANGED.items()]
+    parts = [
+        swapped(table[table.rendering == rendering]).assign(rendering=name) for rendering, name in EXCHANGED.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def swapped(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(
-        sa=table.da, da=table.sa, sp=table.dp, dp=table.sp,
-        ipkt=table.opkt, ibyt=table.obyt, opkt=table.ipkt, obyt=table.ibyt,
+        sa=table.da,
+        da=table.sa,
+        sp=table.dp,
+        dp=table.sp,
+        ipkt=table.opkt,
+        ibyt=table.obyt,
+        opkt=table.ipkt,
+        obyt=table.ibyt,
     )
 
 
@@ -182,10 +222,15 @@ def paired(table: pd.DataFrame, rendering: str) -> pd.DataFrame:
     back = back.rename(columns={"sa": "da", "da": "sa", "sp": "dp", "dp": "sp"})
     joined = there.merge(back, on=[*keys, "sa", "sp", "da", "dp", "nth"], suffixes=("", "_back"))
     joined = joined[(joined.ts - joined.ts_back).abs() <= 2].copy()
-    flags = [merged_flags(up, down) for up, down in zip(joined.flg, joined.flg_back)]
+    flags = [merged_flags(up, down) for up, down in zip(joined.flg, joined.flg_back, strict=True)]
     return joined.assign(
-        rendering=rendering, flg=flags, ts=joined[["ts", "ts_back"]].min(axis=1), te=joined[["te", "te_back"]].max(axis=1),
-        td=joined[["td", "td_back"]].max(axis=1), opkt=joined.ipkt_back, obyt=joined.ibyt_back,
+        rendering=rendering,
+        flg=flags,
+        ts=joined[["ts", "ts_back"]].min(axis=1),
+        te=joined[["te", "te_back"]].max(axis=1),
+        td=joined[["td", "td_back"]].max(axis=1),
+        opkt=joined.ipkt_back,
+        obyt=joined.ibyt_back,
     )
 
 
@@ -193,7 +238,7 @@ def merged_flags(up: str, down: str) -> str:
     """What a collector writes for both directions: every flag that either has."""
     if len(up) != len(down) or not up:
         return max(up, down, key=len) or "........"
-    return "".join(a if a != "." else b for a, b in zip(up, down))
+    return "".join(a if a != "." else b for a, b in zip(up, down, strict=True))
 
 
 def whole(column: pd.Series) -> pd.Series:

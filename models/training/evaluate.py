@@ -11,7 +11,9 @@ from . import data, forest, measures, splits
 Splitter = Callable[[pd.DataFrame], Iterator[tuple[str, np.ndarray]]]
 
 
-def tested(table: pd.DataFrame, recipe: forest.Recipe, splitter: Splitter, report: Callable[[str], None]) -> pd.DataFrame:
+def tested(
+    table: pd.DataFrame, recipe: forest.Recipe, splitter: Splitter, report: Callable[[str], None]
+) -> pd.DataFrame:
     """All rows of all splits with `score`, `threshold` (of the split's model) and `alarm`.
 
     Rows of other labels (probes, unlabelled) are scored, never trained on.
@@ -20,7 +22,7 @@ def tested(table: pd.DataFrame, recipe: forest.Recipe, splitter: Splitter, repor
     trained = {}
     for name, test in splitter(table):
         splits.check_apart(table, test)
-        train = recipe.sample(table[~test & recipe.trains_on(table)])
+        train = table[~test & recipe.trains_on(table)]
         # Sources that teach nothing leave the same rows behind.
         rows = train.index.to_numpy().tobytes()
         if rows not in trained:
@@ -50,7 +52,7 @@ def clients_of_flows(records: pd.DataFrame) -> pd.DataFrame:
 
 def population(records: pd.DataFrame, rendering: str) -> dict[str, tuple[int, set]]:
     """Per source: the number of flows, and the hosts, that a false alarm could have come from."""
-    chosen = clients_of_flows(records[(records.rendering == rendering) & (records.label != "miner")])
+    chosen = clients_of_flows(records[(records.rendering == rendering) & (records.label == "benign")])
     return {source: (len(part), set(part.host)) for source, part in chosen.groupby("source")}
 
 

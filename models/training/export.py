@@ -1,7 +1,7 @@
-"""Writes a forest as ONNX, such that every row gets scikit-learn's own score, and that the same forest gives the same bytes.
+"""Writes a forest as ONNX: every row gets scikit-learn's own score, and the same forest gives the same bytes.
 
-A scikit-learn threshold is f64, an ONNX one f32. `x <= threshold` for an f32 `x` keeps its meaning only when the threshold is
-rounded *down*; to the nearest, one row in a few million goes the wrong way. `nodes_hitrates` gets each node's training
+A scikit-learn threshold is f64, an ONNX one f32. `x <= threshold` for an f32 `x` keeps its meaning only when the
+threshold is rounded *down*: rounded up, an `x` on it would go the other way. `nodes_hitrates` gets each node's training
 weight, which explanations of a score need.
 """
 
@@ -34,6 +34,9 @@ def to_onnx(forest: RandomForestClassifier, name: str) -> onnx.ModelProto:
         part.doc_string = ""
     model.producer_name, model.producer_version, model.domain, model.model_version = "davy", "", "", 0
     del model.metadata_props[:]
+    # The converter names a domain twice when asked for its version.
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in OPSETS.items())
     onnx.checker.check_model(model)
     return model
 
@@ -47,7 +50,7 @@ def patch_trees(model: onnx.ModelProto, forest: RandomForestClassifier) -> None:
     trees = [estimator.tree_ for estimator in forest.estimators_]
     down = [rounded_down(tree.threshold) for tree in trees]
     values, hits = [], []
-    for position, (tree, node, mode) in enumerate(zip(tree_ids, node_ids, modes)):
+    for position, (tree, node, mode) in enumerate(zip(tree_ids, node_ids, modes, strict=True)):
         is_leaf = mode == "LEAF"
         same = is_leaf == (trees[tree].children_left[node] == -1)
         same &= is_leaf or given["nodes_featureids"].ints[position] == trees[tree].feature[node]

@@ -17,19 +17,50 @@ from . import data
 
 # The 48 columns of `nfdump -o csv`, up to version 1.7.4.
 NFDUMP = (
-    "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das,smk,dmk,dtos,dir,nh,nhb,svln,dvln,ismc,odmc,"
-    "idmc,osmc,mpls1,mpls2,mpls3,mpls4,mpls5,mpls6,mpls7,mpls8,mpls9,mpls10,cl,sl,al,ra,eng,exid,tr"
-).split(",")
+    "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das,smk,dmk,dtos,dir,nh,nhb,svln,dvln,ismc,"
+    "odmc,idmc,osmc,mpls1,mpls2,mpls3,mpls4,mpls5,mpls6,mpls7,mpls8,mpls9,mpls10,cl,sl,al,ra,eng,exid,tr"
+).split(",")  # fmt: skip
 ZEROS = {"ra": "0.0.0.0", "nh": "0.0.0.0", "nhb": "0.0.0.0", "tr": "1970-01-01 00:00:00.000"}
 
 SERIES_FEATURES = [
-    "flow_count", "connections_per_flow", "packets_per_flow", "packets_per_minute_up", "packets_per_minute_down",
-    "bytes_per_packet_up", "bytes_per_packet_down", "size_median_up", "size_median_down", "size_variation_up",
-    "size_variation_down", "packets_share_up", "bytes_share_up", "active_s", "duration_mean_s", "duration_max_s", "busy_share", "gap_mean_s", "gap_variation",
-    "gap_max_share", "steady_share", "opens_share", "closes_share",
+    "flow_count",
+    "connections_per_flow",
+    "packets_per_flow",
+    "packets_per_minute_up",
+    "packets_per_minute_down",
+    "bytes_per_packet_up",
+    "bytes_per_packet_down",
+    "size_median_up",
+    "size_median_down",
+    "size_variation_up",
+    "size_variation_down",
+    "packets_share_up",
+    "bytes_share_up",
+    "active_s",
+    "duration_mean_s",
+    "duration_max_s",
+    "busy_share",
+    "gap_mean_s",
+    "gap_variation",
+    "gap_max_share",
+    "steady_share",
+    "opens_share",
+    "closes_share",
 ]
 FLOW_FEATURES = [
-    "td", "ipkt", "ibyt", "opkt", "obyt", "pktips", "pktops", "bytips", "bytops", "bytippkt", "bytoppkt", "bytipo", "pktipo",
+    "td",
+    "ipkt",
+    "ibyt",
+    "opkt",
+    "obyt",
+    "pktips",
+    "pktops",
+    "bytips",
+    "bytops",
+    "bytippkt",
+    "bytoppkt",
+    "bytipo",
+    "pktipo",
 ]
 GROUP = ["source", "capture", "rendering"]
 SERIES_KEY = [*GROUP, "client", "server", "port"]
@@ -51,7 +82,7 @@ class Davy:
 
 
 def series(records: pd.DataFrame, davy: Davy) -> pd.DataFrame:
-    """One row per series and window: SERIES_KEY, window_start, label, the features, and `rule` (the NEMEA rule's alarm)."""
+    """One row per series and window: SERIES_KEY, window_start, label, features, and `rule`, the NEMEA rule's alarm."""
     tcp = records[records.pr == "TCP"].reset_index(drop=True)
     groups = tcp[GROUP].drop_duplicates().reset_index(drop=True)
     numbered = tcp.merge(groups.reset_index(names="group"), on=GROUP)
@@ -79,10 +110,14 @@ def labels_of_series(records: pd.DataFrame) -> pd.DataFrame:
     Where records disagree (a browser and a miner of one host at one pool) the series is a miner's if any of them is.
     """
     low = records.sp < records.dp
-    table = pd.DataFrame({
-        "client": records.da.where(low, records.sa), "server": records.sa.where(low, records.da),
-        "port": records.sp.where(low, records.dp), "label": records.label,
-    })
+    table = pd.DataFrame(
+        {
+            "client": records.da.where(low, records.sa),
+            "server": records.sa.where(low, records.da),
+            "port": records.sp.where(low, records.dp),
+            "label": records.label,
+        }
+    )
     order = {"miner": 0, "pool-probe": 1, "coin-p2p": 2, "unlabelled": 3, "benign": 4}
     table["rank"] = table.label.map(order)
     first = table.sort_values("rank", kind="stable").drop_duplicates(["client", "server", "port"])
@@ -90,7 +125,7 @@ def labels_of_series(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def flows(records: pd.DataFrame, davy: Davy) -> pd.DataFrame:
-    """One row per record: GROUP, label and the 13 features. The record's number rides in the address, which no feature sees."""
+    """One row per record: GROUP, label and features. Its number rides in the address, which no feature sees."""
     numbered = records.reset_index(drop=True)
     named = numbered.assign(sa=numbered.index.astype(str), da="-")
     with tempfile.TemporaryDirectory() as folder:

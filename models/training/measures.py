@@ -1,8 +1,9 @@
 """Numbers of the evaluation: what a detector's scores on tested rows are worth, with confidence intervals.
 
-Rows become *units* first: a unit is what gets one alarm (a series of flows, or a flow), and its score is the greatest of its
-rows. Intervals of 95 %: Wilson's for shares (recall, precision, false alarms), as the numbers are small and sit at the edge of
-their range; for F1 and AUC a bootstrap over captures, as units of one capture are no independent witnesses.
+Rows become *units* first: a unit is what gets one alarm (a series of flows, or a flow), and its score is the greatest
+of its rows. Intervals of 95 %: Wilson's for shares (recall, precision, false alarms), as the numbers are small and sit
+at the edge of their range; for F1 and AUC a bootstrap over captures, as units of one capture are no independent
+witnesses.
 """
 
 import math
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-N_RESAMPLES = 400
+N_RESAMPLES = 200
 Z = 1.959964
 
 
@@ -66,8 +67,12 @@ def units(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """One row per unit: label, capture, host, `score` (greatest) and `alarm` (any)."""
     grouped = rows.groupby(key, sort=True)
     return grouped.agg(
-        label=("label", "first"), unit_source=("source", "first"), unit_capture=("capture", "first"), host=("host", "first"),
-        score=("score", "max"), alarm=("alarm", "max"),
+        label=("label", "first"),
+        unit_source=("source", "first"),
+        unit_capture=("capture", "first"),
+        host=("host", "first"),
+        score=("score", "max"),
+        alarm=("alarm", "max"),
     ).reset_index(drop=True)
 
 

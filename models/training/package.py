@@ -1,4 +1,4 @@
-"""Puts a trained model into its package: the card with what it was trained on, what it is worth, and rows to check it by."""
+"""Puts a trained model into its package: what it was trained on, what it is worth, and rows to check it by."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +16,16 @@ N_GOLDEN = 24
 
 DESCRIPTIONS = {
     "miner_series": "Finds cryptomining in the series of TCP flows between a client and a server's port over 15 minutes. "
-    "Knows plain and TLS Stratum of CPU, GPU and ASIC miners; connections that are kept alive by small, steady messages look alike.",
-    "cds_flow": "Scores single flows by the 13 features of the Cryptomining Detection System, in place of its forest. One flow "
-    "says little about mining: use miner_series where flows can be watched for 15 minutes.",
+    "Kept-alive connections with small, steady messages look alike.",
+    "cds_flow": "Scores single flows by the 13 features of the Cryptomining Detection System, in place of its forest. "
+    "One flow says little about mining: use miner_series where flows can be watched for 15 minutes.",
 }
 SQL = {"miner_series": "pipelines/features_series.sql", "cds_flow": "pipelines/features_flow.sql"}
 
 SOURCES = [
     "cj-sniffer: CJ-Sniffer-Dataset, xmrig and ethminer at real pools 2019-21 (yebof, MIT)",
-    "cesnet-miner22: sample of CESNET-MINER22, flows of an ISP without addresses (DatasetCatalog-Example, FETA-Project, Apache-2.0; Zenodo 7189293)",
+    "cesnet-miner22: sample of CESNET-MINER22, flows of an ISP without addresses "
+    "(DatasetCatalog-Example, FETA-Project, Apache-2.0; Zenodo 7189293)",
     "iot-cset2021: IoT devices in a lab for hours to days (IoT-Dataset, tj-oconnor, no licence file)",
     "iot-sentinel: set-up of IoT devices (IoT_Sentinel, andypitcher, MIT)",
     "iot23-honeypot: benign flows of IoT-23 devices (sensor-data, aucad, terms per set)",
@@ -53,9 +54,17 @@ def write(built: Built, out: Path) -> None:
     is_series = recipe.name == recipes.SERIES.name
     about = recipes.ABOUT_SERIES if is_series else recipes.ABOUT_FLOW
     head = {
-        "format": 1, "name": recipe.name, "version": VERSION, "description": DESCRIPTIONS[recipe.name],
-        "license": "Apache-2.0", "model": "model.onnx", "classes": ["benign", "miner"], "positive": "miner",
-        "threshold": built.threshold, "not_finite": "null", "tolerance": 1e-6,
+        "format": 1,
+        "name": recipe.name,
+        "version": VERSION,
+        "description": DESCRIPTIONS[recipe.name],
+        "license": "Apache-2.0",
+        "model": "model.onnx",
+        "classes": ["benign", "miner"],
+        "positive": "miner",
+        "threshold": built.threshold,
+        "not_finite": "null",
+        "tolerance": 1e-6,
     }
     window = {"width": "15m", "key": ["server", "port", "client"], "rows_min": 3}
     training = {
@@ -70,7 +79,9 @@ def write(built: Built, out: Path) -> None:
         tables["evaluation"] = built.numbers
     golden = card.golden_rows(built.forest, built.rows, recipe, N_GOLDEN)
     card.write(
-        out / recipe.name, head, tables,
+        out / recipe.name,
+        head,
+        tables,
         card.feature_entries(built.rows, recipe, about),
         card.golden_entries(built.forest, golden),
     )
@@ -82,10 +93,13 @@ def numbers(study) -> dict:
     for split, words in (("capture", "held_out_captures"), ("source", "left_out_sources")):
         verdict = study.verdicts[split, "model", ""]
         result |= {
-            f"{words}_recall": rounded(verdict.recall.value), f"{words}_precision": rounded(verdict.precision.value),
-            f"{words}_f1": rounded(verdict.f1), f"{words}_auc": rounded(verdict.auc),
+            f"{words}_recall": rounded(verdict.recall.value),
+            f"{words}_precision": rounded(verdict.precision.value),
+            f"{words}_f1": rounded(verdict.f1),
+            f"{words}_auc": rounded(verdict.auc),
             f"{words}_false_alarm_share": rounded(verdict.false_alarms.value),
-            f"{words}_miners": verdict.recall.total, f"{words}_benign": verdict.false_alarms.total,
+            f"{words}_miners": verdict.recall.total,
+            f"{words}_benign": verdict.false_alarms.total,
         }
     return {key: value for key, value in result.items() if value is not None}
 

@@ -23,7 +23,8 @@ METHOD = """## How it was tested
   their scores by forests that did not see them, and the least threshold (in
   steps of 0.01, from 0.50) with at most 0.1 % of benign units alarmed. The
   card's threshold comes from all captures in the same way; rows that use it
-  are marked, as a tested capture had one vote in it.
+  are marked, as a tested capture had a say in it. CESNET's connections have none:
+  they are not (client, server, port).
 - **Features** are computed by `pipelines/features_series.sql` and
   `pipelines/features_flow.sql`, run by Davy: the same files an operator runs.
 - **Weights**: a source counts by the square root of its rows, per label.
@@ -44,20 +45,48 @@ there, and connections with near client ports share a capture; so its miners
 are on both sides of the split by capture, and only the left-out source is a
 test of a new network. Its flows are a sample, and
 “benign” means “not to a known pool”: five connections to one uncommon
-port look like mining in every respect and count as false alarms here.
+port look like mining in every respect and count as false alarms here. “Hosts” are
+connections in its rows.
 The lab's captures are its client hosts, as all of them share one hour and the
 same pools; again the left-out source is the stricter test."""
 
-SERIES_INTRO = """## `miner_series`
+SERIES = """## `miner_series`
 
 One score per (client, server, port) and 15 minutes with at least three flows.
 The card's threshold is {threshold:.2f}."""
 
-FLOW_INTRO = """## `cds_flow`
+FLOW = """## `cds_flow`
 
 One score per flow, from the 13 features of the Cryptomining Detection System.
 Each flow is tested twice, once in each order of its directions. The NEMEA rule
 needs a series and has no say here. The card's threshold is {threshold:.2f}."""
+
+RENDERINGS = """The models of the split by capture on other exports of the same
+held-out captures: one model serves all of them. “{untrained}” was never
+trained on. Sampling keeps one packet in {sampling}; “as if over TLS” adds a TLS record
+around each message of the miners, and a handshake, and has no benign rows of
+its own."""
+
+OTHERS = """Series that are neither known miners nor known to be harmless, by models that
+saw nothing of their source. Probes are connections of a second to one pool after
+the other; P2P nodes of a currency do not mine. Nobody knows what is in the
+unlabelled networks: an alarm there may be right."""
+
+ABLATION = """The series' timing (flow counts, durations, gaps, connections per flow) is
+computed by the pipeline and left out by the model: within 15 minutes it tells
+the exporter's timeouts more than the miner. “Recall at 1 %” takes the threshold
+from the tested rows themselves, so it compares sets of features and promises
+nothing."""
+
+FLOW_RENDERINGS = """Held-out captures, by export. “Server first” exchanges `in` and `out`: which
+side a collector saw first is chance. “As records of the CDS” are CJ-Sniffer's
+captures as 71-column records, all of miners."""
+
+THRESHOLDS = """What one threshold for all models would have given. It shows the price of a
+higher recall; a threshold picked from it has seen the test."""
+
+NEVER_SCORED = """Not counted above, as no window ever has three of their flows: miners of
+{listed}. (CESNET's are connections of which the sample has one or two flows.)"""
 
 LIMITS = """## Limits
 

@@ -3,22 +3,38 @@
 from . import augment, data, features
 from .forest import Recipe
 
-# Parts of features_series.sql that the model leaves out: at 15 minutes they tell the exporter's timeouts and the time of a
-# first flow rather than the miner. EVALUATION.md has what they cost.
+# Columns of features_series.sql that the model leaves out: within 15 minutes they tell the exporter's timeouts rather
+# than the miner. EVALUATION.md has what they cost.
 TIMING = [
-    "flow_count", "connections_per_flow", "active_s", "duration_mean_s", "duration_max_s", "busy_share", "gap_mean_s",
-    "gap_variation", "gap_max_share",
+    "flow_count",
+    "connections_per_flow",
+    "active_s",
+    "duration_mean_s",
+    "duration_max_s",
+    "busy_share",
+    "gap_mean_s",
+    "gap_variation",
+    "gap_max_share",
 ]
 
 ABOUT_SERIES = {
     "packets_per_flow": ("packets", "Packets of both directions per flow."),
-    "packets_per_minute_up": ("packets/min", "Packets that the client sends, per minute from the first flow's begin to the last one's end."),
+    "packets_per_minute_up": (
+        "packets/min",
+        "Packets that the client sends, per minute from the first flow's begin to the last one's end.",
+    ),
     "packets_per_minute_down": ("packets/min", "Packets that the server sends, per minute."),
     "bytes_per_packet_up": ("B", "Mean size of the client's packets, with headers."),
     "bytes_per_packet_down": ("B", "Mean size of the server's packets, with headers."),
-    "size_median_up": ("B", "Median over the flows of their mean packet size, client's side: one flow with a handshake does not move it."),
+    "size_median_up": (
+        "B",
+        "Median over the flows of their mean packet size, client's side: one flow with a handshake does not move it.",
+    ),
     "size_median_down": ("B", "The same for the server's side."),
-    "size_variation_up": ("1", "Standard deviation of the flows' mean packet sizes, client's side, divided by their mean: 0 is perfectly regular."),
+    "size_variation_up": (
+        "1",
+        "Standard deviation of the flows' mean packet sizes, client's side, divided by their mean: 0 is perfectly regular.",
+    ),
     "size_variation_down": ("1", "The same for the server's side."),
     "packets_share_up": ("1", "Share of the packets that the client sends."),
     "bytes_share_up": ("1", "Share of the bytes that the client sends."),
@@ -26,7 +42,10 @@ ABOUT_SERIES = {
     "opens_share": ("1", "Share of records with a SYN."),
     "closes_share": ("1", "Share of records with a FIN or RST."),
     "flow_count": ("flows", "Flows in the window, in the direction that was seen more often."),
-    "connections_per_flow": ("1", "Client ports per flow: 1 is a new connection each time, small is one long connection."),
+    "connections_per_flow": (
+        "1",
+        "Client ports per flow: 1 is a new connection each time, small is one long connection.",
+    ),
     "active_s": ("s", "From the first flow's begin to the last one's end."),
     "duration_mean_s": ("s", "Mean duration of the records."),
     "duration_max_s": ("s", "Greatest duration of a record."),
@@ -60,11 +79,11 @@ SERIES = Recipe(
     # Without addresses CESNET's units are connections: they do not say how many alarms a (client, server, port) gets.
     goal_without=[data.CESNET],
     threshold_min=0.5,
-    n_inner_folds=5,
+    n_inner_folds=4,
     # Both directions at 1800/15 is left for tests only.
-    renderings=[data.ROUTER, data.BOTH_WAYS, data.LONG, augment.SAMPLED, augment.TLS],
-    rows_max=2000,
-    parameters={"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 3, "max_features": "sqrt"},
+    renderings=[data.ROUTER, data.BOTH_WAYS, data.LONG, *augment.RENDERINGS],
+    rows_max=700,
+    parameters={"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 5, "max_features": "sqrt"},
 )
 
 FLOW = Recipe(
@@ -74,8 +93,14 @@ FLOW = Recipe(
     false_alarm_goal=0.001,
     goal_without=[],
     threshold_min=0.5,
-    n_inner_folds=3,
+    n_inner_folds=2,
     renderings=data.FLOW_RENDERINGS,
-    rows_max=1000,
-    parameters={"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 3, "max_features": "sqrt", "max_samples": 0.5},
+    rows_max=700,
+    parameters={
+        "n_estimators": 100,
+        "max_depth": 10,
+        "min_samples_leaf": 3,
+        "max_features": "sqrt",
+        "max_samples": 0.5,
+    },
 )

@@ -1,4 +1,4 @@
-"""Decides what is trained on and what is tested on. All windows, renderings and augmentations of a capture share a side."""
+"""Decides what is trained on and what is tested on: whole captures, with all their windows and renderings."""
 
 from collections.abc import Iterator
 

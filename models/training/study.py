@@ -19,8 +19,8 @@ class Study:
     renderings: dict[str, measures.Verdict]
     # (source, label) -> alarms of units that are neither miners nor known to be benign, by models without that source.
     others: dict[tuple[str, str], measures.Share]
-    # Units of held-out captures, with their scores: for the plots.
-    units: pd.DataFrame
+    # Split -> tested units with their scores.
+    units: dict[str, pd.DataFrame]
     never_scored: dict[str, int]
     thresholds: dict[str, list[float]]
 
@@ -35,24 +35,34 @@ def known_sources(rows: pd.DataFrame) -> list[str]:
 
 def verdicts_of(rows: pd.DataFrame, key: list[str], people: dict) -> dict[str, measures.Verdict]:
     rows = known(rows)
-    return {
-        source: evaluate.judged(rows, key, people, [source] if source else None) for source in known_sources(rows)
-    }
+    return {source: evaluate.judged(rows, key, people, [source] if source else None) for source in known_sources(rows)}
 
 
 def other_alarms(rows: pd.DataFrame, key: list[str]) -> dict[tuple[str, str], measures.Share]:
     chosen = rows[rows.label.isin(NEVER_TRAINED)]
     units = measures.units(chosen, key)
     return {
-        group: measures.Share(int(part.alarm.sum()), len(part)) for group, part in units.groupby(["unit_source", "label"])
+        group: measures.Share(int(part.alarm.sum()), len(part))
+        for group, part in units.groupby(["unit_source", "label"])
     }
+
+
+def units_of(tested: dict[str, pd.DataFrame], renderings: list[str], key: list[str]) -> dict[str, pd.DataFrame]:
+    return {split: measures.units(known(rows[rows.rendering.isin(renderings)]), key) for split, rows in tested.items()}
 
 
 def thresholds_of(rows: pd.DataFrame) -> list[float]:
     return rows.groupby("split").threshold.first().tolist()
 
 
-def series_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest, flow_table: pd.DataFrame, card_threshold: float, say) -> Study:
+def series_study(
+    table: pd.DataFrame,
+    records: pd.DataFrame,
+    cds: rivals.CdsForest,
+    flow_table: pd.DataFrame,
+    card_threshold: float,
+    say,
+) -> Study:
     """`table`: rows of features_series.sql; `flow_table`: rows of features_flow.sql of `records`, in their order."""
     key = recipes.SERIES.unit
     people = evaluate.population(records, data.ROUTER)
@@ -72,19 +82,18 @@ def series_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsFore
             for source, verdict in verdicts_of(judged_rows, key, people).items():
                 verdicts[split, detector, source] = verdict
     held_out = tested["capture"]
-    router = held_out[held_out.rendering == data.ROUTER]
     return Study(
         verdicts=verdicts,
         renderings=by_rendering(held_out, key, records),
         others=other_alarms(tested["source"][tested["source"].rendering == data.ROUTER], key),
-        units=measures.units(known(router), key),
+        units=units_of(tested, [data.ROUTER], key),
         never_scored=evaluate.never_scored(records, table, data.ROUTER).to_dict(),
         thresholds={split: thresholds_of(rows) for split, rows in tested.items()},
     )
 
 
 def by_rendering(rows: pd.DataFrame, key: list[str], records: pd.DataFrame) -> dict[str, measures.Verdict]:
-    names = [*data.RENDERINGS, augment.SAMPLED, augment.TLS]
+    names = [*data.RENDERINGS, *augment.RENDERINGS]
     result = {}
     for name in names:
         chosen = known(rows[rows.rendering == name])
@@ -96,11 +105,12 @@ def by_rendering(rows: pd.DataFrame, key: list[str], records: pd.DataFrame) -> d
 def flow_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest, card_threshold: float, say) -> Study:
     """Per flow: records of both directions, each once as the client's and once as the server's flow came first."""
     key = recipes.FLOW.unit
+    judged_renderings = [data.BOTH_WAYS, data.SERVER_FIRST]
     people = evaluate.population(records, data.BOTH_WAYS)
     verdicts, tested = {}, {}
     for split, splitter in (("capture", splits.by_capture), ("source", splits.by_source)):
         tested[split] = evaluate.tested(table, recipes.FLOW, splitter, say)
-        rows = tested[split][tested[split].rendering.isin([data.BOTH_WAYS, data.SERVER_FIRST])]
+        rows = tested[split][tested[split].rendering.isin(judged_renderings)]
         confidence = cds.scores(forest.matrix(rows, recipes.FLOW))
         detectors = {
             "model": rows,
@@ -111,7 +121,6 @@ def flow_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest
             for source, verdict in verdicts_of(judged_rows, key, doubled(people)).items():
                 verdicts[split, detector, source] = verdict
     held_out = tested["capture"]
-    both = held_out[held_out.rendering.isin([data.BOTH_WAYS, data.SERVER_FIRST])]
     sources = tested["source"]
     return Study(
         verdicts=verdicts,
@@ -119,8 +128,8 @@ def flow_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest
             name: evaluate.judged(known(held_out[held_out.rendering == name]), key, evaluate.population(records, name))
             for name in data.FLOW_RENDERINGS
         },
-        others=other_alarms(sources[sources.rendering.isin([data.BOTH_WAYS, data.SERVER_FIRST])], key),
-        units=measures.units(known(both), key),
+        others=other_alarms(sources[sources.rendering.isin(judged_renderings)], key),
+        units=units_of(tested, judged_renderings, key),
         never_scored={},
         thresholds={split: thresholds_of(rows) for split, rows in tested.items()},
     )
@@ -133,7 +142,7 @@ def doubled(people: dict) -> dict:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a choice of features is worth: the area under the curve, and recall at one false alarm in a hundred units."""
+    """What a choice of features is worth: area under the curve, and recall at one false alarm in a hundred units."""
 
     name: str
     auc_capture: float
@@ -148,7 +157,7 @@ def ablation(name: str, table: pd.DataFrame, recipe: forest.Recipe) -> Ablation:
     for splitter in (splits.by_capture, splits.by_source):
         parts = []
         for _, test in splitter(rows):
-            model = forest.fit(recipe.sample(rows[~test & recipe.trains_on(rows)]), recipe)
+            model = forest.fit(rows[~test & recipe.trains_on(rows)], recipe)
             chosen = rows[test & (rows.rendering == data.ROUTER).to_numpy()]
             if len(chosen):
                 parts.append(chosen.assign(score=forest.scores(model, chosen, recipe), alarm=False))

@@ -2,7 +2,7 @@
 --
 --   davy run pipelines/cds_flow.sql --input flows.csv.gz
 --
--- 0.91 is the threshold of the card. One flow says little about mining (see models/EVALUATION.md): where flows can be
+-- 0.88 is the threshold of the card. One flow says little about mining (see models/EVALUATION.md): where flows can be
 -- watched for 15 minutes, pipelines/miners_forest.sql finds more and errs less.
 -- The features are those of pipelines/features_flow.sql, word for word.
 
@@ -46,4 +46,4 @@ FROM features;
 
 SELECT ts, te, sa, da, sp, dp, pr, td, ipkt, ibyt, opkt, obyt, confidence
 FROM scored
-WHERE confidence >= 0.91;
+WHERE confidence >= 0.88;

@@ -60,8 +60,9 @@ def is_miner(table: pd.DataFrame) -> np.ndarray:
 
 
 def weights(table: pd.DataFrame) -> np.ndarray:
-    """The square roots of fair shares, per label: a capture with 100 times the rows of another counts ten times as much,
-    and so does a source with 100 times the captures."""
+    """Shares of the training, per label: a capture with 100 times the rows of another counts ten times as much, and so
+    does a source with 100 times the captures.
+    """
     n_rows = table.groupby(["source", "capture", "label"]).label.transform("size").to_numpy(np.float64)
     n_captures = table.groupby(["source", "label"]).capture.transform("nunique").to_numpy(np.float64)
     weight = 1 / np.sqrt(n_rows * n_captures)

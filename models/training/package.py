@@ -15,7 +15,7 @@ VERSION = "1.0.0"
 N_GOLDEN = 24
 
 DESCRIPTIONS = {
-    "miner_series": "Finds cryptomining in the series of TCP flows between a client and a server's port over 15 minutes. "
+    "miner_series": "Finds cryptomining in the series of TCP flows between a client and a server's port in 15 minutes. "
     "Kept-alive connections with small, steady messages look alike.",
     "cds_flow": "Scores single flows by the 13 features of the Cryptomining Detection System, in place of its forest. "
     "One flow says little about mining: use miner_series where flows can be watched for 15 minutes.",
@@ -70,7 +70,7 @@ def write(built: Built, out: Path) -> None:
     training = {
         "date": DATE,
         "data": SOURCES,
-        "trainer": f"scikit-learn {sklearn.__version__}, {recipe.new_forest()!r}".replace("\n", " "),
+        "trainer": f"scikit-learn {sklearn.__version__}, {' '.join(repr(recipe.new_forest()).split())}",
         "command": "make models",
         "sql": SQL[recipe.name],
     }

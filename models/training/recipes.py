@@ -30,12 +30,15 @@ ABOUT_SERIES = {
         "B",
         "Median over the flows of their mean packet size, client's side: one flow with a handshake does not move it.",
     ),
-    "size_median_down": ("B", "The same for the server's side."),
+    "size_median_down": ("B", "Median over the flows of their mean packet size, server's side."),
     "size_variation_up": (
         "1",
-        "Standard deviation of the flows' mean packet sizes, client's side, divided by their mean: 0 is perfectly regular.",
+        "Standard deviation of the flows' mean packet sizes, client's side, divided by their mean: 0 is all alike.",
     ),
-    "size_variation_down": ("1", "The same for the server's side."),
+    "size_variation_down": (
+        "1",
+        "Standard deviation of the flows' mean packet sizes, server's side, divided by their mean: 0 is all alike.",
+    ),
     "packets_share_up": ("1", "Share of the packets that the client sends."),
     "bytes_share_up": ("1", "Share of the bytes that the client sends."),
     "steady_share": ("1", "Share of records with no TCP flag but ACK, or ACK and PSH."),

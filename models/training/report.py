@@ -27,8 +27,10 @@ def write(out: Path, records: pd.DataFrame, series: pd.DataFrame, studies: dict,
     renderings_intro = prose.RENDERINGS.format(untrained=data.LONG_BOTH_WAYS, sampling=augment.SAMPLING)
     parts = [
         prose.OPENING,
+        in_words(series_study, flow_study),
         headline(series_study, flow_study),
         aims(series_study),
+        prose.READING,
         prose.METHOD,
         sources_table(records, series),
         prose.SERIES.format(threshold=built[0].threshold),
@@ -195,6 +197,24 @@ def headline(series, flow) -> str:
                         ]
                     )
     return table(["tested", "detector", "recall", "precision", "F1", "false alarms"], rows)
+
+
+def in_words(series, flow) -> str:
+    """The page in four sentences; the numbers are this run's."""
+    held_out, left_out = series.verdicts["capture", "model", ""], series.verdicts["source", "model", ""]
+    rule = series.verdicts["capture", "rule", ""]
+    flows = flow.verdicts["source", "model", ""]
+    return (
+        f"In short: of captures that were held out, `miner_series` finds {of(held_out.recall)} series of miners, with "
+        f"{of(held_out.false_alarms)} benign series alarmed. Where a whole source is left out it finds "
+        f"{of(left_out.recall)}, with {of(left_out.false_alarms)} alarmed. The transparent NEMEA rule finds "
+        f"{of(rule.recall)} on the same rows, and alarms {of(rule.false_alarms)}. Single flows do not travel: with its "
+        f"source left out, `cds_flow` finds {percent(flows.recall.value)} of the flows of miners."
+    )
+
+
+def of(part: Share) -> str:
+    return f"{part.hits} of {part.total}"
 
 
 def sources_table(records: pd.DataFrame, series: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ setup: ## Install what this machine lacks (Debian, Ubuntu); does nothing when no
 
 demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.csv
 	cargo build --release --locked -p davy
-	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners.sql --input "$(INPUT)"
+	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners_forest.sql --input "$(INPUT)"
 
 test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
 	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked

@@ -6,7 +6,7 @@
 -- watched for 15 minutes, pipelines/miners_forest.sql finds more and errs less.
 -- The features are those of pipelines/features_flow.sql, word for word.
 
-CREATE FUNCTION mining_confidence USING MODEL 'models/cds_flow/card.toml';
+CREATE FUNCTION mining_confidence USING MODEL 'models/cds_flow/card.toml' NAMED;
 
 CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,

@@ -7,7 +7,7 @@
 -- one false alarm among a thousand series of its training captures. models/EVALUATION.md says what that is worth elsewhere.
 -- The features are those of pipelines/features_series.sql, word for word.
 
-CREATE FUNCTION mining_score USING MODEL 'models/miner_series/card.toml';
+CREATE FUNCTION mining_score USING MODEL 'models/miner_series/card.toml' NAMED;
 
 CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,

@@ -23,6 +23,8 @@ can_link_c() {
 
 has_nfdump() { has nfdump; }
 
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
@@ -123,6 +125,7 @@ need_onnxruntime() {
     say "$what: already here"
     return
   fi
+  need optional has_pip python3-pip "pip (fetches ONNX Runtime)"
   say "$what: missing; fetching it from PyPI"
   folder=$(mktemp -d)
   if fetch_onnxruntime "$folder"; then fetched=yes; fi

@@ -149,8 +149,8 @@ fn descend<const C: usize>(table: &Table<'_>, groups: &Groups<C>, n_levels: usiz
 fn step_low<const C: usize, const LEVEL: usize>(table: &Table<'_>, groups: &Groups<C>, at: &mut [Descent; N_ABREAST]) {
     for (group, at) in groups.iter().zip(at) {
         let mut values = [_mm512_setzero_si512(); 16];
-        for node in 0..1 << LEVEL {
-            values[node] = load(column_ranks(group, table.columns[0][(1 << LEVEL) + node]));
+        for (value, column) in values.iter_mut().zip(&table.columns[0][1 << LEVEL..2 << LEVEL]) {
+            *value = load(column_ranks(group, *column));
         }
         for above in (0..LEVEL).rev() {
             for node in 0..1 << above {
@@ -238,10 +238,11 @@ fn pick<const C: usize>(group: &[[u16; N_LANES]; C], column: __m512i) -> __m512i
     for pair in 0..C / 2 {
         values[pair] = _mm512_mask_blend_epi16(bits[0], load(&group[2 * pair]), load(&group[2 * pair + 1]));
     }
-    for bit in 1..3 {
-        for pair in 0..C >> (bit + 1) {
-            values[pair] = _mm512_mask_blend_epi16(bits[bit], values[2 * pair], values[2 * pair + 1]);
-        }
+    for pair in 0..C / 4 {
+        values[pair] = _mm512_mask_blend_epi16(bits[1], values[2 * pair], values[2 * pair + 1]);
+    }
+    for pair in 0..C / 8 {
+        values[pair] = _mm512_mask_blend_epi16(bits[2], values[2 * pair], values[2 * pair + 1]);
     }
     let [a, b, c, d, ..] = values;
     match C / 8 {

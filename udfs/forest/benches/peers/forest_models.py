@@ -102,4 +102,5 @@ def main():
         print(name, "nodes:", sum(tree.tree_.node_count for tree in forest.estimators_))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::N_LANES;
-use super::tops::{Ends, Table, Tops};
+use super::tops::{Ends, N_LEVELS_MAX, Table, Tops};
 
 /// Two groups at once: a level of one group waits some 20 cycles for its own results, and has instructions for 10.
 pub(super) const N_ABREAST: usize = 2;
@@ -26,15 +26,25 @@ pub(super) fn positions<const C: usize>(
     unsafe { positions_inner(tops, tree, groups, positions) }
 }
 
-/// Adds a tree's leaf values to the sums.
+/// Adds a tree's leaf values to the sums, which are in the order of [`slot`].
 pub(super) fn add_values<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], sums: &mut [Sums]) {
-    let of_tree = tree << tops.n_levels()..(tree + 1) << tops.n_levels();
     // SAFETY: a `Tops` exists only where the processor has these instructions.
     unsafe {
-        match tops.ends() {
-            Ends::F32(values) => add_f32(tops, tree, groups, &values[of_tree], sums),
-            Ends::F64(values) => add_f64(tops, tree, groups, &values[of_tree], sums),
-            Ends::Nodes(_) => unreachable!("these trees end at leaves"),
+        match (tops.ends(), tops.n_levels()) {
+            (Ends::F64(values), n_levels) => {
+                add_f64(tops, tree, groups, &values[tree << n_levels..(tree + 1) << n_levels], sums);
+            }
+            (Ends::Nodes(_), _) => unreachable!("these trees end at leaves"),
+            (Ends::F32(_), 1) => add_f32::<C, 1>(tops, tree, groups, sums),
+            (Ends::F32(_), 2) => add_f32::<C, 2>(tops, tree, groups, sums),
+            (Ends::F32(_), 3) => add_f32::<C, 3>(tops, tree, groups, sums),
+            (Ends::F32(_), 4) => add_f32::<C, 4>(tops, tree, groups, sums),
+            (Ends::F32(_), 5) => add_f32::<C, 5>(tops, tree, groups, sums),
+            (Ends::F32(_), 6) => add_f32::<C, 6>(tops, tree, groups, sums),
+            (Ends::F32(_), 7) => add_f32::<C, 7>(tops, tree, groups, sums),
+            (Ends::F32(_), 8) => add_f32::<C, 8>(tops, tree, groups, sums),
+            (Ends::F32(_), 9) => add_f32::<C, 9>(tops, tree, groups, sums),
+            (Ends::F32(_), _) => add_f32::<C, N_LEVELS_MAX>(tops, tree, groups, sums),
         }
     }
 }
@@ -56,20 +66,19 @@ fn positions_inner<const C: usize>(
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
-fn add_f32<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], values: &[f32], sums: &mut [Sums]) {
+fn add_f32<const C: usize, const LEVELS: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], sums: &mut [Sums]) {
     let table = tops.table(tree);
-    let first = _mm512_set1_epi32(values.len() as i32);
+    let [lows, highs] = tops.halves(tree);
     for (groups, sums) in groups.iter().zip(sums) {
-        for (sums, h) in sums.iter_mut().zip(descend(&table, groups, tops.n_levels())) {
-            let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(h));
-            let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(h));
-            for (half, sums) in [low, high].into_iter().zip(sums.as_chunks_mut::<2>().0) {
-                let position = _mm512_sub_epi32(half, first);
-                // SAFETY: after `n_levels` levels `h` is from `n_ends` on and below twice that; `values` has `n_ends`.
-                let found = unsafe { _mm512_i32gather_ps::<4>(position, values.as_ptr()) };
-                add(&mut sums[0], _mm512_cvtps_pd(_mm512_castps512_ps256(found)));
-                add(&mut sums[1], _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(found)));
-            }
+        for ([a, b, c, d], h) in sums.iter_mut().zip(descend(&table, groups, LEVELS)) {
+            let [low, high] = [lookup::<LEVELS>(lows, h), lookup::<LEVELS>(highs, h)];
+            let near = _mm512_castsi512_ps(_mm512_unpacklo_epi16(low, high));
+            let far = _mm512_castsi512_ps(_mm512_unpackhi_epi16(low, high));
+            // The order is that of `slot`.
+            add(a, _mm512_cvtps_pd(_mm512_castps512_ps256(near)));
+            add(b, _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(near)));
+            add(c, _mm512_cvtps_pd(_mm512_castps512_ps256(far)));
+            add(d, _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(far)));
         }
     }
 }
@@ -81,11 +90,19 @@ fn add_f64<const C: usize>(tops: &Tops, tree: usize, groups: &[Groups<C>], value
         for (sums, h) in sums.iter_mut().zip(descend(&table, groups, tops.n_levels())) {
             let mut places = [0; N_LANES];
             store(&mut places, h);
-            for (sum, place) in sums.as_flattened_mut().iter_mut().zip(places) {
-                *sum += values[usize::from(place) - values.len()];
+            let sums = sums.as_flattened_mut();
+            for (row, place) in places.into_iter().enumerate() {
+                sums[slot(row)] += values[usize::from(place) - values.len()];
             }
         }
     }
+}
+
+/// Where a group's row stands among its sums: interleaving the halves of f32s leaves rows 0–3 of every eight in one register and rows
+/// 4–7 in the other.
+pub(super) fn slot(row: usize) -> usize {
+    let (eight, four, within) = (row / 8, row / 4 % 2, row % 4);
+    four * 16 + eight * 4 + within
 }
 
 #[inline]
@@ -149,8 +166,8 @@ fn descend<const C: usize>(table: &Table<'_>, groups: &Groups<C>, n_levels: usiz
 fn step_low<const C: usize, const LEVEL: usize>(table: &Table<'_>, groups: &Groups<C>, at: &mut [Descent; N_ABREAST]) {
     for (group, at) in groups.iter().zip(at) {
         let mut values = [_mm512_setzero_si512(); 16];
-        for node in 0..1 << LEVEL {
-            values[node] = load(column_ranks(group, table.columns[0][(1 << LEVEL) + node]));
+        for (value, column) in values.iter_mut().zip(&table.columns[0][1 << LEVEL..2 << LEVEL]) {
+            *value = load(column_ranks(group, *column));
         }
         for above in (0..LEVEL).rev() {
             for node in 0..1 << above {
@@ -186,14 +203,21 @@ fn child(h: __m512i, is_right: __mmask32) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 fn threshold<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
-    let first = (1 << LEVEL) / 32;
+    lookup::<LEVEL>(&table.thresholds[(1 << LEVEL) / 32..], h)
+}
+
+/// The word of each lane, for places `h` of one level: a word for each place of the level, or for a level that is narrower than a
+/// register the words of the levels above as well.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn lookup<const LEVEL: usize>(words: &[[u16; 32]], h: __m512i) -> __m512i {
     if LEVEL < 6 {
-        return _mm512_permutexvar_epi16(h, load(&table.thresholds[first]));
+        return _mm512_permutexvar_epi16(h, load(&words[0]));
     }
-    let blocks = &table.thresholds[first..2 * first];
-    let mut found = [_mm512_setzero_si512(); 8];
+    let words = &words[..(1 << LEVEL) / 32];
+    let mut found = [_mm512_setzero_si512(); 16];
     for pair in 0..(1 << LEVEL) / 64 {
-        found[pair] = _mm512_permutex2var_epi16(load(&blocks[2 * pair]), h, load(&blocks[2 * pair + 1]));
+        found[pair] = _mm512_permutex2var_epi16(load(&words[2 * pair]), h, load(&words[2 * pair + 1]));
     }
     blend_by_bits::<6, LEVEL>(found, h)
 }
@@ -207,7 +231,7 @@ fn column<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
         return _mm512_permutexvar_epi8(h, load_bytes(&table.columns[first]));
     }
     let blocks = &table.columns[first..2 * first];
-    let mut found = [_mm512_setzero_si512(); 8];
+    let mut found = [_mm512_setzero_si512(); 16];
     for pair in 0..(1 << LEVEL) / 128 {
         let [low, high] = [load_bytes(&blocks[2 * pair]), load_bytes(&blocks[2 * pair + 1])];
         found[pair] = _mm512_permutex2var_epi8(low, h, high);
@@ -218,7 +242,7 @@ fn column<const LEVEL: usize>(table: &Table<'_>, h: __m512i) -> __m512i {
 /// The one of `found` that the bits `FROM..LEVEL` of each lane of `h` name.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
-fn blend_by_bits<const FROM: usize, const LEVEL: usize>(mut found: [__m512i; 8], h: __m512i) -> __m512i {
+fn blend_by_bits<const FROM: usize, const LEVEL: usize>(mut found: [__m512i; 16], h: __m512i) -> __m512i {
     for bit in FROM..LEVEL {
         let is_set = _mm512_test_epi16_mask(h, _mm512_set1_epi16(1 << bit));
         for pair in 0..1 << (LEVEL - 1 - bit) {
@@ -238,10 +262,11 @@ fn pick<const C: usize>(group: &[[u16; N_LANES]; C], column: __m512i) -> __m512i
     for pair in 0..C / 2 {
         values[pair] = _mm512_mask_blend_epi16(bits[0], load(&group[2 * pair]), load(&group[2 * pair + 1]));
     }
-    for bit in 1..3 {
-        for pair in 0..C >> (bit + 1) {
-            values[pair] = _mm512_mask_blend_epi16(bits[bit], values[2 * pair], values[2 * pair + 1]);
-        }
+    for pair in 0..C / 4 {
+        values[pair] = _mm512_mask_blend_epi16(bits[1], values[2 * pair], values[2 * pair + 1]);
+    }
+    for pair in 0..C / 8 {
+        values[pair] = _mm512_mask_blend_epi16(bits[2], values[2 * pair], values[2 * pair + 1]);
     }
     let [a, b, c, d, ..] = values;
     match C / 8 {

@@ -16,7 +16,7 @@ pub(super) use tops::{N_LEVELS_MAX, Tops};
 use super::columns::Columns;
 use super::trees::Trees;
 use super::{below, walk};
-use descend::{Groups, N_ABREAST, Sums};
+use descend::{Groups, N_ABREAST, Sums, slot};
 use tops::Ends;
 
 /// Rows that descend together.
@@ -69,7 +69,11 @@ fn score_blocks<const C: usize>(tops: &Tops, columns: &Columns, trees: &Trees, i
         for tree in 0..trees.len() {
             descend::add_values(tops, tree, groups, padded);
         }
-        sums.copy_from_slice(&padded.as_flattened().as_flattened().as_flattened()[..sums.len()]);
+        for (sums, padded) in sums.chunks_mut(N_LANES).zip(padded.as_flattened()) {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum = padded.as_flattened()[slot(row)];
+            }
+        }
     }
 }
 

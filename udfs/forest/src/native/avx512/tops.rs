@@ -33,8 +33,8 @@ pub(in crate::native) struct Tops {
 /// What is below the tops: for each tree and position from left to right.
 #[derive(Debug)]
 pub(super) enum Ends {
-    /// The leaf's value.
-    F32(Vec<f32>),
+    /// The leaf's value: for each tree blocks of its low halves, then as many of its high halves.
+    F32(Vec<[u16; 32]>),
     /// The same, where an f32 does not hold it.
     F64(Vec<f64>),
     /// The node from which to walk.
@@ -76,7 +76,7 @@ impl Tops {
         let n_ends = trees.len() << n_levels;
         let ends = match trees.values() {
             _ if n_levels < depth => Ends::Nodes(top::Ends::of(trees, n_levels)),
-            Values::F32 => Ends::F32(vec![0.0; n_ends]),
+            Values::F32 => Ends::F32(vec![[0; 32]; 2 * trees.len() * n_blocks(n_levels, 32)]),
             Values::Indexed(_) => Ends::F64(vec![0.0; n_ends]),
         };
         let n_columns = columns.len().next_multiple_of(8);
@@ -91,6 +91,7 @@ impl Tops {
         // Below a leaf that comes early nothing is above the threshold; its end is the same everywhere.
         let mut thresholds = vec![[u16::MAX; 32]; n_blocks(self.n_levels, 32)];
         let mut columns = vec![[0; 64]; n_blocks(self.n_levels, 64)];
+        let (n_levels, n) = (self.n_levels, n_blocks(self.n_levels, 32));
         let ranks = &self.ranks;
         let ends = &mut self.ends;
         top::visit(trees, tree, self.n_levels, &mut |h, found| match found {
@@ -101,7 +102,13 @@ impl Tops {
             Found::End { node } => {
                 let at = (tree << self.n_levels) + h - (1 << self.n_levels);
                 match ends {
-                    Ends::F32(values) => values[at] = f32::from_bits(trees.nodes(tree)[node as usize].threshold),
+                    Ends::F32(halves) => {
+                        let value = trees.nodes(tree)[node as usize].threshold;
+                        // A level narrower than a block stands where its places say.
+                        let (block, within) = if n_levels < 5 { (0, h) } else { (h / 32 - n, h % 32) };
+                        halves[2 * tree * n + block][within] = value as u16;
+                        halves[(2 * tree + 1) * n + block][within] = (value >> 16) as u16;
+                    }
                     Ends::F64(values) => values[at] = trees.values().get(trees.nodes(tree)[node as usize].threshold),
                     Ends::Nodes(_) => {}
                 }
@@ -126,6 +133,13 @@ impl Tops {
 
     pub(super) fn ends(&self) -> &Ends {
         &self.ends
+    }
+
+    /// The low and the high halves of a tree's leaf values.
+    pub(super) fn halves(&self, tree: usize) -> [&[[u16; 32]]; 2] {
+        let Ends::F32(halves) = &self.ends else { unreachable!("only f32 values have halves") };
+        let n = n_blocks(self.n_levels, 32);
+        [2 * tree, 2 * tree + 1].map(|half| &halves[half * n..(half + 1) * n])
     }
 
     pub(super) fn table(&self, tree: usize) -> Table<'_> {

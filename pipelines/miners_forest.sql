@@ -5,6 +5,7 @@
 -- Per (server, port, client) and window of 15 minutes with at least three flows, models/miner_series gives the probability
 -- of mining; 0.89 and more is shown, best first, with what it was judged by. That is the threshold of the card, chosen for
 -- one false alarm among a thousand series of its training captures. models/EVALUATION.md says what that is worth elsewhere.
+-- The session that is read by default was among the training data: what is found in it shows how it works, not how well.
 -- The features are those of pipelines/features_series.sql, word for word.
 
 CREATE FUNCTION mining_score USING MODEL 'models/miner_series/card.toml' NAMED;

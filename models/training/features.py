@@ -62,6 +62,8 @@ FLOW_FEATURES = [
     "bytipo",
     "pktipo",
 ]
+# Deviations are merged from partial ones, whose number depends on tasks and on the clock: so does their last bit.
+ONE_PARTIAL = ["--tasks", "1", "--commit-interval", "1h"]
 GROUP = ["source", "capture", "rendering"]
 SERIES_KEY = [*GROUP, "client", "server", "port"]
 
@@ -74,11 +76,14 @@ class Davy:
     pipelines: Path
 
     def run(self, pipeline: str, flows: Path) -> pd.DataFrame:
-        command = [self.program, "run", self.pipelines / pipeline, "--input", flows, "-o", "csv", "-q"]
+        command = [self.program, "run", self.pipelines / pipeline, "--input", flows, "-o", "csv", "-q", *ONE_PARTIAL]
         with tempfile.TemporaryFile() as output:
             subprocess.run(command, stdout=output, check=True)
             output.seek(0)
-            return pd.read_csv(output, dtype={"client": str, "server": str, "sa": str, "da": str})
+            rows = pd.read_csv(output, dtype={"client": str, "server": str, "sa": str, "da": str})
+        # As a model sees them.
+        features = [name for name in (*SERIES_FEATURES, *FLOW_FEATURES) if name in rows]
+        return rows.astype(dict.fromkeys(features, np.float32))
 
 
 def series(records: pd.DataFrame, davy: Davy) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Writes EVALUATION.md: every number in it comes from this run."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -204,13 +205,14 @@ def in_words(series, flow) -> str:
     held_out, left_out = series.verdicts["capture", "model", ""], series.verdicts["source", "model", ""]
     rule = series.verdicts["capture", "rule", ""]
     flows = flow.verdicts["source", "model", ""]
-    return (
+    words = (
         f"In short: of captures that were held out, `miner_series` finds {of(held_out.recall)} series of miners, with "
         f"{of(held_out.false_alarms)} benign series alarmed. Where a whole source is left out it finds "
         f"{of(left_out.recall)}, with {of(left_out.false_alarms)} alarmed. The transparent NEMEA rule finds "
         f"{of(rule.recall)} on the same rows, and alarms {of(rule.false_alarms)}. Single flows do not travel: with its "
         f"source left out, `cds_flow` finds {percent(flows.recall.value)} of the flows of miners."
     )
+    return textwrap.fill(words, 80)
 
 
 def of(part: Share) -> str:

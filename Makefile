@@ -14,9 +14,10 @@ PLUGIN_MODEL := udfs/forest/tests/it/packages/forest_shallow
 
 INPUT ?= models/capture/lab.csv.gz
 CASES ?= 20000
+DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench lint fmt capture fuzz clean
+.PHONY: help setup demo test plugins bench lint fmt capture models fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +49,9 @@ fmt: ## Format the code
 
 capture: setup ## Record the flows of a real miner in a lab again (see models/capture)
 	models/capture/record.sh
+
+models: setup ## Train the models again from labelled captures; from elsewhere: make models DATA=folder
+	@DATA="$(DATA)" scripts/models.sh
 
 fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
 	PROPTEST_CASES=$(CASES) cargo test --workspace --locked

@@ -121,6 +121,13 @@ pub(crate) enum ModelCommand {
     /// Measures every backend on this machine, with one thread
     #[command(after_help = "Example:\n  davy model bench models/miner_series/card.toml --batch 1,1024,16384")]
     Bench(ModelBenchArgs),
+    /// Makes a model package of a scikit-learn forest that was written as plain JSON
+    #[command(
+        after_help = "Example:\n  davy model import cds-forest.json.gz --out models/cds --name cds --threshold 0.7\n\n\
+The JSON: {\"n_features\": 13, \"trees\": [{\"children_left\": […], \"children_right\": […], \"feature\": […], \"threshold\": […], \
+\"value\": [[…], …]}, …]}"
+    )]
+    Import(ModelImportArgs),
     /// Compares what a model is fed now with what it was trained on; exit code 1 when a feature has drifted
     #[command(after_help = "Example:\n  davy model drift models/miner_series/card.toml --input flows.csv.gz")]
     Drift(ModelDriftArgs),
@@ -160,6 +167,42 @@ pub(crate) struct ModelBenchArgs {
     /// ONNX Runtime's shared library [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelImportArgs {
+    /// The forest as JSON, plain or gzipped
+    pub(crate) forest: PathBuf,
+    /// The folder that card.toml and model.onnx are written to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The model's name
+    #[arg(long, default_value = "cds")]
+    pub(crate) name: String,
+    /// The model's version
+    #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
+    pub(crate) model_version: String,
+    /// One or two sentences for an analyst
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// A feature, in the forest's order [default: the thirteen of the Cryptomining Detection System]
+    #[arg(long, value_name = "NAME:UNIT:WHAT")]
+    pub(crate) feature: Vec<String>,
+    /// The classes, in the order of the trees' values
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["benign", "miner"])]
+    pub(crate) class: Vec<String>,
+    /// The class whose probability is the score
+    #[arg(long, value_name = "NAME", default_value = "miner")]
+    pub(crate) positive: String,
+    /// From this score on a row is of that class
+    #[arg(long, default_value_t = 0.7)]
+    pub(crate) threshold: f64,
+    /// Day of the training [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<String>,
+    /// What it was trained on, in words; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) data: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

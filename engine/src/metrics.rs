@@ -59,6 +59,8 @@ impl Metrics {
 pub struct FunctionMetrics {
     /// The function's name: the label `function`.
     pub name: String,
+    /// What it calls, for people.
+    pub about: String,
     /// `function_rows_total`: rows it was called with.
     pub rows: Counter,
     /// `function_null_rows_total`: rows that got no result: a null or unusable argument, or a failed call.
@@ -74,9 +76,9 @@ pub struct FunctionMetrics {
 }
 
 impl FunctionMetrics {
-    /// Of the function `name`, nothing counted yet.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+    /// Of the function `name`, which calls `about`; nothing counted yet.
+    pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { name: name.into(), about: about.into(), ..Self::default() }
     }
 
     /// Counts the scores of a batch; NaN is no score.
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn scores_are_counted_by_tenths() {
-        let metrics = FunctionMetrics::new("f");
+        let metrics = FunctionMetrics::new("f", "");
         metrics.count_scores(&[0.0, 0.09, 0.1, 0.95, 1.0, f64::NAN, -0.5, 7.0]);
         let counted = metrics.scores.each_ref().map(Counter::get);
         assert_eq!(counted, [3, 1, 0, 0, 0, 0, 0, 0, 0, 3]);

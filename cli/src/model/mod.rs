@@ -2,6 +2,7 @@
 
 mod bench;
 mod drift;
+mod import;
 mod info;
 mod rows;
 mod verify;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: &ModelCommand) -> Result<ExitCode> {
         ModelCommand::Info(args) => info::info(args),
         ModelCommand::Verify(args) => verify::verify(args),
         ModelCommand::Bench(args) => bench::bench(args),
+        ModelCommand::Import(args) => import::import(args),
         ModelCommand::Drift(args) => drift::drift(args),
     }
 }

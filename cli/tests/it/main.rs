@@ -5,6 +5,7 @@
 
 mod edges;
 mod files;
+mod functions;
 mod manifests;
 mod names;
 mod repository;

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn davy(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn davy(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
-    for name in ["DAVY_OUTPUT", "DAVY_TASKS", "DAVY_CONFIG", "DAVY_COMMIT_INTERVAL"] {
+    for name in ["DAVY_OUTPUT", "DAVY_TASKS", "DAVY_CONFIG", "DAVY_COMMIT_INTERVAL", "DAVY_PLUGIN_DIRS"] {
         command.env_remove(name);
     }
     command.current_dir(folder).args(arguments).output().expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -23,7 +23,7 @@ const SCRIPT: &str = "CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERM
 WITH (connector = 'single_file', path = 'flows.csv', type = 'source', format = 'csv');
 SELECT k, tumble(INTERVAL '1 minute') AS w, sum(v) AS total FROM flows GROUP BY k, w;";
 
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, content) in files {
         std::fs::write(folder.path().join(name), content).expect("written");

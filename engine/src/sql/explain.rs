@@ -8,6 +8,9 @@ use crate::plan::{Branch, Output, Pipeline, SourcePlan, Stage, StageInput, Water
 /// Stages, keys, partials, windows, and what is pushed into the decoder.
 pub fn explain(pipeline: &Pipeline) -> String {
     let mut out = String::new();
+    for function in &pipeline.functions {
+        line(&mut out, 0, &format!("function {}: {}", function.name, function.about));
+    }
     for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
         line(&mut out, 0, &format!("dataflow {} -> {} (plan {:016x})", index + 1, dataflow.sink, dataflow.fingerprint));
         for (index, stage) in dataflow.stages.iter().enumerate() {

@@ -128,7 +128,6 @@ fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
 pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &CreateFunction) -> Result<()> {
     let mut options = request.options(Options::of_function(&ddl.name), &ddl.name, &ddl.options)?;
     let about = format!("function `{}`", ddl.name);
-    let metrics = Arc::new(FunctionMetrics::new(&*ddl.name));
     let stopwatch = request.connectors.stopwatch();
     match &ddl.body {
         FunctionBody::Model { card, is_named } => {
@@ -141,6 +140,9 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
                 check_new(catalog, &name)?;
             }
             let scorer = request.connectors.model(&card, backend).map_err(|error| error.context(&about))?;
+            let model_card = scorer.card();
+            let what = format!("model {} {} by {}", model_card.name, model_card.version, scorer.backend());
+            let metrics = Arc::new(FunctionMetrics::new(&*ddl.name, what));
             let model = Model { name: ddl.name.as_str().into(), scorer, metrics, stopwatch };
             define_model(catalog, model, *is_named)
         }
@@ -159,6 +161,7 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
             if let Some(info) = library.abi_info() {
                 info.check(&ddl.name, &arguments, &returns)?;
             }
+            let metrics = Arc::new(FunctionMetrics::new(&*ddl.name, format!("library {path}")));
             catalog.functions.push(Arc::clone(&metrics));
             catalog
                 .state

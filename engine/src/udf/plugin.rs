@@ -102,7 +102,7 @@ impl ScalarUDFImpl for PluginFunction {
             Ok(array) => array,
             Err(error) => {
                 metrics.errors.add(1);
-                self.plugin.after_error(error, args.number_rows)?
+                self.plugin.after_error(&error, args.number_rows)?
             }
         };
         metrics.null_rows.add(array.null_count() as u64);
@@ -112,7 +112,7 @@ impl ScalarUDFImpl for PluginFunction {
 
 impl Plugin {
     /// The row policy.
-    fn after_error(&self, error: CallError, n_rows: usize) -> DfResult<ArrayRef> {
+    fn after_error(&self, error: &CallError, n_rows: usize) -> DfResult<ArrayRef> {
         let costs_rows = match error {
             CallError::Failed(_) | CallError::Misbehaved(_) => self.on_error == OnError::Null,
             CallError::Refused(_) | CallError::Broken(_) => false,

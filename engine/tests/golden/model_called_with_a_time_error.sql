@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE FUNCTION f USING MODEL 'tiny/card.toml';
 SELECT f(ts, gap_s) AS s FROM flows;
 /* expected error
-line 4, column 8: execution error: Function 'f' user-defined coercion failed with: External error: `f`: feature `bytes_pp` is a number (B), not TIMESTAMP; CAST it to DOUBLE, or give another column. No function matches the given name and argument types 'f(Timestamp(ns), Float64)'. You might need to add explicit type casts; Candidate functions:; f(bytes_pp, gap_s)
+line 4, column 8: `f`: feature `bytes_pp` is a number (B), not TIMESTAMP; CAST it to DOUBLE, or give another column
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE FUNCTION f USING MODEL 'tiny/card.toml';
 SELECT f(bytes_pp, k) AS s FROM flows;
 /* expected error
-line 4, column 8: execution error: Function 'f' user-defined coercion failed with: External error: `f`: feature `gap_s` is a number (s), not TEXT; CAST it to DOUBLE, or give another column. No function matches the given name and argument types 'f(Float64, Utf8)'. You might need to add explicit type casts; Candidate functions:; f(bytes_pp, gap_s)
+line 4, column 8: `f`: feature `gap_s` is a number (s), not TEXT; CAST it to DOUBLE, or give another column
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE FUNCTION f USING MODEL 'tiny/card.toml';
 SELECT f(bytes_pp) AS s FROM flows;
 /* expected error
-line 4, column 8: execution error: Function 'f' user-defined coercion failed with: External error: `f` takes 2 arguments (bytes_pp, gap_s), not 1; give the model's features in this order. No function matches the given name and argument types 'f(Float64)'. You might need to add explicit type casts; Candidate functions:; f(bytes_pp, gap_s)
+line 4, column 8: `f` takes 2 arguments (bytes_pp, gap_s), not 1; give the model's features in this order
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE FUNCTION f USING MODEL 'none/card.toml';
 SELECT 1 FROM flows;
 /* expected error
-function `f`: card `/work/wt/engine/engine/tests/models/none/card.toml` cannot be read: No such file or directory (os error 2); check the path, and that the card is readable
+line 3, column 17: function `f`: card `tests/models/none/card.toml` cannot be read: No such file or directory (os error 2); check the path, and that the card is readable
 */

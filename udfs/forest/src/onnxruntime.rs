@@ -97,7 +97,12 @@ impl Session {
     }
 
     /// Runs all rows, block by block, and shows each row's outputs.
-    fn each_row(&self, columns: &[&[f32]], n_rows: usize, mut show: impl FnMut(usize, &[f64])) -> Result<()> {
+    pub(crate) fn each_row(
+        &self,
+        columns: &[&[f32]],
+        n_rows: usize,
+        mut show: impl FnMut(usize, &[f64]),
+    ) -> Result<()> {
         for begin in (0..n_rows).step_by(BLOCK_ROWS) {
             let end = n_rows.min(begin + BLOCK_ROWS);
             let (n_outputs, outputs) = self.run(columns, begin, end)?;

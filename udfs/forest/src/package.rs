@@ -4,7 +4,7 @@
 //! neither blocks nor fills the memory.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,7 +101,11 @@ fn read(path: &Path, max: u64, what: &str) -> Result<Vec<u8>> {
     let unreadable = |error: std::io::Error| {
         let (message, hint) =
             (format!("{place} cannot be read: {error}"), format!("check the path, and that the {what} is readable"));
-        Error::Unavailable { message, hint }
+        // What is not there will not come by itself; everything else may be gone in a moment.
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Error::Invalid { message, hint },
+            _ => Error::Unavailable { message, hint },
+        }
     };
     // Asked before it is opened: opening a pipe waits for its other end.
     let metadata = fs::metadata(path).map_err(unreadable)?;

@@ -77,7 +77,7 @@ impl Visitor<'_> for NotFiniteVisitor {
     type Value = NotFinite;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("`not_finite` to be \"null\", \"model\" or a finite number")
+        formatter.write_str("\"null\", \"model\" or a finite number")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<NotFinite, E> {
@@ -170,7 +170,7 @@ impl Card {
                 1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
             });
             let what = error.message().replace('\n', ", ");
-            Error::invalid(format!("card, line {line}: {what}"), "see the fields of a card in models/README.md")
+            Error::invalid(format!("card, line {line}: {what}"), "udfs/forest/src/card/mod.rs describes each field")
         })?;
         card.check()?;
         Ok(card)

@@ -38,6 +38,9 @@ struct Params {
     sklearn_version: Option<String>,
 }
 
+/// How far shares that are rounded to f64 may be from summing to 1.
+const SHARES_SUM_TOLERANCE: f64 = 1e-9;
+
 fn refuse<T>(what: impl std::fmt::Display, hint: &str) -> Result<T> {
     Err(Error::invalid(format!("forest in JSON: {what}"), hint))
 }
@@ -51,7 +54,7 @@ impl Source {
         }
         let source: Self = match serde_json::from_slice(json) {
             Ok(source) => source,
-            Err(error) => return refuse(shown(&error.to_string()), REMEDY),
+            Err(error) => return refuse(error.to_string().chars().take(200).collect::<String>(), REMEDY),
         };
         source.check(options)?;
         Ok(source)
@@ -156,9 +159,10 @@ impl Tree {
         node
     }
 
-    /// The shares of the classes in a node.
+    /// The shares of the classes in a node. Since scikit-learn 1.3 they are what `value` holds, and are not divided again.
     pub(super) fn shares(&self, node: usize) -> impl Iterator<Item = f64> {
         let total: f64 = self.value[node].iter().sum();
-        self.value[node].iter().map(move |weight| weight / total)
+        let divisor = if (total - 1.0).abs() < SHARES_SUM_TOLERANCE { 1.0 } else { total };
+        self.value[node].iter().map(move |weight| weight / divisor)
     }
 }

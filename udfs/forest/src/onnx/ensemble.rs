@@ -9,15 +9,35 @@
 use super::attribute::Attribute;
 use super::model::{Graph, Node};
 use super::trees::{Listing, Mode, Weights};
-use super::{Ends, votes};
+use super::{Ends, unified, votes};
 use crate::error::{Error, Result, shown};
-use crate::forest::{Combine, Forest, Parts, Transform};
+use crate::forest::{Combine, Forest, MAX_OUTPUTS, Parts, Transform};
 
-/// An ensemble in the layout of ai.onnx.ml 1 to 4.
+/// The operator of a tree ensemble.
 #[derive(Debug)]
 pub(super) struct Ensemble<'a> {
     node: &'a Node<'a>,
-    is_classifier: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Classifier,
+    Regressor,
+    /// TreeEnsemble of ai.onnx.ml 5.
+    Unified,
+}
+
+/// What an ensemble says, whatever its layout.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) n_outputs: usize,
+    pub(super) post: Post,
+    /// `None` where only ONNX Runtime knows how.
+    pub(super) combine: Option<Combine>,
+    pub(super) base: Vec<f64>,
+    pub(super) listing: Listing,
+    pub(super) weights: Weights,
 }
 
 /// What is done to the sums, as the file says it.
@@ -34,14 +54,15 @@ pub(super) enum Post {
 pub(super) fn find<'a>(graph: &'a Graph<'a>, ends: &Ends<'a>) -> Result<Option<Ensemble<'a>>> {
     let scores = behind_casts(graph, ends.scores)?;
     let Some(node) = graph.maker(scores) else { return Ok(None) };
-    let is_classifier = match node.op {
-        "TreeEnsembleClassifier" if node.outputs.get(1) == Some(&scores) => true,
-        "TreeEnsembleRegressor" if node.outputs.first() == Some(&scores) => false,
+    let kind = match node.op {
+        "TreeEnsembleClassifier" if node.outputs.get(1) == Some(&scores) => Kind::Classifier,
+        "TreeEnsembleRegressor" if node.outputs.first() == Some(&scores) => Kind::Regressor,
+        "TreeEnsemble" if node.outputs.first() == Some(&scores) => Kind::Unified,
         _ => return Ok(None),
     };
     let [input] = node.inputs[..] else { return Ok(None) };
     let is_fed_by_input = behind_casts(graph, input)? == ends.input;
-    Ok(is_fed_by_input.then_some(Ensemble { node, is_classifier }))
+    Ok(is_fed_by_input.then_some(Ensemble { node, kind }))
 }
 
 /// Follows a value back through casts between float and double and identities.
@@ -63,67 +84,92 @@ fn behind_casts<'a>(graph: &'a Graph<'a>, mut name: &'a str) -> Result<&'a str> 
 impl<'a> Ensemble<'a> {
     /// The names of a classifier's classes.
     pub(super) fn labels(&self) -> Result<Option<Vec<String>>> {
-        let texts =
-            self.node.attribute("classlabels_strings").map(|attribute| attribute.texts(|text| Some(text.to_owned())));
-        if let Some(texts) = texts.transpose()?.filter(|texts| !texts.is_empty()) {
-            return Ok(Some(texts));
+        if self.kind != Kind::Classifier {
+            return Ok(None);
         }
-        let numbers = self
-            .node
-            .attribute("classlabels_int64s")
-            .map(|attribute| attribute.ints(|number| Some(number.to_string())));
-        numbers.transpose()
+        let texts = self.node.attribute("classlabels_strings");
+        let numbers = self.node.attribute("classlabels_int64s");
+        // Counted before they are kept: a text takes many times the memory of its bytes.
+        let n_texts = texts.map_or(Ok(0), |texts| Ok(texts.texts(|_| Some(()))?.len()))?;
+        let n_numbers = numbers.map_or(Ok(0), |numbers| Ok(numbers.ints(|_| Some(()))?.len()))?;
+        if MAX_OUTPUTS < n_texts.max(n_numbers) {
+            return Err(self.refused(format!("it has more than {MAX_OUTPUTS} classes")));
+        }
+        match (texts, numbers) {
+            (Some(texts), _) if 0 < n_texts => texts.texts(|text| Some(text.to_owned())).map(Some),
+            (_, Some(numbers)) => numbers.ints(|number| Some(number.to_string())).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The number of outputs, and the forest.
     ///
     /// No forest, only ONNX Runtime can score these: comparisons other than `<=`, `<`, `>=` and `>`; MIN and MAX; PROBIT and
     /// SOFTMAX_ZERO; classifiers with one class; two classes with two base values (ONNX Runtime then adds the second to the
-    /// first's score) or with leaves of which some name one class and some two (then the row decides what its score means).
+    /// first's score), with one where the leaves name only the second class (it is not added at all), or with leaves of which
+    /// some name one class and some two (the row decides what its score means); regressors with base values and outputs that
+    /// some rows get no weight for (it is added only where there is one).
     pub(super) fn read(&self, n_features: usize) -> Result<(usize, Option<Forest>)> {
         let n_outputs = self.n_outputs()?;
-        let post = self.post()?;
-        let combine = self.combine()?;
-        let base = self.numbers("base_values")?.unwrap_or_default();
-        let listing = self.listing()?;
-        let weights = self.weights()?;
-        if !base.is_empty() && base.len() != n_outputs && !(self.is_classifier && n_outputs == 2 && base.len() == 1) {
+        let described = match self.kind {
+            Kind::Unified => unified::describe(self.node, n_outputs)?,
+            Kind::Classifier | Kind::Regressor => self.describe(n_outputs)?,
+        };
+        Ok((n_outputs, self.build(described, n_features)?))
+    }
+
+    fn build(&self, described: Described, n_features: usize) -> Result<Option<Forest>> {
+        let Described { n_outputs, post, combine, mut base, listing, weights } = described;
+        let is_classifier = self.kind == Kind::Classifier;
+        let is_pair = is_classifier && n_outputs == 2;
+        if !(base.is_empty() || base.len() == n_outputs || (is_pair && base.len() == 1)) {
             return Err(self.refused(format!("`base_values` has {} values for {n_outputs} outputs", base.len())));
         }
-        let (Some(combine), false) = (combine, post == Post::Other || !listing.is_comparable()) else {
-            return Ok((n_outputs, None));
+        let is_strange = (is_classifier && n_outputs == 1) || (is_pair && base.len() == 2);
+        let Some(combine) = combine.filter(|_| post != Post::Other && listing.is_comparable() && !is_strange) else {
+            return Ok(None);
         };
-        let is_pair = self.is_classifier && n_outputs == 2;
-        if (self.is_classifier && n_outputs == 1) || (is_pair && base.len() == 2) {
-            return Ok((n_outputs, None));
-        }
-        let is_exact = weights.is_f64;
         let grown = listing.grow(&weights, n_outputs)?;
-        let mut parts =
-            Parts { n_features, n_outputs, trees: grown.trees, combine, base, transform: Transform::Identity };
-        parts.base.resize(n_outputs, 0.0);
+        let has_base = !base.is_empty();
+        base.resize(n_outputs, 0.0);
+        let trees = grown.trees;
+        let mut parts = Parts { n_features, n_outputs, trees, combine, base, transform: Transform::Identity };
         match (is_pair, &grown.used[..]) {
-            (true, [true, false]) => one_column(&mut parts, post, weights.has_negative),
-            (true, [true, true]) if !grown.is_dense => return Ok((n_outputs, None)),
-            _ => parts.transform = elementwise(post, n_outputs, self.is_classifier),
+            (true, [true, false]) => one_column(&mut parts, post, weights.has_negative()),
+            (true, [true, true]) if !grown.is_dense => return Ok(None),
+            (true, [false, true]) if has_base => return Ok(None),
+            _ if has_base && !is_classifier && 1 < n_outputs && grown.always.contains(&false) => return Ok(None),
+            _ => parts.transform = elementwise(post, n_outputs, is_classifier),
         }
-        if self.is_classifier && post == Post::None {
-            votes::restore(&mut parts, is_exact);
+        if is_classifier && post == Post::None {
+            votes::restore(&mut parts, weights.is_f64);
         }
-        Ok((n_outputs, Some(Forest::new(parts)?)))
+        Forest::new(parts).map(Some)
     }
 
     fn n_outputs(&self) -> Result<usize> {
-        let n_outputs = if self.is_classifier {
-            self.labels()?.map_or(0, |labels| labels.len())
-        } else {
-            let n_targets = self.node.attribute("n_targets").map_or(Ok(1), Attribute::int)?;
-            usize::try_from(n_targets).unwrap_or(0)
+        let n_outputs = match self.kind {
+            Kind::Classifier => self.labels()?.map_or(0, |labels| labels.len()),
+            Kind::Regressor | Kind::Unified => {
+                let n_targets = self.node.attribute("n_targets").map_or(Ok(1), Attribute::int)?;
+                usize::try_from(n_targets).unwrap_or(0)
+            }
         };
-        if !(1..=crate::forest::MAX_OUTPUTS).contains(&n_outputs) {
-            return Err(self.refused(format!("it has {n_outputs} outputs, not 1 to {}", crate::forest::MAX_OUTPUTS)));
+        if !(1..=MAX_OUTPUTS).contains(&n_outputs) {
+            return Err(self.refused(format!("it has {n_outputs} outputs, not 1 to {MAX_OUTPUTS}")));
         }
         Ok(n_outputs)
+    }
+
+    fn describe(&self, n_outputs: usize) -> Result<Described> {
+        Ok(Described {
+            n_outputs,
+            post: self.post()?,
+            combine: self.combine()?,
+            base: self.numbers("base_values")?.unwrap_or_default(),
+            listing: self.listing()?,
+            weights: self.weights()?,
+        })
     }
 
     fn post(&self) -> Result<Post> {
@@ -137,7 +183,7 @@ impl<'a> Ensemble<'a> {
     }
 
     fn combine(&self) -> Result<Option<Combine>> {
-        if self.is_classifier {
+        if self.kind == Kind::Classifier {
             return Ok(Some(Combine::Sum));
         }
         match self.node.attribute("aggregate_function").map_or(Ok("SUM"), Attribute::text)? {
@@ -150,12 +196,12 @@ impl<'a> Ensemble<'a> {
 
     fn listing(&self) -> Result<Listing> {
         let listing = Listing {
-            tree_ids: self.ids("nodes_treeids")?,
-            node_ids: self.ids("nodes_nodeids")?,
-            features: self.ids("nodes_featureids")?,
+            tree_ids: ids(self.node, "nodes_treeids")?,
+            node_ids: ids(self.node, "nodes_nodeids")?,
+            features: ids(self.node, "nodes_featureids")?,
             modes: self.node.attribute("nodes_modes").map_or(Ok(vec![]), |attribute| attribute.texts(Mode::parse))?,
-            true_ids: self.ids("nodes_truenodeids")?,
-            false_ids: self.ids("nodes_falsenodeids")?,
+            true_ids: ids(self.node, "nodes_truenodeids")?,
+            false_ids: ids(self.node, "nodes_falsenodeids")?,
             values: self.numbers("nodes_values")?.unwrap_or_default(),
             nan_is_true: match self.node.attribute("nodes_missing_value_tracks_true") {
                 Some(attribute) => attribute.ints(|flag| Some(flag == 1))?,
@@ -181,13 +227,12 @@ impl<'a> Ensemble<'a> {
     }
 
     fn weights(&self) -> Result<Weights> {
-        let kind = if self.is_classifier { "class" } else { "target" };
+        let kind = if self.kind == Kind::Classifier { "class" } else { "target" };
         let values = self.numbers(&format!("{kind}_weights"))?.unwrap_or_default();
         let weights = Weights {
-            tree_ids: self.ids(&format!("{kind}_treeids"))?,
-            node_ids: self.ids(&format!("{kind}_nodeids"))?,
-            outputs: self.ids(&format!("{kind}_ids"))?,
-            has_negative: values.iter().any(|value| *value < 0.0),
+            tree_ids: ids(self.node, &format!("{kind}_treeids"))?,
+            node_ids: ids(self.node, &format!("{kind}_nodeids"))?,
+            outputs: ids(self.node, &format!("{kind}_ids"))?,
             is_f64: self.node.attribute(&format!("{kind}_weights_as_tensor")).is_some(),
             values,
         };
@@ -196,13 +241,6 @@ impl<'a> Ensemble<'a> {
             return Err(self.refused(format!("`{kind}_treeids`, `_nodeids`, `_ids` and `_weights` differ in length")));
         }
         Ok(weights)
-    }
-
-    /// Ids; a negative one, which leaves may have for their children, becomes one that no node has.
-    fn ids(&self, name: &str) -> Result<Vec<u32>> {
-        let convert =
-            |id: i64| if id < 0 { Some(u32::MAX) } else { u32::try_from(id).ok().filter(|id| *id < u32::MAX) };
-        self.node.attribute(name).map_or(Ok(vec![]), |attribute| attribute.ints(convert))
     }
 
     /// Floats, or doubles in a tensor beside them.
@@ -225,12 +263,19 @@ impl<'a> Ensemble<'a> {
     }
 }
 
-/// Two classes of which the leaves name only the first, whose sum `x` then is the score of the second. ONNX Runtime gives
-/// `[1 - x, x]` where no weight is negative, whatever the transform; else `[-x, x]`, or its logistic.
+/// Ids; a negative one, which leaves may have for their children, becomes one that no node has.
+pub(super) fn ids(node: &Node<'_>, name: &str) -> Result<Vec<u32>> {
+    let convert = |id: i64| if id < 0 { Some(u32::MAX) } else { u32::try_from(id).ok().filter(|id| *id < u32::MAX) };
+    node.attribute(name).map_or(Ok(vec![]), |attribute| attribute.ints(convert))
+}
+
+/// Two classes of which the leaves name only the first, whose sum `x` then is the score of the second. ONNX Runtime gives its
+/// logistic and what is left of 1; without that `[1 - x, x]` where no weight is negative, else `[-x, x]`. (SOFTMAX counts as no
+/// transform there, and before 1.31 so did LOGISTIC where no weight is negative.)
 fn one_column(parts: &mut Parts, post: Post, has_negative: bool) {
     parts.transform = match (has_negative, post) {
+        (_, Post::Logistic) => Transform::LogisticComplement,
         (false, _) => Transform::Complement,
-        (true, Post::Logistic) => Transform::LogisticComplement,
         (true, _) => Transform::Identity,
     };
     for pair in parts.trees.iter_mut().flat_map(|tree| tree.leaf_values.chunks_exact_mut(2)) {

@@ -16,9 +16,13 @@ mod operators;
 mod runtime;
 mod tensor;
 mod trees;
+mod unified;
 mod votes;
 mod wire;
 pub(crate) mod write;
+
+#[cfg(test)]
+mod tests;
 
 use self::model::{Graph, Kind};
 use self::tensor::Elem;

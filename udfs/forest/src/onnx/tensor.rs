@@ -174,4 +174,25 @@ impl<'a> Tensor<'a> {
         }
         Ok(values)
     }
+
+    /// The values of a tensor of bytes.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
+        let mistyped = || broken(self.slice.offset, format!("tensor `{}` does not hold bytes", shown(self.name)));
+        if self.elem != Elem::Uint8 {
+            return Err(mistyped());
+        }
+        let mut values = Vec::with_capacity(self.len);
+        for field in self.slice.fields() {
+            let field = field?;
+            match field.number {
+                RAW_DATA => values.extend_from_slice(field.slice("tensor.raw_data")?.bytes),
+                INT32_DATA => field.each_int("tensor.int32_data", |value| {
+                    values.push(u8::try_from(value).map_err(|_| mistyped())?);
+                    Ok(())
+                })?,
+                _ => {}
+            }
+        }
+        Ok(values)
+    }
 }

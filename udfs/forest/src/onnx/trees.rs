@@ -39,7 +39,7 @@ impl Mode {
 }
 
 /// All nodes, as the attributes list them; the lists before the last two are equally long.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) tree_ids: Vec<u32>,
     pub(super) node_ids: Vec<u32>,
@@ -55,13 +55,12 @@ pub(super) struct Listing {
 }
 
 /// What the leaves add to the outputs; lists of one length.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Weights {
     pub(super) tree_ids: Vec<u32>,
     pub(super) node_ids: Vec<u32>,
     pub(super) outputs: Vec<u32>,
     pub(super) values: Vec<f64>,
-    pub(super) has_negative: bool,
     /// Whether they stand in the file as doubles.
     pub(super) is_f64: bool,
 }
@@ -72,6 +71,8 @@ pub(super) struct Grown {
     pub(super) trees: Vec<Tree>,
     /// For each output, whether any leaf names it.
     pub(super) used: Vec<bool>,
+    /// For each output, whether any row gets a weight for it: all leaves of some tree name it.
+    pub(super) always: Vec<bool>,
     /// Whether every leaf names every output.
     pub(super) is_dense: bool,
 }
@@ -80,7 +81,36 @@ fn refuse<T>(what: impl std::fmt::Display) -> Result<T> {
     Err(Error::invalid(format!("model: {what}"), "export the model again from the trainer"))
 }
 
+impl Weights {
+    pub(super) fn push(&mut self, tree: u32, node: u32, output: u32, value: f64) {
+        self.tree_ids.push(tree);
+        self.node_ids.push(node);
+        self.outputs.push(output);
+        self.values.push(value);
+    }
+
+    pub(super) fn has_negative(&self) -> bool {
+        self.values.iter().any(|value| *value < 0.0)
+    }
+}
+
 impl Listing {
+    /// Adds a node to the lists of trees, ids and children.
+    pub(super) fn begin(&mut self, tree: u32, id: u32) {
+        self.tree_ids.push(tree);
+        self.node_ids.push(id);
+        self.true_ids.push(0);
+        self.false_ids.push(0);
+    }
+
+    /// Adds it to the other lists.
+    pub(super) fn push(&mut self, feature: u32, mode: Mode, value: f64, nan_is_true: bool) {
+        self.features.push(feature);
+        self.modes.push(mode);
+        self.values.push(value);
+        self.nan_is_true.push(nan_is_true);
+    }
+
     /// Whether our own kernel knows all comparisons.
     pub(super) fn is_comparable(&self) -> bool {
         let is_infinite =
@@ -165,7 +195,7 @@ impl Listing {
             }
             let child = |id: u32| match run.find(id) {
                 Some(child) => Ok(child),
-                None => refuse(format!("tree {tree}: node {} has a child {id} that is not there", self.node_ids[at])),
+                None => refuse(format!("tree {tree}: node {} has a child that is not there", self.node_ids[at])),
             };
             let (on_true, on_false) = (child(self.true_ids[at])?, child(self.false_ids[at])?);
             let Some((threshold, swaps)) = threshold(self.modes[at], self.values[at]) else {
@@ -235,16 +265,20 @@ impl Leaves {
             used[output] = true;
             trees[tree].leaf_values[slot] = weights.values[at];
         }
+        let mut always = vec![false; n_outputs];
         let mut is_dense = true;
         for (run, given) in runs.list.iter().zip(&was_given) {
+            let mut in_all = vec![true; n_outputs];
             for leaf in given.chunks_exact(n_outputs) {
                 if !leaf.contains(&true) {
                     return refuse(format!("tree {}: a leaf has no weight", run.tree));
                 }
-                is_dense &= !leaf.contains(&false);
+                in_all.iter_mut().zip(leaf).for_each(|(in_all, given)| *in_all &= given);
             }
+            is_dense &= !in_all.contains(&false);
+            always.iter_mut().zip(in_all).for_each(|(always, in_all)| *always |= in_all);
         }
-        Ok(Grown { trees, used, is_dense })
+        Ok(Grown { trees, used, always, is_dense })
     }
 }
 

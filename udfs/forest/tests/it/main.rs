@@ -1,4 +1,7 @@
 //! Tests of the forest crate as its users see it.
 
+mod broken;
 mod import;
 mod packages;
+mod scoring;
+mod tiny;

@@ -9,6 +9,7 @@ Seeds are fixed; what changes between versions of the trainers is committed with
 """
 
 import hashlib
+import json
 import pathlib
 import warnings
 
@@ -31,9 +32,9 @@ N_FEATURES = 5
 
 def data():
     rng = np.random.default_rng(7)
-    x = np.exp(rng.normal(scale=2, size=(300, N_FEATURES))).astype(np.float32)
+    x = np.exp(rng.normal(scale=2, size=(200, N_FEATURES))).astype(np.float32)
     x[:, 3] = np.round(x[:, 3])
-    noise = rng.random(300) < 0.1
+    noise = rng.random(200) < 0.1
     y = ((x[:, 0] > 1) & (x[:, 1] < x[:, 3] + 2)) ^ noise
     return x, y.astype(int), y.astype(int) + (x[:, 4] > 2)
 
@@ -50,6 +51,19 @@ def golden_rows(x, model):
             row[feature] = np.float32(threshold)
             rows.append(row)
     return np.array(rows, dtype=np.float32)
+
+
+def as_json(model):
+    """The forest as the importer takes it."""
+    fields = ["children_left", "children_right", "feature", "threshold"]
+
+    def tree(estimator):
+        parts = estimator.tree_
+        lists = {field: getattr(parts, field).tolist() for field in fields}
+        return lists | {"weighted": parts.weighted_n_node_samples.tolist(), "value": parts.value[:, 0, :].tolist()}
+
+    params = {"n_estimators": model.n_estimators, "max_depth": model.max_depth, "_sklearn_version": sklearn.__version__}
+    return {"n_features": model.n_features_in_, "trees": [tree(e) for e in model.estimators_], "params": params}
 
 
 def quote(text):
@@ -94,7 +108,7 @@ def main():
     x, y, y3 = data()
     sk = f"scikit-learn {sklearn.__version__}, skl2onnx {skl2onnx.__version__}, "
     xg = f"xgboost {xgboost.__version__}, onnxmltools, "
-    forest = dict(n_estimators=10, random_state=0)
+    forest = dict(n_estimators=5, random_state=0)
     pair, triple = ["benign", "miner"], ["benign", "miner", "scanner"]
     plain = {"zipmap": False}
     ml3 = {"": 18, "ai.onnx.ml": 3}
@@ -116,8 +130,13 @@ def main():
         scores = model.predict_proba(rows)[:, 1] if hasattr(model, "predict_proba") else model.predict(rows)
         write(name, sk + repr(last), proto, rows, scores, classes, classes[1], tolerance)
 
+    model = RandomForestClassifier(max_depth=3, **forest).fit(x, y3)
+    rows = golden_rows(x, model)
+    scores = {"rows": rows.tolist(), "scores": model.predict_proba(rows)[:, 1].tolist()}
+    (FOLDER / "forest.json").write_text(json.dumps(as_json(model) | scores) + "\n")
+
     for name, target, classes in (("xgboost", y, pair), ("xgboost_three", y3, triple)):
-        model = xgboost.XGBClassifier(n_estimators=10, max_depth=3, base_score=0.5, random_state=0).fit(x, target)
+        model = xgboost.XGBClassifier(n_estimators=5, max_depth=3, base_score=0.5, random_state=0).fit(x, target)
         proto = convert_xgboost(model, initial_types=[("X", FloatTensorType([None, N_FEATURES]))])
         rows = golden_rows(x, model)
         write(name, xg + "XGBClassifier", proto, rows, model.predict_proba(rows)[:, 1], classes, classes[1], 1e-6)

@@ -1,0 +1,1 @@
+"""Tests of the pure parts of models/training; `make models` runs them."""

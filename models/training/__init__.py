@@ -1,0 +1,1 @@
+"""The parts of models/train.py, each a module of its own."""

@@ -72,9 +72,9 @@ pub(super) unsafe fn text(text: *const c_char, max: usize) -> Option<String> {
     let mut bytes = Vec::new();
     while bytes.len() < max {
         // SAFETY: no byte before this one was NUL.
-        match unsafe { text.add(bytes.len()).read() } {
+        match unsafe { text.cast::<u8>().add(bytes.len()).read() } {
             0 => break,
-            byte => bytes.push(byte.cast_unsigned()),
+            byte => bytes.push(byte),
         }
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())

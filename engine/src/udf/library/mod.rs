@@ -23,6 +23,8 @@ mod export;
 mod import;
 mod info;
 #[cfg(test)]
+mod roundtrip;
+#[cfg(test)]
 mod tests;
 mod thread;
 mod types;

@@ -29,8 +29,7 @@ fn open(name: &str) -> Arc<Library> {
 }
 
 fn faulty() -> Arc<Library> {
-    let limits = Limits { call: Duration::from_millis(300), ..Limits::default() };
-    Library::open_with(&plugin("davy_faulty"), "g", limits).unwrap()
+    open("davy_faulty")
 }
 
 fn floats<const N: usize>(values: [Option<f64>; N]) -> ArrayRef {
@@ -172,7 +171,8 @@ fn a_panic_that_gets_out_breaks_the_library_and_nothing_else() {
 
 #[test]
 fn a_call_that_never_comes_back_is_left_behind() {
-    let library = faulty();
+    let limits = Limits { call: Duration::from_millis(300), ..Limits::default() };
+    let library = Library::open_with(&plugin("davy_faulty"), "g", limits).unwrap();
     let told = "function `g`: its library did not come back within 300ms; \
                 it is not called any more, mend it and start the worker again";
     assert_eq!(fault(&library, 7.0).unwrap_err(), CallError::Broken(told.to_owned()));

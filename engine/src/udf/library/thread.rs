@@ -127,7 +127,8 @@ pub(super) fn load(path: PathBuf, name: &str, timeout: Duration) -> Result<Loade
 }
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
-    let builder = thread::Builder::new().name(format!("udf {name}")).stack_size(STACK_BYTES);
+    // A quoted name may hold anything; a thread's must not hold NUL.
+    let builder = thread::Builder::new().name(format!("udf {}", name.escape_default())).stack_size(STACK_BYTES);
     // Not joined: a plug-in may never come back, and its answer is all that is waited for.
     builder.spawn(work).is_ok()
 }
@@ -144,7 +145,8 @@ fn wait<T>(answers: &Receiver<Answer<T>>, timeout: Duration) -> Result<T, Lost> 
 /// Does `work`, which calls into a plug-in; if it unwinds from there, says so and never returns.
 ///
 /// A panic of a plug-in's own runtime is a foreign exception to ours, as one of C++ is: `catch_unwind` does not catch it, it ends the
-/// process ("Rust cannot catch foreign exceptions, aborting"). What does run on its way are destructors. So this thread's stays in one for good, and the exception never comes to a `catch_unwind`.
+/// process ("Rust cannot catch foreign exceptions, aborting"). What does run on its way are destructors. So this thread stays in one
+/// for good, and the exception never comes to a `catch_unwind`.
 fn guarded<T, R>(answers: &SyncSender<Answer<R>>, work: impl FnOnce() -> T) -> T {
     struct Landing<'a, R>(&'a SyncSender<Answer<R>>);
     impl<R> Drop for Landing<'_, R> {

@@ -26,7 +26,7 @@ lint 'rustfmt of plug-ins' 'cargo fmt --version' 'rustup component add rustfmt' 
   cargo fmt --manifest-path "$plugin" --all --check
 lint 'clippy of plug-ins' 'cargo clippy --version' 'rustup component add clippy' \
   env DAVY_MODEL=udfs/forest/tests/it/packages/forest_shallow \
-  cargo clippy --manifest-path "$plugin" --workspace --all-targets --locked -- -D warnings
+  cargo clippy --manifest-path "$plugin" --workspace --no-deps --all-targets --locked -- -D warnings
 lint cargo-deny 'cargo deny --version' 'cargo install --locked cargo-deny' cargo deny --locked check bans licenses sources
 mapfile -t shell_scripts < <(git ls-files -- '*.sh' .ci/run)
 lint shellcheck 'shellcheck --version' 'apt-get install shellcheck' shellcheck "${shell_scripts[@]}"

@@ -18,7 +18,7 @@ use crate::card::{Card, NotFinite};
 use crate::error::{Error, Result};
 use crate::explain::Explainer;
 use crate::forest::Forest;
-use crate::native::Kernel;
+use crate::native::{Kernel, Path};
 use crate::onnxruntime::Session;
 use crate::package::Package;
 
@@ -55,7 +55,7 @@ pub struct Scorer {
 
 #[derive(Debug)]
 enum Engine {
-    Native(Native),
+    Native(Box<Native>),
     OnnxRuntime(Session),
 }
 
@@ -79,7 +79,8 @@ impl Scorer {
         };
         let engine = match (&options.backend, &package.forest) {
             (Backend::Auto | Backend::Native, Some(forest)) => {
-                Engine::Native(Native { score: Kernel::compile(forest, positive)?, others: OnceLock::new() })
+                let score = Kernel::compile(forest, positive)?;
+                Engine::Native(Box::new(Native { score, others: OnceLock::new() }))
             }
             (Backend::Native, None) => {
                 return Err(Error::invalid(
@@ -104,7 +105,11 @@ impl Scorer {
     /// The backend's name: `native (avx512)`, `onnxruntime 1.31.1`.
     pub fn backend(&self) -> &str {
         match &self.engine {
-            Engine::Native(_) => "native",
+            Engine::Native(native) => match native.score.path() {
+                Path::Avx512 => "native (avx512)",
+                Path::Portable => "native (portable)",
+                Path::Plain => "native (plain)",
+            },
             Engine::OnnxRuntime(session) => session.name(),
         }
     }

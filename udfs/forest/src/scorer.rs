@@ -246,7 +246,8 @@ impl Scorer {
                         "model `{}`: golden row {index} scores {score}, the trainer's score is {}; more than {tolerance} apart ({})",
                         self.card.name,
                         row.score,
-                        self.backend()
+                        // Without the path or version: the same model gives the same message on any machine.
+                        self.backend().split(' ').next().unwrap_or_default()
                     ),
                     "check the order of the features and classes in the card; else export the model and its golden rows again",
                 ));

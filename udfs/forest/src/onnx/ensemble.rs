@@ -7,8 +7,9 @@
 //! out of both backends. What it does strangely is left to it, see [`Ensemble::read`].
 
 use super::attribute::Attribute;
+use super::compare::Mode;
 use super::model::{Graph, Node};
-use super::trees::{Listing, Mode, Weights};
+use super::trees::{Listing, Weights};
 use super::{Ends, unified, votes};
 use crate::error::{Error, Result, shown};
 use crate::forest::{Combine, Forest, MAX_OUTPUTS, Parts, Transform};

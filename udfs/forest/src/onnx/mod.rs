@@ -10,6 +10,7 @@
 //! ```
 
 mod attribute;
+mod compare;
 mod ensemble;
 mod model;
 mod operators;

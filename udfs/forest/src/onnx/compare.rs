@@ -31,7 +31,7 @@ impl Mode {
 
 /// The comparison as `x <= threshold` for every x of type f32, and whether its sides are swapped. `None` for NaN.
 pub(super) fn as_at_most(mode: Mode, value: f64) -> Option<(f32, bool)> {
-    if value.is_nan() {
+    if value.is_nan() && mode != Mode::Other {
         return None;
     }
     let at_most = round_down(value);
@@ -41,7 +41,8 @@ pub(super) fn as_at_most(mode: Mode, value: f64) -> Option<(f32, bool)> {
         Mode::Lt => (below, false),
         Mode::Gte => (below, true),
         Mode::Gt => (at_most, true),
-        Mode::Leq | Mode::Leaf | Mode::Other => (at_most, false),
+        Mode::Leq | Mode::Leaf => (at_most, false),
+        Mode::Other => (0.0, false),
     })
 }
 

@@ -7,8 +7,9 @@
 //! out of both backends. What it does strangely is left to it, see [`Ensemble::read`].
 
 use super::attribute::Attribute;
+use super::compare::Mode;
 use super::model::{Graph, Node};
-use super::trees::{Listing, Mode, Weights};
+use super::trees::{Listing, Weights};
 use super::{Ends, unified, votes};
 use crate::error::{Error, Result, shown};
 use crate::forest::{Combine, Forest, MAX_OUTPUTS, Parts, Transform};
@@ -50,19 +51,26 @@ pub(super) enum Post {
     Other,
 }
 
+/// All ensembles of a graph.
+pub(super) fn all<'a>(graph: &'a Graph<'a>) -> impl Iterator<Item = Ensemble<'a>> {
+    graph.nodes.iter().filter_map(|node| {
+        let kind = match node.op {
+            "TreeEnsembleClassifier" => Kind::Classifier,
+            "TreeEnsembleRegressor" => Kind::Regressor,
+            "TreeEnsemble" => Kind::Unified,
+            _ => return None,
+        };
+        Some(Ensemble { node, kind })
+    })
+}
+
 /// Finds the ensemble that the scores come from.
 pub(super) fn find<'a>(graph: &'a Graph<'a>, ends: &Ends<'a>) -> Result<Option<Ensemble<'a>>> {
     let scores = behind_casts(graph, ends.scores)?;
-    let Some(node) = graph.maker(scores) else { return Ok(None) };
-    let kind = match node.op {
-        "TreeEnsembleClassifier" if node.outputs.get(1) == Some(&scores) => Kind::Classifier,
-        "TreeEnsembleRegressor" if node.outputs.first() == Some(&scores) => Kind::Regressor,
-        "TreeEnsemble" if node.outputs.first() == Some(&scores) => Kind::Unified,
-        _ => return Ok(None),
-    };
-    let [input] = node.inputs[..] else { return Ok(None) };
+    let Some(ensemble) = all(graph).find(|ensemble| ensemble.scores() == Some(&scores)) else { return Ok(None) };
+    let [input] = ensemble.node.inputs[..] else { return Ok(None) };
     let is_fed_by_input = behind_casts(graph, input)? == ends.input;
-    Ok(is_fed_by_input.then_some(Ensemble { node, kind }))
+    Ok(is_fed_by_input.then_some(ensemble))
 }
 
 /// Follows a value back through casts between float and double and identities.
@@ -82,6 +90,11 @@ fn behind_casts<'a>(graph: &'a Graph<'a>, mut name: &'a str) -> Result<&'a str> 
 }
 
 impl<'a> Ensemble<'a> {
+    /// The output that holds the scores.
+    fn scores(&self) -> Option<&&'a str> {
+        self.node.outputs.get(usize::from(self.kind == Kind::Classifier))
+    }
+
     /// The names of a classifier's classes.
     pub(super) fn labels(&self) -> Result<Option<Vec<String>>> {
         if self.kind != Kind::Classifier {
@@ -118,6 +131,7 @@ impl<'a> Ensemble<'a> {
         Ok((n_outputs, self.build(described, n_features)?))
     }
 
+    /// Builds the trees in any case, so that ONNX Runtime gets none that we would refuse.
     fn build(&self, described: Described, n_features: usize) -> Result<Option<Forest>> {
         let Described { n_outputs, post, combine, mut base, listing, weights } = described;
         let is_classifier = self.kind == Kind::Classifier;
@@ -125,26 +139,32 @@ impl<'a> Ensemble<'a> {
         if !(base.is_empty() || base.len() == n_outputs || (is_pair && base.len() == 1)) {
             return Err(self.refused(format!("`base_values` has {} values for {n_outputs} outputs", base.len())));
         }
-        let is_strange = (is_classifier && n_outputs == 1) || (is_pair && base.len() == 2);
-        let Some(combine) = combine.filter(|_| post != Post::Other && listing.is_comparable() && !is_strange) else {
-            return Ok(None);
+        let (n_base, grown) = (base.len(), listing.grow(&weights, n_outputs)?);
+        let is_strange = match (is_pair, &grown.used[..]) {
+            (true, [false, true]) => n_base != 0,
+            (true, [true, true]) => n_base == 2 || !grown.is_dense,
+            (true, _) => n_base == 2,
+            (false, _) if is_classifier => n_outputs == 1,
+            (false, _) => n_base != 0 && 1 < n_outputs && grown.always.contains(&false),
         };
-        let grown = listing.grow(&weights, n_outputs)?;
-        let has_base = !base.is_empty();
         base.resize(n_outputs, 0.0);
-        let trees = grown.trees;
-        let mut parts = Parts { n_features, n_outputs, trees, combine, base, transform: Transform::Identity };
-        match (is_pair, &grown.used[..]) {
-            (true, [true, false]) => one_column(&mut parts, post, weights.has_negative()),
-            (true, [true, true]) if !grown.is_dense => return Ok(None),
-            (true, [false, true]) if has_base => return Ok(None),
-            _ if has_base && !is_classifier && 1 < n_outputs && grown.always.contains(&false) => return Ok(None),
-            _ => parts.transform = elementwise(post, n_outputs, is_classifier),
+        let mut parts = Parts {
+            n_features,
+            n_outputs,
+            trees: grown.trees,
+            combine: combine.unwrap_or(Combine::Sum),
+            base,
+            transform: elementwise(post, n_outputs, is_classifier),
+        };
+        if is_pair && grown.used == [true, false] {
+            one_column(&mut parts, post, weights.has_negative());
         }
         if is_classifier && post == Post::None {
             votes::restore(&mut parts, weights.is_f64);
         }
-        Forest::new(parts).map(Some)
+        let forest = Forest::new(parts)?;
+        let is_ours = combine.is_some() && post != Post::Other && listing.is_comparable() && !is_strange;
+        Ok(is_ours.then_some(forest))
     }
 
     fn n_outputs(&self) -> Result<usize> {

@@ -10,6 +10,7 @@
 //! ```
 
 mod attribute;
+mod compare;
 mod ensemble;
 mod model;
 mod operators;
@@ -27,7 +28,7 @@ mod tests;
 use self::model::{Graph, Kind};
 use self::tensor::Elem;
 use crate::error::{Error, Result, shown};
-use crate::forest::Forest;
+use crate::forest::{Forest, MAX_FEATURES};
 
 pub(crate) use self::runtime::{RuntimeModel, prepare};
 
@@ -53,6 +54,8 @@ pub(crate) fn read(bytes: &[u8], n_features: usize) -> Result<Model> {
         ));
     }
     let Some(found) = ensemble::find(&graph, &ends)? else {
+        // Trees inside a larger graph: ONNX Runtime gets none that we would refuse.
+        ensemble::all(&graph).try_for_each(|inner| inner.read(MAX_FEATURES).map(drop))?;
         return Ok(Model { forest: None, n_outputs: ends.n_scores, labels: None });
     };
     let labels = found.labels()?;

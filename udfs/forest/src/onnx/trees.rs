@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::compare::{Mode, as_at_most};
 use crate::error::{Error, Result};
 use crate::forest::{MAX_NODES, MAX_TREES, Node, Tree};
 
@@ -11,32 +12,6 @@ const LEAF_VALUES_MAX: usize = 64 << 20;
 /// How far the covers of two children may be off their parent's; more, and they are no counts of rows.
 const COVER_TOLERANCE: f64 = 0.01;
 const NONE: u32 = u32::MAX;
-
-/// How a node compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Leaf,
-    Leq,
-    Lt,
-    Gte,
-    Gt,
-    /// Known, but only to ONNX Runtime: equality and sets.
-    Other,
-}
-
-impl Mode {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "LEAF" => Self::Leaf,
-            "BRANCH_LEQ" => Self::Leq,
-            "BRANCH_LT" => Self::Lt,
-            "BRANCH_GTE" => Self::Gte,
-            "BRANCH_GT" => Self::Gt,
-            "BRANCH_EQ" | "BRANCH_NEQ" => Self::Other,
-            _ => return None,
-        })
-    }
-}
 
 /// All nodes, as the attributes list them; the lists before the last two are equally long.
 #[derive(Debug, Default)]
@@ -198,7 +173,7 @@ impl Listing {
                 None => refuse(format!("tree {tree}: node {} has a child that is not there", self.node_ids[at])),
             };
             let (on_true, on_false) = (child(self.true_ids[at])?, child(self.false_ids[at])?);
-            let Some((threshold, swaps)) = threshold(self.modes[at], self.values[at]) else {
+            let Some((threshold, swaps)) = as_at_most(self.modes[at], self.values[at]) else {
                 return refuse(format!("tree {tree}: node {} compares with NaN", self.node_ids[at]));
             };
             let (left, right) = if swaps { (on_false, on_true) } else { (on_true, on_false) };
@@ -304,28 +279,6 @@ impl Run {
             self.by_id.get(&id).copied()
         }
     }
-}
-
-/// The comparison as `x <= threshold` for every x of type f32, and whether its sides are swapped. `None` for NaN.
-fn threshold(mode: Mode, value: f64) -> Option<(f32, bool)> {
-    if value.is_nan() {
-        return None;
-    }
-    let at_most = round_down(value);
-    // x < value: at most the next f32 below it.
-    let below = if f64::from(at_most) == value { at_most.next_down() } else { at_most };
-    Some(match mode {
-        Mode::Lt => (below, false),
-        Mode::Gte => (below, true),
-        Mode::Gt => (at_most, true),
-        Mode::Leq | Mode::Leaf | Mode::Other => (at_most, false),
-    })
-}
-
-/// The largest f32 that is not above `value`.
-pub(crate) fn round_down(value: f64) -> f32 {
-    let nearest = value as f32;
-    if value < f64::from(nearest) { nearest.next_down() } else { nearest }
 }
 
 /// Covers that do not add up are no counts of training rows (skl2onnx writes 1 everywhere): none is better than a wrong one.

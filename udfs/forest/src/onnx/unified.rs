@@ -3,9 +3,10 @@
 //! Rewritten into the older lists, as ONNX Runtime does (`TreeEnsembleAttributesV5::convert_to_v3`), so that one builder checks
 //! both.
 
+use super::compare::Mode;
 use super::ensemble::{Described, Post, ids};
 use super::model::Node;
-use super::trees::{Listing, Mode, Weights};
+use super::trees::{Listing, Weights};
 use crate::error::{Error, Result};
 use crate::forest::Combine;
 

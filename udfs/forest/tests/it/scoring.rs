@@ -6,6 +6,7 @@ use davy_forest::package::{MAX_CARD_BYTES, MAX_MODEL_BYTES, Package};
 use davy_forest::scorer::{Explanation, Scorer};
 
 use crate::packages::{native, open};
+use crate::tiny::Attribute::{Floats, Ints, Texts};
 use crate::tiny::{card, model};
 
 fn tiny(not_finite: NotFinite) -> Scorer {
@@ -138,4 +139,35 @@ fn files_that_are_missing_too_large_or_no_files_are_refused() {
         message.contains("the card says") && message.contains("take card and model from the same package"),
         "{message}"
     );
+}
+
+/// A forest of 50 fully grown stumps, 37 of which call a small value a miner; as skl2onnx writes it for two classes, with the
+/// weight of the second class under the number of the first, and as it writes it for more.
+#[test]
+fn votes_that_were_rounded_to_f32_are_exact_again() {
+    for is_one_column in [true, false] {
+        let mut model = model();
+        let per_leaf: &[i64] = if is_one_column { &[0] } else { &[0, 1] };
+        let trees = || (0..50_i64).flat_map(|tree| [tree; 3]);
+        let leaves = || (0..50_i64).flat_map(|tree| [(tree, 1), (tree, 2)]);
+        let weights = leaves().flat_map(|(tree, leaf)| {
+            let share = if (tree < 37) == (leaf == 1) { 1.0_f32 / 50.0 } else { 0.0 };
+            if is_one_column { vec![share] } else { vec![1.0 / 50.0 - share, share] }
+        });
+        model.set("nodes_treeids", Ints(trees().collect()));
+        model.set("nodes_nodeids", Ints([0, 1, 2].repeat(50)));
+        model.set("nodes_featureids", Ints([0, 0, 0].repeat(50)));
+        model.set("nodes_modes", Texts(["BRANCH_LEQ", "LEAF", "LEAF"].repeat(50)));
+        model.set("nodes_truenodeids", Ints([1, 0, 0].repeat(50)));
+        model.set("nodes_falsenodeids", Ints([2, 0, 0].repeat(50)));
+        model.set("nodes_values", Floats([0.5, 0.0, 0.0].repeat(50)));
+        model.set("class_treeids", Ints(leaves().flat_map(|(tree, _)| vec![tree; per_leaf.len()]).collect()));
+        model.set("class_nodeids", Ints(leaves().flat_map(|(_, leaf)| vec![leaf; per_leaf.len()]).collect()));
+        model.set("class_ids", Ints(leaves().flat_map(|_| per_leaf.to_vec()).collect()));
+        model.set("class_weights", Floats(weights.collect()));
+        let model = model.write();
+        let card = card(&model).replace("score = 0.25", "score = 0.74").replace("score = 1\n", "score = 0.26\n");
+        let card = card.replace("tolerance = 1e-6", "tolerance = 0");
+        Scorer::new(&Package::parse(&card, model).unwrap(), &native()).unwrap_or_else(|error| panic!("{error}"));
+    }
 }

@@ -9,7 +9,6 @@
 //! The clock is the thread's time on its core. A pass goes over different rows each time: a benchmark that scores the same rows again measures a branch predictor.
 //!
 //! The trees come from a dump beside each ONNX file, until the crate reads those files itself.
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 #![expect(clippy::disallowed_methods, reason = "a bench is told where its models are by the environment")]
 
 mod model;

@@ -142,7 +142,7 @@ fn case(seed: u64) {
         n_features: 1 + random.below(40),
         n_trees: 1 + random.below(20),
         depth,
-        n_nodes_max: [40, 300, 3_000][random.below(3)],
+        n_nodes_max: [40, 300, if cfg!(miri) { 100 } else { 3_000 }][random.below(3)],
         leaf_percent: [0, 5, 25][random.below(3)],
         spread: [3, 24, 100_000][random.below(3)],
         nan_left_percent: [0, 0, 50, 100][random.below(4)],
@@ -191,6 +191,7 @@ fn chain(depth: u32, goes_left: bool) -> Tree {
 }
 
 fn grid(n_features: usize, n_rows: usize) -> Vec<Vec<f32>> {
+    let n_rows = if cfg!(miri) { n_rows.min(12) } else { n_rows };
     let mut random = Random(7);
     (0..n_features).map(|_| (0..n_rows).map(|row| (row + random.below(5)) as f32 - 2.0).collect()).collect()
 }
@@ -237,7 +238,7 @@ fn more_thresholds_than_ranks_take_fewer_levels() {
     let mut random = Random(11);
     let shape = Shape {
         n_features: 1,
-        n_trees: if cfg!(miri) { 2 } else { 100 },
+        n_trees: if cfg!(miri) { 2 } else { 70 },
         depth: 11,
         n_nodes_max: 3_000,
         leaf_percent: 0,
@@ -246,7 +247,7 @@ fn more_thresholds_than_ranks_take_fewer_levels() {
         are_leaves_f32: true,
     };
     let forest = forest(&mut random, &shape, Transform::Identity);
-    let columns = rows(&mut random, 1, 40, shape.spread);
+    let columns = rows(&mut random, 1, 20, shape.spread);
     check(&forest, &columns, "many thresholds");
 }
 
@@ -277,6 +278,6 @@ fn thousands_of_features_are_scored() {
         are_leaves_f32: true,
     };
     let forest = forest(&mut random, &shape, Transform::Identity);
-    let columns = rows(&mut random, 4_096, 33, 24);
+    let columns = rows(&mut random, 4_096, if cfg!(miri) { 3 } else { 33 }, 24);
     check(&forest, &columns, "wide");
 }

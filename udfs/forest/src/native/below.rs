@@ -62,6 +62,7 @@ impl Block {
     }
 
     /// To be written before each tree.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn positions(&mut self) -> &mut [[u16; 32]] {
         &mut self.positions
     }

@@ -18,6 +18,9 @@ const N_BLOCK_ROWS_LARGE: usize = 16_384;
 /// Nodes in bytes beyond which blocks are large: such a forest comes from memory for each block.
 const LARGE_BYTES: usize = 24 << 20;
 
+/// Few rows read little of a large tree: beyond so many cache lines for each row nothing is fetched ahead.
+const N_FETCHED_LINES_MAX: usize = 16;
+
 const CACHE_LINE_BYTES: usize = 64;
 
 /// How many rows to take together.
@@ -41,6 +44,7 @@ pub(super) struct Block {
 impl Block {
     /// For at most `n_rows` rows, which are fewer than 65,536.
     pub(super) fn new(n_rows: usize, ends: &Ends, trees: &Trees) -> Self {
+        assert!(n_rows <= 1 << 16, "rows of a block are numbered in 16 bits");
         Self {
             n_rows: 0,
             tile: Tile::new(n_rows, trees.stride()),
@@ -58,6 +62,7 @@ impl Block {
     }
 
     /// To be written before each tree.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn positions(&mut self) -> &mut [[u16; 32]] {
         &mut self.positions
     }
@@ -122,7 +127,7 @@ impl Block {
         let nodes = trees.nodes(tree);
         let n_levels = trees.depth(tree).saturating_sub(ends.n_levels());
         let ends = ends.nodes(tree);
-        let mut next = Fetch::of(trees, tree, self.n_rows.div_ceil(N_LANES));
+        let mut next = Fetch::of(trees, tree, self.n_rows);
         let positions = self.positions.as_flattened();
         for order in self.order[..self.n_rows].chunks(N_LANES) {
             // Lanes beyond the last row repeat it, and are not added.
@@ -145,12 +150,13 @@ struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    fn of(trees: &'a Trees, tree: usize, n_shares: usize) -> Self {
+    fn of(trees: &'a Trees, tree: usize, n_rows: usize) -> Self {
         // After the last tree comes the first one again, for the next block.
         let nodes = trees.nodes((tree + 1) % trees.len());
         let n_nodes_line = CACHE_LINE_BYTES / size_of::<Compact>();
-        let n_nodes_each = nodes.len().div_ceil(n_shares).next_multiple_of(n_nodes_line);
-        Self { nodes, n_nodes_each }
+        let n_nodes_each = nodes.len().div_ceil(n_rows.div_ceil(N_LANES)).next_multiple_of(n_nodes_line);
+        let is_worth_it = nodes.len() / n_nodes_line <= n_rows * N_FETCHED_LINES_MAX;
+        Self { nodes: if is_worth_it { nodes } else { &[] }, n_nodes_each }
     }
 
     #[inline(always)]

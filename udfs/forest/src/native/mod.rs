@@ -1,8 +1,13 @@
-//! Our own kernel for forests: the same result as [`Forest::outputs`], to the bit, at some cycles a node.
+//! Our own kernel for forests: the same result as [`Forest::outputs`], to the bit, at about a cycle a node.
 //!
-//! Two paths, chosen when the program runs: the tops of the trees in vector registers where the processor has AVX-512 with VBMI,
-//! then, and everywhere else, many walks side by side ([`walk`]). Both sum f64 in the order of the trees. Outputs that need the sums
-//! of all classes (softmax), and trees too big for an index, are left to the plain walk.
+//! Two paths, chosen when the program runs: the tops of the trees in vector registers where the processor has AVX-512 with VBMI
+//! ([`avx512`]), and everywhere else many walks side by side ([`walk`]). Deep trees are walked in two parts, with the rows sorted
+//! by sub-tree in between ([`below`]). All sum f64 in the order of the trees. Outputs that need the sums of all classes (softmax),
+//! and trees too big for an index, are left to the plain walk.
+//!
+//! What bounds it, measured with 100 trees and 8 features on one core: at depth 8, AVX-512 is bound by its instructions (0.4 cycles a
+//! node for the descent, a fifth of the time for ranking, a sixth for the leaves' values), the portable walk by its loads and
+//! additions (2.2 cycles a node); deep forests by memory latency, then by the bytes of the model for each block of rows.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_rank_is_the_number_of_thresholds_below() {
-        for n in [0_u32, 1, 2, 3, 4, 7, 8, 9, 100] {
+        for n in [0_u32, 1, 2, 3, 4, 7, 8, 9, 33] {
             let thresholds: Vec<u32> = (0..n).map(|index| index * 10 + 5).collect();
             let ranks = Ranks::of(thresholds.clone()).unwrap();
             for key in (0..=n * 10).chain([u32::MAX]) {
@@ -78,6 +78,8 @@ mod tests {
                 assert_eq!(usize::from(ranks.ranks([key; N_LANES])[0]), n_below, "{key} among {n}");
             }
         }
-        assert!(Ranks::of((0..65_535).collect()).is_none());
+        if !cfg!(miri) {
+            assert!(Ranks::of((0..65_535).collect()).is_none());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Every path against [`Forest::outputs`], to the bit. Random cases print their seed; `cases(seed)` replays one.
+//! Every path against [`Forest::outputs`], to the bit. A random case that fails prints its seed; `case(seed)` replays it.
 
 use super::{Kernel, Path};
 use crate::forest::{Combine, Forest, Node, Parts, Transform, Tree};
@@ -142,7 +142,7 @@ fn case(seed: u64) {
         n_features: 1 + random.below(40),
         n_trees: 1 + random.below(20),
         depth,
-        n_nodes_max: [40, 300, 3_000][random.below(3)],
+        n_nodes_max: [40, 300, if cfg!(miri) { 100 } else { 3_000 }][random.below(3)],
         leaf_percent: [0, 5, 25][random.below(3)],
         spread: [3, 24, 100_000][random.below(3)],
         nan_left_percent: [0, 0, 50, 100][random.below(4)],
@@ -158,7 +158,7 @@ fn case(seed: u64) {
 #[test]
 fn random_forests_score_as_the_plain_walk_does() {
     // Under Miri a case takes seconds.
-    let n_cases = if cfg!(miri) { 10 } else { 300 };
+    let n_cases = if cfg!(miri) { 4 } else { 200 };
     (0..n_cases).for_each(case);
 }
 
@@ -182,18 +182,16 @@ fn chain(depth: u32, goes_left: bool) -> Tree {
         let (near, far) = (2 * level + 1, 2 * level + 2);
         let threshold = if goes_left { depth as f32 - level as f32 } else { level as f32 };
         let (left, right) = if goes_left { (far, near) } else { (near, far) };
-        nodes.extend([split(level % 2, threshold, left, right), leaf(level)]);
-        // The far child is the next split: move it to its place.
-        let at = nodes.len() - 2;
-        if level > 0 {
-            nodes.swap(at, at);
-        }
+        // The split's place, which is the far child of the one above; then its near child.
+        nodes.push(split(level % 2, threshold, left, right));
+        nodes.push(leaf(level));
     }
     nodes.push(leaf(depth));
     Tree { nodes, leaf_values: (0..=depth).map(f64::from).collect() }
 }
 
 fn grid(n_features: usize, n_rows: usize) -> Vec<Vec<f32>> {
+    let n_rows = if cfg!(miri) { n_rows.min(12) } else { n_rows };
     let mut random = Random(7);
     (0..n_features).map(|_| (0..n_rows).map(|row| (row + random.below(5)) as f32 - 2.0).collect()).collect()
 }
@@ -236,6 +234,37 @@ fn thresholds_that_are_all_equal_split_as_one() {
 }
 
 #[test]
+fn more_thresholds_than_ranks_take_fewer_levels() {
+    let mut random = Random(11);
+    let shape = Shape {
+        n_features: 1,
+        n_trees: if cfg!(miri) { 2 } else { 70 },
+        depth: 11,
+        n_nodes_max: 3_000,
+        leaf_percent: 0,
+        spread: 10_000_000,
+        nan_left_percent: 0,
+        are_leaves_f32: true,
+    };
+    let forest = forest(&mut random, &shape, Transform::Identity);
+    let columns = rows(&mut random, 1, 20, shape.spread);
+    check(&forest, &columns, "many thresholds");
+}
+
+#[test]
+fn the_fastest_path_that_is_possible_is_chosen() {
+    let forest = one_output(2, vec![chain(20, true)]);
+    let paths = PATHS.iter().filter(|path| Kernel::with_path(&forest, 0, **path).unwrap().is_some());
+    let kernel = Kernel::compile(&forest, 0).unwrap();
+    assert_eq!(Some(kernel.path()), paths.copied().next());
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512vbmi") {
+        assert_eq!(kernel.name(), "avx512");
+    }
+    assert!(Kernel::compile(&forest, 1).is_err());
+}
+
+#[test]
 fn thousands_of_features_are_scored() {
     let mut random = Random(5);
     let shape = Shape {
@@ -249,6 +278,6 @@ fn thousands_of_features_are_scored() {
         are_leaves_f32: true,
     };
     let forest = forest(&mut random, &shape, Transform::Identity);
-    let columns = rows(&mut random, 4_096, 33, 24);
+    let columns = rows(&mut random, 4_096, if cfg!(miri) { 3 } else { 33 }, 24);
     check(&forest, &columns, "wide");
 }

@@ -6,6 +6,7 @@ use super::trees::Trees;
 /// What stands at a place of a tree's top.
 pub(super) enum Found {
     /// A split, with its threshold's key.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "the portable path walks the top's nodes"))]
     Split { column: usize, threshold: u32 },
     /// The node where the walk goes on, or the leaf where it ended.
     End { node: u32 },

@@ -124,11 +124,7 @@ fn a_forest_in_json_that_is_none_is_refused() {
             "\"params\": {\"n_estimators\": 2}, \"trees\": [",
             "it has 1 trees, `params.n_estimators` says otherwise",
         ),
-<<<<<<< HEAD
         ("\"trees\": [", "\"trees\": [], \"trees\": [", "duplicate field `trees` at line 1"),
-=======
-        ("\"trees\": [", "\"trees\": [], \"trees\": [", "duplicate field `trees` at line 1 column 38"),
->>>>>>> wip-loader
     ];
     import::forest(STUMP.as_bytes(), &options()).unwrap();
     for (from, to, expected) in cases {

@@ -138,7 +138,7 @@ FROM features;
 SELECT
     client, server, port,
     window.start AS window_start, window."end" AS window_end,
-    score, flows,
+    round(score, 3) AS score, flows,
     round(active_s, 0) AS active_s,
     round(packets_per_minute_up, 1) AS packets_pm_up,
     round(packets_per_minute_down, 1) AS packets_pm_down,

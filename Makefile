@@ -39,6 +39,8 @@ plugins:
 
 bench: setup ## Run the benchmarks in benches/
 	cargo bench --locked -p davy-benches
+	DAVY_ONNXRUNTIME=$${ORT_DYLIB_PATH:-$(HOME)/.cache/davy/onnxruntime/1.31.1/libonnxruntime.so} \
+	  cargo bench --locked -p davy-forest --bench score
 
 lint: setup ## Check format, clippy, dependencies and scripts, as far as the tools are installed
 	@scripts/lint.sh

@@ -8,7 +8,7 @@
 //! `DAVY_ONNXRUNTIME` does not name it. `DAVY_BENCH_MODELS` names another folder than `~/.cache/davy/bench-models`.
 //! The clock is the thread's time on its core. A pass goes over different rows each time: a benchmark that scores the same rows again measures a branch predictor.
 //!
-//! The trees come from a dump beside each ONNX file, until the crate reads those files itself.
+//! The trees come from a dump beside each ONNX file: what is measured here is the kernel, not the reader.
 #![expect(clippy::disallowed_methods, reason = "a bench is told where its models are by the environment")]
 
 mod model;

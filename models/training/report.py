@@ -201,14 +201,16 @@ def headline(series, flow) -> str:
 
 
 def in_words(series, flow) -> str:
-    """The page in four sentences; the numbers are this run's."""
+    """The page in a few sentences; the numbers are this run's."""
     held_out, left_out = series.verdicts["capture", "model", ""], series.verdicts["source", "model", ""]
+    at_card = series.verdicts["source", "card", ""]
     rule = series.verdicts["capture", "rule", ""]
     flows = flow.verdicts["source", "model", ""]
     words = (
         f"In short: of captures that were held out, `miner_series` finds {of(held_out.recall)} series of miners, with "
         f"{of(held_out.false_alarms)} benign series alarmed. Where a whole source is left out it finds "
-        f"{of(left_out.recall)}, with {of(left_out.false_alarms)} alarmed. The transparent NEMEA rule finds "
+        f"{of(left_out.recall)}, with {of(left_out.false_alarms)} alarmed, at thresholds that each model chose for itself; "
+        f"at the card's stricter one it finds {of(at_card.recall)}. The transparent NEMEA rule finds "
         f"{of(rule.recall)} on the same rows, and alarms {of(rule.false_alarms)}. Single flows do not travel: with its "
         f"source left out, `cds_flow` finds {percent(flows.recall.value)} of the flows of miners."
     )

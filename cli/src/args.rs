@@ -128,8 +128,10 @@ The JSON: {\"n_features\": 13, \"trees\": [{\"children_left\": […], \"children
 \"value\": [[…], …]}, …]}"
     )]
     Import(ModelImportArgs),
-    /// Compares what a model is fed now with what it was trained on; exit code 1 when a feature has drifted
-    #[command(after_help = "Example:\n  davy model drift models/miner_series/card.toml --input flows.csv.gz")]
+    /// Compares what a model is fed now with its training, or with an earlier time; exit code 1 when a feature has drifted
+    #[command(
+        after_help = "Example:\n  davy model drift models/miner_series/card.toml --input today.csv.gz --reference last-week.csv.gz"
+    )]
     Drift(ModelDriftArgs),
 }
 
@@ -212,6 +214,9 @@ pub(crate) struct ModelDriftArgs {
     /// The script that computes the features [default: the one that the card names]
     #[arg(long, value_name = "FILE")]
     pub(crate) script: Option<PathBuf>,
+    /// Compares with this earlier input instead of the training data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reference: Option<String>,
     #[command(flatten)]
     pub(crate) run: InputArgs,
 }

@@ -1,8 +1,9 @@
 //! `davy model drift`: does a model still see what it was trained on?
 //!
-//! Runs the script that computes the features, sorts each feature's values into the card's bins and gives the population
-//! stability index, `Σ (now - then) ln(now / then)` over the bins' shares: below 0.1 nothing happened, from 0.25 on the feature is
-//! not what it was.
+//! Runs the script that computes the features, sorts each feature's values into bins and gives the population stability index,
+//! `Σ (now - then) ln(now / then)` over the bins' shares: below 0.1 nothing happened, from 0.25 on the feature is not what it was.
+//! `then` is the training, by the bins of the card, or with `--reference` an earlier time of the same network, by its deciles: no
+//! network looks like the mixture that a model was trained on, but it should go on looking like itself.
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,7 @@ use davy_engine::{Error, Result};
 use davy_forest::card::{Card, Feature};
 use davy_worker::host::{self, HostOptions};
 
-use crate::args::{ModelDriftArgs, ScriptArgs};
+use crate::args::{InputArgs, ModelDriftArgs, ScriptArgs};
 use crate::output::{draw, print, say};
 use crate::script::load;
 use crate::settings::read_file;
@@ -29,23 +30,30 @@ const MOVED: f64 = 0.1;
 /// From here on it is another one.
 const DRIFTED: f64 = 0.25;
 /// Fewer rows than this say little.
-const ROWS_MIN: u64 = 500;
+const ROWS_MIN: usize = 500;
 
 /// Compares; exit code 1 when a feature has drifted.
 pub(super) fn drift(args: &ModelDriftArgs) -> Result<ExitCode> {
-    let card = super::open(&args.card)?.card;
+    let mut card = super::open(&args.card)?.card;
+    let script = script(args, &card)?;
+    if let Some(reference) = &args.reference {
+        let input = InputArgs { input: Some(reference.clone()), ..args.run.clone() };
+        let earlier = ScriptArgs { script: script.script.clone(), input };
+        take_deciles(&mut card, &run(&earlier)?)?;
+    }
     if card.features.iter().all(|feature| feature.edges.is_empty()) {
         return Err(Error::invalid(format!("model `{}` has no `edges` and `shares` to compare with", card.name))
-            .hint("add them to the features of its card"));
+            .hint("add them to the features of its card, or compare with an earlier input: --reference FILE"));
     }
-    let script = script(args, &card)?;
     let batches = run(&script)?;
-    let mut rows = Vec::new();
-    let (mut worst, mut n_rows) = (0.0_f64, 0);
+    let (mut rows, mut worst) = (Vec::new(), 0.0_f64);
+    let n_rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if n_rows == 0 {
+        return Err(Error::invalid("the script gives no rows to compare").hint("give it more input"));
+    }
     for feature in card.features.iter().filter(|feature| !feature.edges.is_empty()) {
         let counts = count(feature, &batches)?;
         let psi = index(&feature.shares, &counts.bins);
-        n_rows = counts.bins.iter().sum::<u64>() + counts.missing;
         worst = worst.max(psi);
         let verdict = if psi < MOVED {
             "stable"
@@ -57,11 +65,29 @@ pub(super) fn drift(args: &ModelDriftArgs) -> Result<ExitCode> {
         rows.push(vec![feature.name.clone(), format!("{psi:.3}"), counts.missing.to_string(), verdict.to_owned()]);
     }
     print(&draw(&["feature", "psi", "nulls", "verdict"].map(str::to_owned), &rows))?;
-    say(&format!("{} {}: {n_rows} rows compared with its training data", card.name, card.version));
+    let then = args.reference.as_deref().unwrap_or("its training data");
+    say(&format!("{} {}: {n_rows} rows compared with {then}", card.name, card.version));
     if n_rows < ROWS_MIN {
         say(&format!("with fewer than {ROWS_MIN} rows chance alone moves the index"));
     }
     Ok(if worst < DRIFTED { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Puts the deciles of earlier rows in place of the card's bins.
+fn take_deciles(card: &mut Card, batches: &[RecordBatch]) -> Result<()> {
+    for feature in &mut card.features {
+        let mut values: Vec<f64> = values(feature, batches)?.into_iter().flatten().collect();
+        if values.is_empty() {
+            return Err(Error::invalid(format!("the reference has no values of `{}`", feature.name))
+                .hint("give --reference more input"));
+        }
+        values.sort_by(f64::total_cmp);
+        feature.edges = (1..10).map(|tenth| values[(values.len() - 1) * tenth / 10]).collect();
+        feature.edges.dedup();
+        let counts = count(feature, batches)?;
+        feature.shares = counts.bins.iter().map(|n| *n as f64 / values.len() as f64).collect();
+    }
+    Ok(())
 }
 
 fn script(args: &ModelDriftArgs, card: &Card) -> Result<ScriptArgs> {
@@ -121,6 +147,18 @@ struct Counts {
 
 fn count(feature: &Feature, batches: &[RecordBatch]) -> Result<Counts> {
     let mut counts = Counts { bins: vec![0; feature.edges.len() + 1], missing: 0 };
+    for value in values(feature, batches)? {
+        match value {
+            Some(value) => counts.bins[bin(&feature.edges, value)] += 1,
+            None => counts.missing += 1,
+        }
+    }
+    Ok(counts)
+}
+
+/// A feature's values; NaN is none.
+fn values(feature: &Feature, batches: &[RecordBatch]) -> Result<Vec<Option<f64>>> {
+    let mut found = Vec::new();
     for batch in batches {
         let Some(column) = batch.column_by_name(&feature.name) else {
             let names: Vec<String> =
@@ -128,15 +166,10 @@ fn count(feature: &Feature, batches: &[RecordBatch]) -> Result<Counts> {
             return Err(Error::invalid(format!("the script gives no column `{}`", feature.name))
                 .hint(format!("it gives {}; name the script that computes the model's features", names.join(", "))));
         };
-        let values = cast(column, &DataType::Float64)?;
-        for value in values.as_primitive::<Float64Type>() {
-            match value {
-                Some(value) if !value.is_nan() => counts.bins[bin(&feature.edges, value)] += 1,
-                _ => counts.missing += 1,
-            }
-        }
+        let column = cast(column, &DataType::Float64)?;
+        found.extend(column.as_primitive::<Float64Type>().iter().map(|value| value.filter(|value| !value.is_nan())));
     }
-    Ok(counts)
+    Ok(found)
 }
 
 /// Bin `i` holds `(edges[i - 1], edges[i]]`.

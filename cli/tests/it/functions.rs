@@ -190,8 +190,15 @@ fn drift_is_told_by_feature_and_exit_code() {
     std::fs::write(folder.path().join("same.csv"), flows([50, 100, 500, 5000])).expect("written");
     std::fs::write(folder.path().join("moved.csv"), flows([5000; 4])).expect("written");
     let card = card();
-    let cases: [(&[&str], i32, &str); 4] = [
+    let again = ["--script", "features.sql", "--input", "moved.csv", "--reference", "moved.csv"];
+    let since = ["--script", "features.sql", "--input", "moved.csv", "--reference", "same.csv"];
+    std::fs::write(folder.path().join("empty.csv"), "").expect("written");
+    let cases: [(&[&str], i32, &str); 8] = [
         (&["--script", "features.sql", "--input", "same.csv"], 0, "stable"),
+        (&again, 0, "gap_s"),
+        (&since, 1, "rows compared with same.csv"),
+        (&["--script", "features.sql", "--input", "empty.csv"], 2, "the script gives no rows to compare"),
+        (&["--script", "features.sql", "--input", "same.csv", "--reference", "empty.csv"], 2, "has no values of"),
         (&["--script", "features.sql", "--input", "moved.csv"], 1, "DRIFTED"),
         (&["--script", "other.sql", "--input", "same.csv"], 2, "the script gives no column `bytes_pp`"),
         (&["--input", "same.csv"], 2, "give one with --script"),

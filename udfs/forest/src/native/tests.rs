@@ -252,6 +252,13 @@ fn more_thresholds_than_ranks_take_fewer_levels() {
 }
 
 #[test]
+fn thousands_of_small_trees_beside_a_deep_one_take_fewer_levels() {
+    let n_trees = if cfg!(miri) { 2 } else { 9_000 };
+    let trees = std::iter::once(chain(13, true)).chain((0..n_trees).map(|_| chain(1, false))).collect();
+    check(&one_output(2, trees), &grid(2, 40), "many trees");
+}
+
+#[test]
 fn the_fastest_path_that_is_possible_is_chosen() {
     let forest = one_output(2, vec![chain(20, true)]);
     let paths = PATHS.iter().filter(|path| Kernel::with_path(&forest, 0, **path).unwrap().is_some());

@@ -14,6 +14,13 @@ pub(in crate::native) const N_LEVELS_MAX: usize = 10;
 /// The most columns: beyond, the portable walk is as fast as the blends.
 const N_COLUMNS_MAX: usize = 32;
 
+/// What the tables may take: thousands of small trees beside one deep one must not cost gigabytes. A forest that needs more gets
+/// fewer levels.
+const TABLE_BYTES_MAX: usize = 64 << 20;
+
+/// Of one place: its threshold, its column, and what is below it.
+const PLACE_BYTES: usize = 2 + 1 + 8;
+
 /// The tops of all trees. Exists only where the processor has the instructions of [`super::descend`], and every column in the
 /// tables is below `n_columns`.
 #[derive(Debug)]
@@ -59,7 +66,11 @@ impl Tops {
         if !has_instructions || N_COLUMNS_MAX < columns.len() || depth == 0 {
             return None;
         }
-        (1..=depth.min(N_LEVELS_MAX)).rev().find_map(|n_levels| Self::with_levels(trees, columns, n_levels, depth))
+        let fits = |n_levels: &usize| (trees.len() * PLACE_BYTES) << n_levels <= TABLE_BYTES_MAX;
+        (1..=depth.min(N_LEVELS_MAX))
+            .rev()
+            .filter(fits)
+            .find_map(|n_levels| Self::with_levels(trees, columns, n_levels, depth))
     }
 
     /// `None` if the thresholds of so many levels are too many for ranks.

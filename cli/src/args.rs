@@ -149,7 +149,7 @@ pub(crate) struct ModelVerifyArgs {
     /// The model's card.toml
     pub(crate) card: PathBuf,
     /// Rows to make up
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = n_rows)]
     pub(crate) rows: usize,
     /// Makes up other rows
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -164,7 +164,7 @@ pub(crate) struct ModelBenchArgs {
     /// The model's card.toml
     pub(crate) card: PathBuf,
     /// Rows per call
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 1_024, 16_384])]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 1_024, 16_384], value_parser = n_rows)]
     pub(crate) batch: Vec<usize>,
     /// ONNX Runtime's shared library [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
@@ -231,6 +231,15 @@ pub(crate) enum OutputFormat {
     Json,
     /// CSV with a header line, as rows come
     Csv,
+}
+
+/// A number of rows that fits in memory for any model.
+fn n_rows(text: &str) -> Result<usize, String> {
+    const MAX: usize = 1_000_000;
+    match text.parse() {
+        Ok(n) if (1..=MAX).contains(&n) => Ok(n),
+        _ => Err(format!("`{text}` is not a number of rows from 1 to {MAX}")),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

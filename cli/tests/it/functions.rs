@@ -162,7 +162,9 @@ fn models_are_shown_verified_measured_and_imported() {
     let again = davy(folder.path(), &import);
     assert_eq!(again.status.code(), Some(2), "a package is never written over: {}", text(&again.stderr));
     let card = card();
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["model", "bench", &card, "--batch", "0"], 2, "is not a number of rows from 1 to 1000000"),
+        (&["model", "verify", &card, "--rows", "99999999999"], 2, "is not a number of rows from 1 to 1000000"),
         (&["model", "info", "made/card.toml"], 0, "1 trees, 3 nodes, depth 1"),
         (&["model", "info", &card, "-o", "json"], 0, "\"positive\": \"miner\""),
         (&["model", "verify", "made/card.toml", "--rows", "500"], 0, "made 1.0.0: all agree"),

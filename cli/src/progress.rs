@@ -86,6 +86,9 @@ pub(crate) fn summarize_function(function: &FunctionMetrics) {
     }
     if 0 < n_failed {
         line.push_str(&format!("; {} calls failed", HumanCount(n_failed)));
+        if let Some(why) = function.first_error.get() {
+            line.push_str(&format!(", the first because: {why}"));
+        }
     }
     say(&line);
 }

@@ -1,8 +1,8 @@
 //! What is counted, by name. Counted per batch, never per row; shared by the tasks of a pipeline.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 
 use crate::format::BadReason;
 
@@ -71,6 +71,8 @@ pub struct FunctionMetrics {
     pub nanoseconds: Counter,
     /// `function_errors_total`: calls that failed.
     pub errors: Counter,
+    /// Why the first of them failed.
+    pub first_error: OnceLock<String>,
     /// `function_score{le}`: scores by tenth, `[0, 0.1)`, …, `[0.9, 1]`; models only.
     pub scores: [Counter; 10],
 }

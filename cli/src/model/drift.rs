@@ -53,7 +53,7 @@ pub(super) fn drift(args: &ModelDriftArgs) -> Result<ExitCode> {
     }
     for feature in card.features.iter().filter(|feature| !feature.edges.is_empty()) {
         let counts = count(feature, &batches)?;
-        let psi = index(&feature.shares, &counts.bins);
+        let psi = index(feature, &counts);
         worst = worst.max(psi);
         let verdict = if psi < MOVED {
             "stable"
@@ -177,17 +177,17 @@ fn bin(edges: &[f64], value: f64) -> usize {
     edges.partition_point(|edge| *edge < value)
 }
 
-/// The population stability index.
-fn index(then: &[f64], now: &[u64]) -> f64 {
+/// The population stability index. Rows without a value are a bin of their own, which the training did not have.
+fn index(feature: &Feature, counts: &Counts) -> f64 {
+    let then = feature.shares.iter().copied().chain([0.0]);
+    let now: Vec<u64> = counts.bins.iter().copied().chain([counts.missing]).collect();
     let total: u64 = now.iter().sum();
     if total == 0 {
         return 0.0;
     }
-    let shares = now.iter().map(|n| *n as f64 / total as f64);
-    then.iter()
-        .zip(shares)
+    then.zip(now)
         .map(|(then, now)| {
-            let (then, now) = (then.max(SHARE_MIN), now.max(SHARE_MIN));
+            let (then, now) = (then.max(SHARE_MIN), (now as f64 / total as f64).max(SHARE_MIN));
             (now - then) * (now / then).ln()
         })
         .sum()
@@ -209,15 +209,23 @@ mod tests {
     #[test]
     fn the_index_grows_with_the_distance() {
         // By hand: (0.5 - 0.25) ln 2 + (0.5 - 0.75) ln (2/3) = 0.17329 + 0.10137.
-        let cases: [(&[f64], &[u64], f64); 4] = [
-            (&[0.5, 0.5], &[10, 10], 0.0),
-            (&[0.25, 0.75], &[10, 10], 0.274_653),
-            (&[0.5, 0.5], &[], 0.0),
-            (&[0.5, 0.5], &[20, 0], 4.604_2),
+        let cases: [(&[f64], &[u64], u64, f64); 5] = [
+            (&[0.5, 0.5], &[10, 10], 0, 0.0),
+            (&[0.25, 0.75], &[10, 10], 0, 0.274_653),
+            (&[0.5, 0.5], &[], 0, 0.0),
+            (&[0.5, 0.5], &[20, 0], 0, 4.604_2),
+            (&[0.5, 0.5], &[0, 0], 20, 17.725),
         ];
-        for (then, now, expected) in cases {
-            let found = index(then, now);
-            assert!((found - expected).abs() < 1e-3, "{then:?} {now:?}: {found}");
+        for (then, now, missing, expected) in cases {
+            let feature = Feature {
+                name: "a".to_owned(),
+                unit: "1".to_owned(),
+                description: String::new(),
+                edges: vec![1.0],
+                shares: then.to_vec(),
+            };
+            let found = index(&feature, &Counts { bins: now.to_vec(), missing });
+            assert!((found - expected).abs() < 1e-2, "{then:?} {now:?} {missing}: {found}");
         }
     }
 }

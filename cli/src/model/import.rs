@@ -21,8 +21,14 @@ pub(super) fn import(args: &ModelImportArgs) -> Result<ExitCode> {
     let shown = args.out.display();
     std::fs::create_dir_all(&args.out)
         .map_err(|error| Error::invalid(format!("folder `{shown}` cannot be made: {error}")).hint("check --out"))?;
-    write_new(&args.out.join("model.onnx"), &imported.model)?;
-    write_new(&args.out.join("card.toml"), imported.card.as_bytes())?;
+    let (card, model) = (args.out.join("card.toml"), args.out.join("model.onnx"));
+    if let Some(taken) = [&card, &model].into_iter().find(|path| path.exists()) {
+        return Err(
+            Error::invalid(format!("`{}` is there already", taken.display())).hint("choose another folder with --out")
+        );
+    }
+    write_new(&model, &imported.model)?;
+    write_new(&card, imported.card.as_bytes())?;
     say(&format!("wrote {shown}/card.toml and model.onnx ({} bytes)", imported.model.len()));
     say(&format!("check it with: davy model verify {shown}/card.toml"));
     Ok(ExitCode::SUCCESS)

@@ -133,13 +133,18 @@ fn a_plug_in_that_fails_costs_its_rows_or_its_pipeline() {
     // Fault, policy, exit code, what is said. 0: none; 2: too short; 3: another type; 5: fails; 6: fails with a reason; 7: hangs.
     let cases = [
         (0, "null", 0, "g: 3 rows in"),
-        (2, "null", 0, "3 rows without a result; 1 calls failed"),
+        (
+            2,
+            "null",
+            0,
+            "3 rows without a result; 1 calls failed, the first because: function `g`: its library returned 2 rows",
+        ),
         (3, "null", 0, "3 rows without a result; 1 calls failed"),
         (5, "null", 0, "3 rows without a result; 1 calls failed"),
-        (6, "fail", 2, "row 3 has"),
-        (2, "fail", 2, "returned 2 rows for 3"),
-        (7, "null", 2, "function `g`"),
-        (1, "null", 2, "function `g`"),
+        (6, "fail", 1, "row 3 has"),
+        (2, "fail", 1, "returned 2 rows for 3"),
+        (7, "null", 1, "function `g`"),
+        (1, "null", 1, "function `g`"),
     ];
     for (fault, on_error, code, expected) in cases {
         let folder = folder(&[("s.sql", &script(fault, on_error)), ("flows.csv", FLOWS)]);

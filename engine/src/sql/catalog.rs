@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
-use super::function::NamedFunctions;
+use super::function::Created;
 use super::functions::window_markers;
 use crate::error::{Error, Result};
 use crate::metrics::FunctionMetrics;
@@ -31,8 +31,8 @@ pub struct Catalog {
     pub state: SessionState,
     /// What the functions of CREATE FUNCTION count.
     pub functions: Vec<Arc<FunctionMetrics>>,
-    /// The functions that were created NAMED.
-    pub named: NamedFunctions,
+    /// What calls of them are checked by.
+    pub created: Created,
     tables: BTreeMap<String, Arc<TableDef>>,
     views: BTreeMap<String, LogicalPlan>,
 }
@@ -116,7 +116,7 @@ impl Catalog {
         Ok(Self {
             state,
             functions: Vec::new(),
-            named: NamedFunctions::new(),
+            created: Created::new(),
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
         })

@@ -65,8 +65,8 @@ pub enum FunctionBody {
     },
 }
 
-/// The features of functions that were created NAMED, by the names they are called by.
-pub type NamedFunctions = BTreeMap<String, Arc<[String]>>;
+/// The functions that the script has created, by the names they are called by; with their features if they were created NAMED.
+pub type Created = BTreeMap<String, Option<Arc<[String]>>>;
 
 /// Parses what follows `CREATE FUNCTION`.
 pub(super) fn parse(parser: &mut Parser<'_>) -> Parsed<CreateFunction> {
@@ -163,6 +163,7 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
             }
             let metrics = Arc::new(FunctionMetrics::new(&*ddl.name, format!("library {path}")));
             catalog.functions.push(Arc::clone(&metrics));
+            catalog.created.insert(ddl.name.clone(), None);
             catalog
                 .state
                 .register_udf(Plugin { library, arguments, returns, on_error, metrics, stopwatch }.function())?;
@@ -193,7 +194,7 @@ fn types(
         let data_type = schema.field(0).data_type().clone();
         if abi_type(&data_type).is_none() {
             return Err(Error::invalid(format!("{about}: {written} cannot be passed to or from a library"))
-                .hint("numbers, BOOLEAN, TEXT, BYTEA and TIMESTAMP can; CAST in the query, or split it up"));
+                .hint("integers, FLOAT, DOUBLE, BOOLEAN, TEXT, BYTEA, DATE and TIMESTAMP can; CAST in the query"));
         }
         types.push(data_type);
     }
@@ -202,11 +203,9 @@ fn types(
 }
 
 fn define_model(catalog: &mut Catalog, model: Model, is_named: bool) -> Result<()> {
-    if is_named {
-        let features: Arc<[String]> = model.scorer.card().features.iter().map(|feature| feature.name.clone()).collect();
-        let names = Model::function_names(&model.name);
-        catalog.named.extend(names.map(|name| (name, Arc::clone(&features))));
-    }
+    let features = model.scorer.card().features.iter().map(|feature| feature.name.clone());
+    let features: Option<Arc<[String]>> = is_named.then(|| features.collect());
+    catalog.created.extend(Model::function_names(&model.name).map(|name| (name, features.clone())));
     for function in model.functions()? {
         catalog.state.register_udf(function)?;
     }
@@ -226,11 +225,11 @@ fn check_new(catalog: &Catalog, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks every call of a function that was created NAMED.
-pub(super) fn check_named(named: &NamedFunctions, tree: &impl Visit) -> Result<()> {
+/// Checks every call of a function that the script has created.
+pub(super) fn check_calls(created: &Created, tree: &impl Visit) -> Result<()> {
     let walked = visit_expressions(tree, |expression| {
         let AstExpr::Function(call) = expression else { return ControlFlow::Continue(()) };
-        match check_call(named, call) {
+        match check_call(created, call) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -241,11 +240,22 @@ pub(super) fn check_named(named: &NamedFunctions, tree: &impl Visit) -> Result<(
     }
 }
 
-fn check_call(named: &NamedFunctions, call: &Function) -> Result<()> {
+fn check_call(created: &Created, call: &Function) -> Result<()> {
     let [part] = call.name.0.as_slice() else { return Ok(()) };
     let Some(name) = part.as_ident().map(normalize) else { return Ok(()) };
-    let Some(features) = named.get(&name) else { return Ok(()) };
+    let Some(features) = created.get(&name) else { return Ok(()) };
+    let at = part.as_ident().and_then(|ident| location(ident.span.start));
     let FunctionArguments::List(arguments) = &call.args else { return Ok(()) };
+    // DataFusion reads over these in silence.
+    let is_aggregate = call.over.is_some() || call.filter.is_some() || arguments.duplicate_treatment.is_some();
+    if is_aggregate {
+        return Err(Error::invalid(format!(
+            "`{name}` is computed row by row: DISTINCT, FILTER and OVER mean nothing to it"
+        ))
+        .hint("leave them out, or use them in an aggregate of its results")
+        .at(at));
+    }
+    let Some(features) = features else { return Ok(()) };
     for (index, argument) in arguments.args.iter().enumerate() {
         // A wrong number of arguments, or a wrong name before `=>`, is found by DataFusion.
         let (Some(wanted), FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))) = (features.get(index), argument)
@@ -263,7 +273,7 @@ fn check_call(named: &NamedFunctions, call: &Function) -> Result<()> {
                 "give a column called `{wanted}`, or write {wanted} => …; the features are {}",
                 list(features.iter().map(String::as_str))
             ))
-            .at(part.as_ident().and_then(|ident| location(ident.span.start))));
+            .at(at));
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableD
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
-use function::check_named;
+use function::check_calls;
 use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use names::{with_own_names, with_window_names};
 use script::{ColumnFrom, Statement, StatementKind, parse};
@@ -146,7 +146,7 @@ fn bind_statement(
         StatementKind::CreateTable(ddl) => {
             for column in &ddl.columns {
                 if let ColumnFrom::Generated(expression) = &column.from {
-                    check_named(&catalog.named, expression.as_ref())?;
+                    check_calls(&catalog.created, expression.as_ref())?;
                 }
             }
             let def = table::define(catalog, request, ddl)?;
@@ -180,7 +180,7 @@ fn bind_statement(
 }
 
 fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
-    check_named(&catalog.named, query)?;
+    check_calls(&catalog.created, query)?;
     let statement = DfStatement::Statement(Box::new(AstStatement::Query(Box::new(query.clone()))));
     let plan = catalog.sql().statement_to_plan(statement).map_err(sql_error)?;
     check_depth(&plan)?;

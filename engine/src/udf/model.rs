@@ -267,15 +267,21 @@ impl ModelFunction {
         Ok(Arc::new(text.finish()))
     }
 
-    /// The features that moved the score most, largest first.
+    /// The features that moved the score most, largest first. `base`, the reasons and the `others` add up to `sum`: the score, or for
+    /// boosted models what the logistic function makes the score of.
     fn reason(&self, values: &[f32], explanation: &Explanation) -> Value {
         let card = self.model.scorer.card();
         let mut order: Vec<usize> = (0..explanation.contributions.len()).collect();
         order.sort_by(|a, b| {
             explanation.contributions[*b].abs().total_cmp(&explanation.contributions[*a].abs()).then(a.cmp(b))
         });
-        let moved = order.into_iter().filter(|index| explanation.contributions[*index] != 0.0).take(REASONS);
-        let reasons: Vec<Value> = moved
+        let (named, rest) = order.split_at(order.len().min(REASONS));
+        let contribution = |index: &usize| explanation.contributions[*index];
+        let sum = explanation.base + explanation.contributions.iter().sum::<f64>();
+        let reasons: Vec<Value> = named
+            .iter()
+            .copied()
+            .filter(|index| contribution(index) != 0.0)
             .map(|index| {
                 let feature = &card.features[index];
                 json!({
@@ -287,7 +293,7 @@ impl ModelFunction {
             })
             .collect();
         json!({ "model": card.name, "version": card.version, "score": explanation.score, "base": explanation.base,
-            "reasons": reasons })
+            "reasons": reasons, "others": rest.iter().map(contribution).fold(0.0, |sum, part| sum + part), "sum": sum })
     }
 
     fn failed(&self, error: &davy_forest::Error) -> DataFusionError {

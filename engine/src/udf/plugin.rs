@@ -102,6 +102,7 @@ impl ScalarUDFImpl for PluginFunction {
             Ok(array) => array,
             Err(error) => {
                 metrics.errors.add(1);
+                metrics.first_error.get_or_init(|| error.to_string());
                 self.plugin.after_error(&error, args.number_rows)?
             }
         };
@@ -120,6 +121,7 @@ impl Plugin {
         if costs_rows {
             return Ok(new_null_array(&self.returns, n_rows));
         }
-        Err(DataFusionError::External(Box::new(Error::invalid(error.to_string()))))
+        // The script was fine when it was planned: this is a failure of the run.
+        Err(DataFusionError::External(Box::new(Error::Unavailable(error.to_string()))))
     }
 }

@@ -11,9 +11,9 @@ CREATE FUNCTION mining_score USING MODEL 'tiny/card.toml';
 SELECT k, mining_score(bytes_pp, gap_s) AS score, mining_score_class(bytes_pp, gap_s) AS class,
   mining_score_explain(bytes_pp, gap_s) AS why FROM flows;
 /* expected results
-leaf on the edge | 0.125 | benign | {"base":0.5,"model":"tiny","reasons":[{"contribution":-0.25,"feature":"gap_s","unit":"s","value":10.0},{"contribution":-0.125,"feature":"bytes_pp","unit":"B","value":100.0}],"score":0.125,"version":"1.0.0"}
-miner | 1.0 | miner | {"base":0.5,"model":"tiny","reasons":[{"contribution":0.375,"feature":"gap_s","unit":"s","value":60.0},{"contribution":0.125,"feature":"bytes_pp","unit":"B","value":1500.0}],"score":1.0,"version":"1.0.0"}
+leaf on the edge | 0.125 | benign | {"base":0.5,"model":"tiny","others":0.0,"reasons":[{"contribution":-0.25,"feature":"gap_s","unit":"s","value":10.0},{"contribution":-0.125,"feature":"bytes_pp","unit":"B","value":100.0}],"score":0.125,"sum":0.125,"version":"1.0.0"}
+miner | 1.0 | miner | {"base":0.5,"model":"tiny","others":0.0,"reasons":[{"contribution":0.375,"feature":"gap_s","unit":"s","value":60.0},{"contribution":0.125,"feature":"bytes_pp","unit":"B","value":1500.0}],"score":1.0,"sum":1.0,"version":"1.0.0"}
 no bytes | ∅ | ∅ | ∅
 not finite | ∅ | ∅ | ∅
-right of it | 0.25 | benign | {"base":0.5,"model":"tiny","reasons":[{"contribution":-0.375,"feature":"gap_s","unit":"s","value":2.5},{"contribution":0.125,"feature":"bytes_pp","unit":"B","value":100.5}],"score":0.25,"version":"1.0.0"}
+right of it | 0.25 | benign | {"base":0.5,"model":"tiny","others":0.0,"reasons":[{"contribution":-0.375,"feature":"gap_s","unit":"s","value":2.5},{"contribution":0.125,"feature":"bytes_pp","unit":"B","value":100.5}],"score":0.25,"sum":0.25,"version":"1.0.0"}
 */

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::card::Card;
 use crate::error::{Error, Result, shown};
-use crate::forest::Forest;
+use crate::forest::{Combine, Forest, Transform};
 use crate::onnx;
 
 /// The largest card that is read.
@@ -61,6 +61,7 @@ impl Package {
         }
         let read = onnx::read(&model, card.features.len())?;
         check_classes(&card, &read)?;
+        check_threshold(&card, &read)?;
         Ok(Self { card, model: model.into(), forest: read.forest })
     }
 }
@@ -90,6 +91,20 @@ fn check_classes(card: &Card, model: &onnx::Model) -> Result<()> {
         return Err(Error::invalid(
             format!("the model calls its classes `{named}`, the card does not"),
             "write `classes` as the model has them, in its order",
+        ));
+    }
+    Ok(())
+}
+
+/// A threshold that no score can reach, or every score, is a mistake where scores are probabilities.
+fn check_threshold(card: &Card, model: &onnx::Model) -> Result<()> {
+    let Some(forest) = &model.forest else { return Ok(()) };
+    let are_probabilities =
+        forest.n_outputs() > 1 && (forest.combine() == Combine::Mean || forest.transform() != Transform::Identity);
+    if are_probabilities && !(0.0..=1.0).contains(&card.threshold) {
+        return Err(Error::invalid(
+            format!("card: `threshold = {}` is no probability, which the model's scores are", card.threshold),
+            "write a number from 0 to 1",
         ));
     }
     Ok(())

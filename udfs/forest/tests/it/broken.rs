@@ -32,6 +32,7 @@ const CARDS: &[(&str, &str)] = &[
     (r#"classes = ["benign", "miner"]"#, r#"classes = ["benign", "miner", "scanner"]"#),
     (r#"positive = "miner""#, r#"positive = "Miner""#),
     ("threshold = 0.7", "threshold = nan"),
+    ("threshold = 0.7", "threshold = 7.0"),
     ("threshold = 0.7", "threshold = \"0.7\""),
     (r#"not_finite = "null""#, r#"not_finite = "zero""#),
     (r#"not_finite = "null""#, r#"not_finite = inf"#),

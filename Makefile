@@ -3,10 +3,9 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/davy/target
 # rustup puts cargo here; a shell opened before Rust was installed does not look there yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-# `UPDATE_GOLDEN=1` rewrites golden files; expect-test listens to a name of its own.
+# `UPDATE_GOLDEN=1` rewrites golden files.
 ifneq ($(UPDATE_GOLDEN),)
 export UPDATE_GOLDEN
-export UPDATE_EXPECT := 1
 endif
 
 # The model inside the plug-in that tests load: a small one, since plug-ins for tests are not optimised.

@@ -86,6 +86,7 @@ impl Source for BatchSource {
             start,
             next: Position(self.next as u64),
             preamble: None,
+            messages: None,
             payload: Payload::Batch(batch.project(&self.columns)?),
             end_of_split: false,
         }))
@@ -119,9 +120,12 @@ pub fn run_here(pipeline: Pipeline, rows_per_commit: usize) -> Result<Vec<Record
                 stage,
                 n_tasks: Arc::clone(&n_tasks),
                 index: 0,
+                n_partitions: 1,
                 source,
                 runtime: Arc::clone(&runtime),
                 metrics: Arc::clone(&metrics),
+                board: Arc::default(),
+                probe: |_| (),
             };
             tasks.push(Task::recover(parts, std::time::Duration::ZERO)?);
         }

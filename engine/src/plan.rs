@@ -153,6 +153,8 @@ pub struct TableDef {
     pub allowed_lateness: Duration,
     /// What becomes of records that cannot be decoded.
     pub bad_record: BadRecordPolicy,
+    /// How far, in event time, splits may run ahead of the slowest one before they are held back; `None`: as far as they like.
+    pub max_drift: Option<Duration>,
     /// Where late rows go, besides being counted.
     pub late_table: Option<Arc<str>>,
 }
@@ -186,9 +188,67 @@ pub enum ColumnSource {
     Value,
     /// The name of the split (a file's path).
     Split,
+    /// The message that the record came in.
+    Metadata(Metadata),
     /// Another column, by this expression.
     Generated(Expr),
 }
+
+/// What is known of a message besides its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// Its topic, text.
+    Topic,
+    /// Its partition, INT.
+    Partition,
+    /// Its offset, BIGINT.
+    Offset,
+    /// When it was made or appended, TIMESTAMP.
+    Timestamp,
+    /// Its key, BYTEA; as TEXT where it is UTF-8.
+    Key,
+    /// Its headers as a JSON object of texts, TEXT.
+    Headers,
+}
+
+impl Metadata {
+    /// By the name that METADATA FROM gives it.
+    pub const NAMES: [(&str, Self); 6] = [
+        ("topic", Self::Topic),
+        ("partition", Self::Partition),
+        ("offset", Self::Offset),
+        ("timestamp", Self::Timestamp),
+        ("key", Self::Key),
+        ("headers", Self::Headers),
+    ];
+
+    /// Whether it differs from message to message.
+    pub fn is_of_message(self) -> bool {
+        !matches!(self, Self::Topic | Self::Partition)
+    }
+}
+
+impl SourcePlan {
+    /// Whether each row's own message has to be known: for columns of it, or to say where late rows are from.
+    pub fn needs_origins(&self) -> bool {
+        self.table.late_table.is_some() || self.metadata().any(Metadata::is_of_message)
+    }
+
+    /// The metadata that the query uses.
+    pub fn metadata(&self) -> impl Iterator<Item = Metadata> {
+        let used = |name: &str| self.schema.column_with_name(name).is_some();
+        self.table.columns.iter().filter(move |column| used(column.field.name())).filter_map(|column| {
+            match column.from {
+                ColumnSource::Metadata(metadata) => Some(metadata),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// What is added to late rows and dead letters, for sinks whose records have headers: the split, the position, the reason.
+pub const ORIGIN: [(&str, DataType); 3] =
+    [("__origin_split", DataType::Utf8), ("__origin_position", DataType::Int64), ("__origin_reason", DataType::Utf8)];
 
 /// The columns that a dead letter may have, by name.
 pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {

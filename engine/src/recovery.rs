@@ -1,74 +1,209 @@
 //! What a task does with the commit it finds when it takes over: one pure decision.
 //!
-//! | last commit | its fingerprint | decision |
-//! |---|---|---|
-//! | none | – | start fresh, from where the source says |
-//! | there | this plan's | resume: replay what open windows need, then go on |
-//! | there | another plan's | refuse, naming both |
-//! | there, positions below the replay start | this plan's | refuse: the record contradicts itself |
+//! Of each of the task's splits it is known whether a position is committed, what stands beside it (the mark), and what of the
+//! split is still there. The first row that fits decides.
+//!
+//! | what is found | decision |
+//! |---|---|
+//! | no split has a commit | start fresh, where the table says |
+//! | a mark that cannot be read (not ours, damaged, another version) | refuse: go back to the old build, or start fresh under another name |
+//! | a mark of another plan | refuse, naming both |
+//! | a mark of another task, or of another number of tasks | refuse: tasks are fixed when a pipeline is made |
+//! | marks that do not agree on what is closed, or replay from behind their position | refuse: damaged |
+//! | a position behind what the split holds (retention ran past it) | refuse, naming how much is lost; go on from the first that is there where the table says `on_loss = 'continue'` |
+//! | a position beyond the split's end (the topic was made anew) | refuse; `on_loss = 'continue'` begins it anew |
+//! | for stage 2: a replay that begins behind what the exchange holds | refuse: windows would lose rows |
+//! | a position without a mark (set by an administrator) | resume there, and say loudly that state is gone |
+//! | a split without a commit beside others with one | resume the others; it has joined, and is read from its beginning |
+//! | everything in order | resume |
+//!
+//! A log that keeps the record whole (the one in memory) is checked for the plan and for the replay only.
 
-use crate::error::{Error, Result};
-use crate::log::CommitRecord;
+use crate::error::Error;
+use crate::log::mark::{Mark, SplitMark, SplitState};
+use crate::log::transactions::record_of;
+use crate::log::{Bounds, CommitRecord, Found, Position, SplitId};
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The task's name.
+    pub task: &'a str,
+    /// Which of its stage's tasks.
+    pub index: u32,
+    /// How many there are.
+    pub n_tasks: u32,
+    /// Its plan.
+    pub fingerprint: u64,
+    /// Whether rows that are gone from a split may be done without.
+    pub accepts_loss: bool,
+}
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery {
     /// Nothing was ever committed.
     StartFresh,
-    /// Go on from here.
-    Resume(CommitRecord),
+    /// Go on from here; and what a person should know of it.
+    Resume(CommitRecord, Vec<String>),
+    /// Do not start.
+    Refuse {
+        /// What is wrong.
+        why: String,
+        /// What a person can do.
+        remedy: &'static str,
+    },
 }
 
-/// Decides; see the table above.
-pub fn decide(task: &str, fingerprint: u64, last: Option<CommitRecord>) -> Result<Recovery> {
-    let Some(record) = last else { return Ok(Recovery::StartFresh) };
-    if record.fingerprint != fingerprint {
-        return Err(Error::invalid(format!(
-            "task `{task}`: the committed position was written by plan `{:08x}`, this build plans `{fingerprint:08x}`",
-            record.fingerprint
-        ))
-        .hint("drain with the script or build that wrote it, or start fresh under another name"));
+impl Recovery {
+    /// The error of a refusal.
+    pub fn refusal(task: &str, why: &str, remedy: &'static str) -> Error {
+        Error::invalid(format!("task `{task}`: {why}")).hint(remedy)
+    }
+}
+
+const OTHER_NAME: &str = "start fresh under another name, or go back to the build that wrote it";
+const OTHER_PLAN: &str = "drain with the script or build that wrote it, or start fresh under another name";
+const FIXED_TASKS: &str = "run it with the number of tasks it was made with, or start fresh under another name";
+const DAMAGED: &str = "the commit is damaged; start fresh under another name";
+const LOST: &str =
+    "to do without them, say 'source.on_loss' = 'continue' for the table, or start fresh under another name";
+const MADE_ANEW: &str =
+    "if the topic was made anew, say 'source.on_loss' = 'continue' for the table, or start fresh under another name";
+const PURGED: &str = "the exchange's topic was purged from outside; start fresh under another name";
+
+/// Decides; see the table above. `bounds` says what is still there of a split, where that is known.
+pub fn decide(asking: &Asking<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
+    match found {
+        Found::Whole(None) => Recovery::StartFresh,
+        Found::Whole(Some(record)) => decide_whole(asking, record),
+        Found::Splits(splits) if splits.is_empty() => Recovery::StartFresh,
+        Found::Splits(splits) => decide_splits(asking, splits, bounds).unwrap_or_else(|refusal| refusal),
+    }
+}
+
+fn refuse(why: String, remedy: &'static str) -> Recovery {
+    Recovery::Refuse { why, remedy }
+}
+
+fn other_plan(written: u64, planned: u64) -> Recovery {
+    let why = format!("the committed position was written by plan `{written:08x}`, this build plans `{planned:08x}`");
+    refuse(why, OTHER_PLAN)
+}
+
+fn replays_too_far(split: &SplitId, from: Position) -> Recovery {
+    refuse(format!("the last commit would replay split `{split}` from {} but never read that far", from.0), DAMAGED)
+}
+
+fn decide_whole(asking: &Asking<'_>, record: CommitRecord) -> Recovery {
+    if record.fingerprint != asking.fingerprint {
+        return other_plan(record.fingerprint, asking.fingerprint);
     }
     for (split, from) in &record.replay_from {
         if record.positions.get(split).is_none_or(|position| position < from) {
-            return Err(Error::invalid(format!(
-                "task `{task}`: the last commit would replay split `{split}` from {} but never read that far",
-                from.0
-            ))
-            .hint("the commit is damaged; start fresh under another name"));
+            return replays_too_far(split, *from);
         }
     }
-    Ok(Recovery::Resume(record))
+    Recovery::Resume(record, Vec::new())
+}
+
+fn decide_splits(
+    asking: &Asking<'_>,
+    mut found: Vec<(SplitId, Position, Mark)>,
+    bounds: &dyn Fn(&SplitId) -> Option<Bounds>,
+) -> Result<Recovery, Recovery> {
+    let mut notices = Vec::new();
+    let mut closed_through = None;
+    for (split, position, mark) in &mut found {
+        match mark {
+            Mark::Unreadable(why) => {
+                return Err(refuse(
+                    format!("the mark beside the position of split `{split}` cannot be read: {why}"),
+                    OTHER_NAME,
+                ));
+            }
+            Mark::Erased => notices.push(format!(
+                "split `{split}`: the position {} was set from outside; reading goes on there with nothing remembered",
+                position.0
+            )),
+            Mark::Here(mark) => check_mark(asking, split, *position, mark, &mut closed_through)?,
+        }
+        if let Some(bounds) = bounds(split) {
+            check_bounds(asking, split, position, mark, bounds, &mut notices)?;
+        }
+    }
+    Ok(Recovery::Resume(CommitRecord { fingerprint: asking.fingerprint, ..record_of(&found) }, notices))
+}
+
+fn check_mark(
+    asking: &Asking<'_>,
+    split: &SplitId,
+    position: Position,
+    mark: &SplitMark,
+    closed: &mut Option<i64>,
+) -> Result<(), Recovery> {
+    if mark.fingerprint != asking.fingerprint {
+        return Err(other_plan(mark.fingerprint, asking.fingerprint));
+    }
+    if (mark.task, mark.n_tasks) != (asking.index, asking.n_tasks) {
+        let why = format!(
+            "split `{split}` was committed by task {} of {}, this is task {} of {}",
+            mark.task, mark.n_tasks, asking.index, asking.n_tasks
+        );
+        return Err(refuse(why, FIXED_TASKS));
+    }
+    let SplitState::Windows { replay_from, closed_through, .. } = mark.state else { return Ok(()) };
+    if position < replay_from {
+        return Err(replays_too_far(split, replay_from));
+    }
+    if closed.replace(closed_through).is_some_and(|other| other != closed_through) {
+        return Err(refuse(
+            format!("the marks of its splits disagree on what is closed, `{split}` among them"),
+            DAMAGED,
+        ));
+    }
+    Ok(())
+}
+
+fn check_bounds(
+    asking: &Asking<'_>,
+    split: &SplitId,
+    position: &mut Position,
+    mark: &Mark,
+    bounds: Bounds,
+    notices: &mut Vec<String>,
+) -> Result<(), Recovery> {
+    if let Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) = mark
+        && replay_from < position
+        && *replay_from < bounds.first
+    {
+        let why =
+            format!("open windows need split `{split}` from {}, but it begins at {}", replay_from.0, bounds.first.0);
+        return Err(refuse(why, PURGED));
+    }
+    let (why, remedy) = if *position < bounds.first {
+        let lost = bounds.first.0 - position.0;
+        let why = format!(
+            "split `{split}` begins at {}, reading had come to {}: {lost} messages are lost",
+            bounds.first.0, position.0
+        );
+        (why, LOST)
+    } else if bounds.end < *position {
+        let why = format!(
+            "split `{split}` ends at {}, but reading had come to {}: it is another topic now",
+            bounds.end.0, position.0
+        );
+        (why, MADE_ANEW)
+    } else {
+        return Ok(());
+    };
+    if !asking.accepts_loss {
+        return Err(refuse(why, remedy));
+    }
+    notices.push(why);
+    *position = bounds.first;
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::{Position, SplitId};
-
-    fn record(fingerprint: u64, replay: Option<u64>, position: Option<u64>) -> CommitRecord {
-        let split = SplitId::from("x/0");
-        CommitRecord {
-            fingerprint,
-            replay_from: replay.map(|at| (split.clone(), Position(at))).into_iter().collect(),
-            positions: position.map(|at| (split, Position(at))).into_iter().collect(),
-            ..CommitRecord::default()
-        }
-    }
-
-    #[test]
-    fn every_row_of_the_table() {
-        let fine = record(7, Some(3), Some(9));
-        assert_eq!(decide("t", 7, None).expect("fresh"), Recovery::StartFresh);
-        assert_eq!(decide("t", 7, Some(fine.clone())).expect("resume"), Recovery::Resume(fine.clone()));
-        let refused = [
-            (8, fine, "written by plan `00000007`, this build plans `00000008`"),
-            (7, record(7, Some(3), Some(2)), "would replay split `x/0` from 3"),
-            (7, record(7, Some(3), None), "would replay split `x/0` from 3"),
-        ];
-        for (fingerprint, record, expected) in refused {
-            let error = decide("t", fingerprint, Some(record)).expect_err("refused").to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::connector::Share;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog};
-use davy_engine::log::{Commit, CommitRecord, ExchangeId, Sink, Source, Transaction};
+use davy_engine::log::{Commit, ExchangeId, Found, Sink, Source, SplitId, Transaction};
 use davy_engine::metrics::Metrics;
 use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, StageInput};
 use davy_engine::task::{Step, Task, TaskParts, fit_to_sink};
@@ -171,6 +171,7 @@ fn tasks_of(shared: &Shared, number: usize, dataflow: &Arc<Dataflow>) -> Result<
     let n_tasks: Arc<[u32]> = n_tasks.into();
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
+        let board = Arc::default();
         for index in 0..n_tasks[stage] {
             let name: Arc<str> = format!("{number}/{}/{index}", stage + 1).into();
             let share = Share { index: index as usize, count: n_tasks[stage] as usize };
@@ -189,10 +190,13 @@ fn tasks_of(shared: &Shared, number: usize, dataflow: &Arc<Dataflow>) -> Result<
                 stage,
                 n_tasks: Arc::clone(&n_tasks),
                 index,
+                n_partitions: 1,
                 source,
                 commit: Box::new(commit),
                 runtime: Arc::clone(&shared.runtime),
                 metrics: Arc::clone(&shared.metrics),
+                board: Arc::clone(&board),
+                probe: |_| (),
             });
         }
     }
@@ -249,8 +253,8 @@ struct HostCommit {
 }
 
 impl Commit for HostCommit {
-    fn take_over(&mut self) -> Result<Option<CommitRecord>> {
-        self.inner.take_over()
+    fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
+        self.inner.take_over(splits)
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {

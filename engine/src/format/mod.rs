@@ -134,6 +134,8 @@ pub enum BadReason {
     Malformed,
     /// Deeper nested than the limit.
     TooDeep,
+    /// A message without a byte.
+    Empty,
     /// The event time is null or outside what a timestamp can hold.
     NoEventTime,
 }
@@ -150,6 +152,7 @@ impl BadReason {
             Self::TooLong => "too_long",
             Self::Malformed => "malformed",
             Self::TooDeep => "too_deep",
+            Self::Empty => "empty",
             Self::NoEventTime => "no_event_time",
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 
 use super::{
-    Commit, CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, Transaction,
+    Commit, CommitRecord, ExchangeId, Fetched, Found, Partials, Payload, Polled, Position, Source, SplitId, Transaction,
 };
 use crate::error::{Error, Result};
 
@@ -122,12 +122,12 @@ impl MemoryCommit {
 }
 
 impl Commit for MemoryCommit {
-    fn take_over(&mut self) -> Result<Option<CommitRecord>> {
+    fn take_over(&mut self, _splits: &[SplitId]) -> Result<Found> {
         let mut state = self.log.lock();
         let epoch = state.epochs.entry(Arc::clone(&self.task)).or_default();
         *epoch += 1;
         self.epoch = *epoch;
-        Ok(state.commits.get(&self.task).cloned())
+        Ok(Found::Whole(state.commits.get(&self.task).cloned()))
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<()> {
@@ -197,6 +197,7 @@ impl Source for MemorySource {
                 next: Position(start.0 + 1),
                 preamble: None,
                 payload: Payload::Partials(partials.clone()),
+                messages: None,
                 end_of_split: false,
             }));
         }

@@ -3,7 +3,10 @@
 //! Two small traits carry everything: a [`Source`] gives input by split and position, a [`Commit`] makes rows, partials and
 //! positions visible in one atomic step and fences older owners. Kafka, local files and the in-memory log implement them.
 
+pub mod mark;
 pub mod memory;
+pub mod transactions;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
+use crate::log::mark::Mark;
 use crate::operator::watermark::WatermarkVector;
 use crate::time::Watermark;
 
@@ -50,13 +54,35 @@ pub struct Fetched {
     pub preamble: Option<Arc<[u8]>>,
     /// What was read. May be empty when only `end_of_split` is to be told.
     pub payload: Payload,
+    /// For bytes that were messages of a topic: which part of them each one was.
+    pub messages: Option<Arc<Messages>>,
     /// Nothing comes after this: the split is bounded and read to its end.
     pub end_of_split: bool,
+}
+
+/// The messages that a piece of bytes is made of, in order. Every list has one entry per message; the last two are empty where
+/// nobody asked for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Where each ends in the bytes, its line end included.
+    pub ends: Vec<u32>,
+    /// Their positions.
+    pub positions: Vec<u64>,
+    /// When they were made or appended, in milliseconds since 1970; -1 where it is not known.
+    pub timestamps: Vec<i64>,
+    /// Those without a byte: position, and whether the message had no value at all.
+    pub empty: Vec<(u64, bool)>,
+    /// Their keys.
+    pub keys: Vec<Option<Vec<u8>>>,
+    /// Their headers, as JSON.
+    pub headers: Vec<Option<String>>,
 }
 
 /// What was read.
 #[derive(Clone, Debug)]
 pub enum Payload {
+    /// Nothing: the position moved over records that are not for readers (the marks of transactions).
+    Nothing,
     /// Whole records in the table's format (for line formats: whole lines).
     Bytes(Vec<u8>),
     /// Rows that need no decoding (arrow, parquet, generators), in the schema that the source was opened with.
@@ -103,6 +129,40 @@ pub trait Source: Send {
     /// The splits that exist now, in a stable order. New ones may appear in a later call.
     fn splits(&mut self) -> Result<Vec<SplitId>>;
 
+    /// The splits that have appeared since they were last asked for.
+    fn joined(&mut self) -> Result<Vec<SplitId>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether what is gone from a split may be done without.
+    fn accepts_loss(&self) -> bool {
+        false
+    }
+
+    /// Where reading begins in a split that has no committed position: as the table says in a pipeline that starts, at the
+    /// beginning in a split that has joined later.
+    fn start(&mut self, _split: &SplitId, _has_joined: bool) -> Result<Position> {
+        Ok(Position(0))
+    }
+
+    /// What of a split is still there; `None` where nothing ever goes.
+    fn bounds(&mut self, _split: &SplitId) -> Result<Option<Bounds>> {
+        Ok(None)
+    }
+
+    /// Tells whether the query wants messages' keys and headers, before anything is read.
+    fn want(&mut self, _keys: bool, _headers: bool) {}
+
+    /// Whether all there is of a split has been given; asked before it is thought idle. May cost a question to a broker.
+    fn is_at_end(&mut self, _split: &SplitId) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Holds a split back, or lets it go on.
+    fn hold(&mut self, _split: &SplitId, _is_held: bool) -> Result<()> {
+        Ok(())
+    }
+
     /// Reads `split` from `from` on; a second call for the same split moves it there and gives up what was read ahead.
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()>;
 
@@ -112,11 +172,44 @@ pub trait Source: Send {
 
 /// Makes progress true.
 pub trait Commit: Send {
-    /// Fences every older owner of the task, then reads its last commit.
-    fn take_over(&mut self) -> Result<Option<CommitRecord>>;
+    /// Fences every older owner of the task, then reads what was committed of `splits`.
+    fn take_over(&mut self, splits: &[SplitId]) -> Result<Found>;
+
+    /// Reads what was committed of splits that have joined since the task was taken over.
+    fn find(&mut self, _joined: &[SplitId]) -> Result<Found> {
+        Ok(Found::Whole(None))
+    }
 
     /// Makes rows, partials and the record visible, all or nothing. [`crate::Error::Fenced`] when a newer owner exists.
     fn commit(&mut self, transaction: Transaction) -> Result<()>;
+}
+
+/// What of a split is still there: positions from `first` on, before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first that can still be read.
+    pub first: Position,
+    /// The one after the last.
+    pub end: Position,
+}
+
+/// What a task finds of its last commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A log that keeps the record as it is.
+    Whole(Option<CommitRecord>),
+    /// A log that keeps a position and a mark per split; those without a commit are not listed.
+    Splits(Vec<(SplitId, Position, Mark)>),
+}
+
+impl Found {
+    /// The record of a log that keeps it whole.
+    pub fn whole(self) -> Option<CommitRecord> {
+        match self {
+            Self::Whole(record) => record,
+            Self::Splits(_) => None,
+        }
+    }
 }
 
 /// All that one commit carries.
@@ -147,7 +240,9 @@ pub struct CommitRecord {
     pub replay_from: BTreeMap<SplitId, Position>,
     /// For stage 1: watermarks by source split at this commit.
     pub watermarks: BTreeMap<SplitId, i64>,
-    /// For stage 2: what the senders had told, by the split they were heard on.
+    /// For stage 2: what the senders had told, taken together.
+    pub expected: Option<i64>,
+    /// For stage 2: what the senders had told, by the split they were heard on. Only a log whose senders end keeps it.
     pub heard: BTreeMap<SplitId, WatermarkVector>,
     /// For stage 2: every window that ends at or before this is in the output.
     pub closed_through: Option<i64>,

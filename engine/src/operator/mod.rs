@@ -3,9 +3,11 @@
 //! Everything here is synchronous on purpose: a chain can be run, crashed and replayed in a unit test without a runtime, and
 //! no batch is ever half applied across an await.
 
+pub mod align;
 pub mod bounded;
 pub mod closed;
 pub mod merge;
 pub mod partial;
+pub mod partition;
 pub mod watermark;
 pub mod window;

@@ -4,7 +4,7 @@
 //! Out, at a flush: the window's partial schema. Between flushes it holds one group per (pane, key); after one, nothing.
 //! Late rows are left out, counted, and told to the caller by their `__row`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -37,6 +37,9 @@ pub struct WindowedAggregate {
     pub layout: Arc<GroupLayout>,
     /// The rows of a closed window as the rest of the query sees them: group columns, then aggregates.
     pub output_schema: SchemaRef,
+    /// Which keys, by their index in the layout, decide where in the exchange a partial goes. None: all go to the first partition,
+    /// since the query above brings all rows of a window together.
+    pub spread: OnceLock<Vec<usize>>,
     /// Which column of `output_schema` is the window; `None` when the query groups by it without selecting it.
     pub window_index: usize,
 }
@@ -55,6 +58,15 @@ impl WindowedAggregate {
             WindowSpec::Hop { .. } => Ok(self.paned_layout()?.partial_schema),
             WindowSpec::Session { .. } => Ok(partial_schema(&self.layout)),
         }
+    }
+
+    /// Which columns of its partials decide where in the exchange they go.
+    pub fn partition_columns(&self) -> Vec<usize> {
+        let n_before = match self.spec {
+            WindowSpec::Hop { .. } => 1,
+            WindowSpec::Session { .. } => 2,
+        };
+        self.spread.get().into_iter().flatten().map(|key| n_before + key).collect()
     }
 
     /// The aggregates' names, for EXPLAIN.

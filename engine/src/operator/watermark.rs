@@ -42,10 +42,27 @@ impl SplitWatermark {
         self.idle = false;
     }
 
-    /// Sets the split aside when nothing has come for `timeout` and nothing waits.
-    pub fn check_idle(&mut self, timeout: Option<Duration>, now: Duration) {
-        let Some(timeout) = timeout else { return };
-        self.idle = self.watermark != i64::MAX && timeout <= now.saturating_sub(self.last_data);
+    /// Data has come that says nothing of event time.
+    pub fn touch(&mut self, now: Duration) {
+        self.last_data = now;
+        self.idle = false;
+    }
+
+    /// Whether nothing has come for `timeout`. It is idle then only if nothing waits either: a slow broker is not silence.
+    pub fn is_silent(&self, timeout: Option<Duration>, now: Duration) -> bool {
+        let is_over = |timeout| timeout <= now.saturating_sub(self.last_data);
+        !self.idle && self.watermark != i64::MAX && timeout.is_some_and(is_over)
+    }
+
+    /// Sets the split aside until it has data again.
+    pub fn set_aside(&mut self) {
+        self.idle = true;
+    }
+
+    /// Whether data has come lately, so that more may be waiting.
+    pub fn has_data(&self, now: Duration) -> bool {
+        const LATELY: Duration = Duration::from_secs(1);
+        self.watermark != i64::MAX && now.saturating_sub(self.last_data) < LATELY
     }
 
     /// The plain number.
@@ -142,12 +159,14 @@ mod tests {
     #[test]
     fn a_split_is_idle_only_after_its_timeout() {
         let mut split = SplitWatermark::new(7, Duration::from_secs(1));
-        split.check_idle(None, Duration::from_secs(100));
+        let timeout = Some(Duration::from_secs(5));
+        assert!(!split.is_silent(None, Duration::from_secs(100)));
+        assert!(!split.is_silent(timeout, Duration::from_secs(5)));
+        assert!(split.is_silent(timeout, Duration::from_secs(6)));
         assert_eq!(split.time(), SplitTime::Active(Watermark(7)));
-        split.check_idle(Some(Duration::from_secs(5)), Duration::from_secs(5));
-        assert_eq!(split.time(), SplitTime::Active(Watermark(7)));
-        split.check_idle(Some(Duration::from_secs(5)), Duration::from_secs(6));
+        split.set_aside();
         assert_eq!(split.time(), SplitTime::Idle(Watermark(7)));
+        assert!(!split.is_silent(timeout, Duration::from_secs(9)), "it is set aside already");
         split.advance(&[9], 0, Duration::from_secs(7), &mut Vec::new());
         assert_eq!(split.time(), SplitTime::Active(Watermark(9)));
     }

@@ -4,8 +4,9 @@
 //! windows. Cutting replaces each windowed aggregate by a feed and carries the event time, as a hidden column, through
 //! everything below it. Both halves are then optimised and planned by DataFusion as ordinary bounded queries.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -22,6 +23,7 @@ use super::catalog::{Catalog, RawRows, TableRows, list};
 use super::feed::{TableFeed, table_of};
 use super::functions::TIMESTAMP;
 use super::source::source_plan;
+use super::spread::{FeedKeys, spread};
 use super::sql_error;
 use super::window::{FeedWindow, Follow, Part, has_marker, has_sub_query, window_of};
 use crate::error::{Error, Result};
@@ -123,6 +125,7 @@ impl Lowering<'_> {
             spec,
             layout: Arc::new(GroupLayout::new(keys, calls.into())?),
             output_schema: Arc::clone(&output_schema),
+            spread: OnceLock::new(),
             window_index,
         });
         self.place(below.plan, Output::Exchange(Arc::clone(&planned)))?;
@@ -146,6 +149,13 @@ impl Lowering<'_> {
         if window_by_window && 1 < specs.len() {
             return Err(Error::invalid("ORDER BY and LIMIT over windows of different shapes are not supported")
                 .hint("use ROW_NUMBER() OVER (PARTITION BY window …)"));
+        }
+        let keys: HashMap<String, FeedKeys> =
+            windows.iter().map(|input| (input.feed.to_string(), feed_keys(&input.aggregate))).collect();
+        let mut spread = spread(&optimized, &keys)?;
+        for input in &windows {
+            let keys = spread.remove(&*input.feed).unwrap_or_default();
+            input.aggregate.spread.set(keys).map_err(|_| Error::internal("an aggregate has two queries above it"))?;
         }
         let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
         let branch = Branch { plan, window_by_window, output };
@@ -287,6 +297,21 @@ fn closed_schema(aggregate: &Aggregate) -> SchemaRef {
         Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_nullable(true))
     };
     Arc::new(Schema::new(aggregate.schema.fields().iter().enumerate().map(by_position).collect::<Vec<_>>()))
+}
+
+/// Which of a closed window's columns are keys.
+fn feed_keys(aggregate: &WindowedAggregate) -> FeedKeys {
+    let keys = &aggregate.layout.keys;
+    let key = |column: usize| match column.cmp(&aggregate.window_index) {
+        Ordering::Less => Some(column),
+        Ordering::Equal => None,
+        Ordering::Greater => Some(column - 1),
+    };
+    let of_group = |key: &usize| *key < keys.len();
+    FeedKeys {
+        columns: (0..aggregate.output_schema.fields().len()).map(|column| key(column).filter(of_group)).collect(),
+        types: keys.iter().map(|field| field.data_type().clone()).collect(),
+    }
 }
 
 /// A leaf with an aggregate's output, qualified as the plan above expects it.

@@ -16,6 +16,7 @@ mod lower;
 mod names;
 pub mod script;
 mod source;
+mod spread;
 mod table;
 pub mod window;
 
@@ -30,6 +31,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
 use crate::error::{Error, Location, Result};
+use crate::operator::partition;
 use crate::options::{Options, parse_bytes};
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableDef, dead_letter_columns};
 use catalog::Catalog;
@@ -95,7 +97,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
     let mut dataflows = Vec::new();
     for (index, insert) in bound.inserts.into_iter().enumerate() {
         let statement = insert.statement;
-        let fingerprint = fingerprint(&insert.plan);
+        let fingerprint = fingerprint(&insert.plan)?;
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
             .map_err(|error| place(error, &statement))?;
         for stage in &stages {
@@ -299,7 +301,7 @@ fn memory_setting(settings: &BTreeMap<String, String>) -> Result<usize> {
 }
 
 /// A number for a plan that another plan is unlikely to have: FNV-1a over its text, stable across builds and machines.
-fn fingerprint(plan: &LogicalPlan) -> u64 {
+fn fingerprint(plan: &LogicalPlan) -> Result<u64> {
     struct Fnv(u64);
     impl Hasher for Fnv {
         fn write(&mut self, bytes: &[u8]) {
@@ -313,7 +315,8 @@ fn fingerprint(plan: &LogicalPlan) -> u64 {
     }
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     hasher.write(plan.display_indent_schema().to_string().as_bytes());
-    hasher.finish()
+    hasher.write(&partition::identity()?.to_le_bytes());
+    Ok(hasher.finish())
 }
 
 impl PlanRequest<'_> {

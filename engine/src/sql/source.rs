@@ -48,7 +48,7 @@ pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Bra
         let from = match &column.from {
             ColumnSource::Record(index) => Some(FieldFrom::Column(*index)),
             ColumnSource::Value => Some(FieldFrom::Value),
-            ColumnSource::Split => None,
+            ColumnSource::Split | ColumnSource::Metadata(_) => None,
             ColumnSource::Generated(_) => continue,
         };
         fields.push(Arc::clone(&column.field));

@@ -60,6 +60,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         idle_timeout: options.parse_duration("idle_timeout")?,
         allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
         bad_record: BadRecordPolicy::Drop,
+        max_drift: options.parse_duration("max_drift")?,
         late_table: options.take("late_table").map(Into::into),
     };
     def.bad_record = bad_record_policy(name, &mut options)?;

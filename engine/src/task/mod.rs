@@ -4,9 +4,13 @@
 //! step. Between two commits nothing is visible outside. An error in either leaves memory that has absorbed rows, so the only
 //! way on is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
 
-pub(crate) mod source;
+mod decode;
+mod letters;
+mod source;
+mod timed;
 mod windows;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +18,14 @@ use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::error::Result;
-use crate::log::{Commit, CommitRecord, Partials, Source, Transaction};
+use crate::log::{Bounds, Commit, CommitRecord, ExchangeId, Found, Partials, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
+use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
-use crate::recovery::{Recovery, decide};
+use crate::recovery::{Asking, Recovery, decide};
+pub use letters::fit_to_sink;
 use source::SourceBody;
-pub use source::fit_to_sink;
-pub(crate) use source::hidden_columns;
+pub(crate) use timed::hidden_columns;
 use windows::WindowsBody;
 
 /// What a task is made of.
@@ -35,6 +40,8 @@ pub struct TaskParts {
     pub n_tasks: Arc<[u32]>,
     /// Which of the stage's tasks.
     pub index: u32,
+    /// How many partitions the exchanges of the dataflow have.
+    pub n_partitions: u32,
     /// Its input.
     pub source: Box<dyn Source>,
     /// Its commits.
@@ -43,6 +50,10 @@ pub struct TaskParts {
     pub runtime: Arc<RuntimeEnv>,
     /// The pipeline's counters.
     pub metrics: Arc<Metrics>,
+    /// Where the tasks of this stage align their splits.
+    pub board: Arc<Board>,
+    /// Called with the name of each point of a task's way that is reached; tests crash there.
+    pub probe: fn(&'static str),
 }
 
 /// What a step did.
@@ -63,6 +74,9 @@ pub(crate) struct Context {
     pub(crate) stage: usize,
     pub(crate) n_tasks: Arc<[u32]>,
     pub(crate) index: u32,
+    pub(crate) n_partitions: u32,
+    pub(crate) board: Arc<Board>,
+    pub(crate) probe: fn(&'static str),
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) metrics: Arc<Metrics>,
     /// Rows for tables, not yet committed.
@@ -74,39 +88,86 @@ enum Body {
     Windows(Box<WindowsBody>),
 }
 
+/// What a body gives up at a commit.
+pub(crate) struct Flushed {
+    partials: Vec<(ExchangeId, u32, Partials)>,
+    record: CommitRecord,
+    /// The watermarks that go with the partials.
+    told: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
+}
+
+/// A task that has nothing to say still says so this often: a stage that has begun anew has to hear of everyone, and committed
+/// positions that are not renewed are forgotten by Kafka after a week.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
 /// A running task.
 pub struct Task {
     context: Context,
     source: Box<dyn Source>,
     commit: Box<dyn Commit>,
     body: Body,
+    accepts_loss: bool,
+    notices: Vec<String>,
     uncommitted: usize,
     ended: bool,
+    now: Duration,
+    last_commit: Option<Duration>,
+    last_record: CommitRecord,
+    last_told: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
 }
 
 impl Task {
     /// Takes the task over from whoever had it, and rebuilds it from its last commit.
     pub fn recover(parts: TaskParts, now: Duration) -> Result<Self> {
-        let TaskParts { name, dataflow, stage, n_tasks, index, mut source, mut commit, runtime, metrics } = parts;
-        let last = match decide(&name, dataflow.fingerprint, commit.take_over()?)? {
-            Recovery::StartFresh => CommitRecord::default(),
-            Recovery::Resume(record) => record,
-        };
-        let context = Context { name, dataflow, stage, n_tasks, index, runtime, metrics, rows: Vec::new() };
+        let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, mut source, mut commit, .. } = parts;
+        let TaskParts { runtime, metrics, board, probe, .. } = parts;
+        let splits = source.splits()?;
+        let found = commit.take_over(&splits)?;
+        let accepts_loss = source.accepts_loss();
+        let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
+        let (last, notices) = settle(&asking, found, source.as_mut())?;
+        let rows = Vec::new();
+        let context =
+            Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };
         let dataflow = Arc::clone(&context.dataflow);
         let body = match &dataflow.stages[stage].input {
-            StageInput::Table(plan) => {
-                Body::Source(SourceBody::recover(&context, Arc::clone(plan), &last, source.as_mut(), now)?)
-            }
+            StageInput::Table(plan) => Body::Source(SourceBody::recover(
+                &context,
+                Arc::clone(plan),
+                &splits,
+                last.as_ref(),
+                source.as_mut(),
+                now,
+            )?),
             StageInput::Exchanges(inputs) => {
+                let last = last.unwrap_or_default();
                 Body::Windows(Box::new(WindowsBody::recover(&context, inputs, &last, source.as_mut())?))
             }
         };
-        Ok(Self { context, source, commit, body, uncommitted: 0, ended: false })
+        Ok(Self {
+            context,
+            source,
+            commit,
+            body,
+            accepts_loss,
+            notices,
+            uncommitted: 0,
+            ended: false,
+            now,
+            last_commit: None,
+            last_record: CommitRecord::default(),
+            last_told: None,
+        })
+    }
+
+    /// What a person should know of how the task has found its input; each is said once.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Reads one piece of input and runs the chain on it. `now` is processing time and only grows.
     pub fn step(&mut self, now: Duration) -> Result<Step> {
+        self.now = now;
         if let Body::Windows(body) = &mut self.body
             && body.is_behind()
         {
@@ -114,10 +175,12 @@ impl Task {
             return Ok(Step::Worked(0));
         }
         let polled = self.source.poll()?;
+        (self.context.probe)("poll");
         let step = match &mut self.body {
             Body::Source(body) => body.step(&mut self.context, polled, now)?,
             Body::Windows(body) => body.step(&mut self.context, polled)?,
         };
+        (self.context.probe)("aggregate");
         match step {
             Step::Worked(n) => self.uncommitted += n,
             Step::Idle => {}
@@ -134,18 +197,88 @@ impl Task {
 
     /// Flushes and commits. The transaction is whole before the first byte of it is written.
     pub fn commit(&mut self) -> Result<()> {
-        let (partials, mut record) = match &mut self.body {
-            Body::Source(body) => body.flush(&self.context)?,
+        let flushed = self.flush()?;
+        self.commit_flushed(flushed)
+    }
+
+    /// Commits if there is anything to commit, or if nothing was said for long; says whether it did.
+    pub fn commit_changes(&mut self) -> Result<bool> {
+        let flushed = self.flush()?;
+        let is_silent = self.last_commit.is_none_or(|last| HEARTBEAT <= self.now.saturating_sub(last));
+        let has_rows =
+            !self.context.rows.is_empty() || flushed.partials.iter().any(|(_, _, sent)| sent.batch.is_some());
+        let is_changed = flushed.record != self.last_record || flushed.told != self.last_told;
+        if !has_rows && !is_changed && !is_silent {
+            return Ok(false);
+        }
+        self.commit_flushed(flushed)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> Result<Flushed> {
+        let mut flushed = match &mut self.body {
+            Body::Source(body) => {
+                body.tend(&self.context, self.source.as_mut(), self.now)?;
+                body.flush(&self.context)?
+            }
             Body::Windows(body) => body.flush(&self.context)?,
         };
-        record.fingerprint = self.context.dataflow.fingerprint;
+        flushed.record.fingerprint = self.context.dataflow.fingerprint;
+        Ok(flushed)
+    }
+
+    fn commit_flushed(&mut self, flushed: Flushed) -> Result<()> {
         let rows = std::mem::take(&mut self.context.rows);
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
-        self.commit.commit(Transaction { partials, rows, record, last: self.ended })?;
+        let Flushed { partials, record, told } = flushed;
+        self.commit.commit(Transaction { partials, rows, record: record.clone(), last: self.ended })?;
         self.context.metrics.sink_rows.add(n_rows as u64);
         self.context.metrics.commits.add(1);
         self.uncommitted = 0;
-        Ok(())
+        self.last_commit = Some(self.now);
+        (self.last_record, self.last_told) = (record, told);
+        self.join()
+    }
+
+    /// Begins to read splits that have appeared.
+    fn join(&mut self) -> Result<()> {
+        let Body::Source(body) = &mut self.body else { return Ok(()) };
+        let joined = self.source.joined()?;
+        if joined.is_empty() {
+            return Ok(());
+        }
+        let context = &self.context;
+        let asking = asking(
+            &context.name,
+            context.index,
+            context.n_tasks[context.stage],
+            context.dataflow.fingerprint,
+            self.accepts_loss,
+        );
+        let found = self.commit.find(&joined)?;
+        let (last, notices) = settle(&asking, found, self.source.as_mut())?;
+        self.notices.extend(notices);
+        self.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
+        body.read(&joined, &last.unwrap_or_default(), true, self.source.as_mut(), self.now)
+    }
+}
+
+fn asking(task: &str, index: u32, n_tasks: u32, fingerprint: u64, accepts_loss: bool) -> Asking<'_> {
+    Asking { task, index, n_tasks, fingerprint, accepts_loss }
+}
+
+/// Gathers what the decision needs, decides, and makes an error of a refusal.
+fn settle(asking: &Asking<'_>, found: Found, source: &mut dyn Source) -> Result<(Option<CommitRecord>, Vec<String>)> {
+    let mut bounds: BTreeMap<SplitId, Bounds> = BTreeMap::new();
+    if let Found::Splits(splits) = &found {
+        for (split, _, _) in splits {
+            bounds.extend(source.bounds(split)?.map(|bounds| (split.clone(), bounds)));
+        }
+    }
+    match decide(asking, found, &|split| bounds.get(split).copied()) {
+        Recovery::StartFresh => Ok((None, Vec::new())),
+        Recovery::Resume(record, notices) => Ok((Some(record), notices)),
+        Recovery::Refuse { why, remedy } => Err(Recovery::refusal(asking.task, &why, remedy)),
     }
 }
 

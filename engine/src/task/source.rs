@@ -4,31 +4,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray,
-    TimestampNanosecondArray, UInt32Array,
-};
-use arrow::compute::{cast, filter_record_batch, is_not_null, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampNanosecondType};
-use datafusion::physical_expr::PhysicalExpr;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 
-use super::{Context, Step};
+use super::decode::{Decoded, decode};
+use super::letters::{Letter, bad_records, late_rows};
+use super::timed::attach_event_time;
+use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, Decoder};
-use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId};
-use crate::operator::partial::{EVENT_TIME, PartialAggregate, ROW, WATERMARK};
+use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId};
+use crate::operator::align::Progress;
+use crate::operator::partial::PartialAggregate;
+use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
-use crate::operator::window::session::batch_of;
-use crate::plan::{
-    BadRecordPolicy, EventTime, Output, SinkPlan, SourcePlan, TableDef, WatermarkRule, dead_letter_columns,
-};
-use crate::sql::functions::TIMESTAMP;
+use crate::plan::{Metadata, Output, SourcePlan};
 
 /// What is known of one split.
 struct Split {
     position: Position,
     watermark: SplitWatermark,
     decoder: Option<Box<dyn Decoder>>,
+    is_held: bool,
 }
 
 /// The chain's state.
@@ -36,34 +33,54 @@ pub(super) struct SourceBody {
     plan: Arc<SourcePlan>,
     splits: BTreeMap<SplitId, Split>,
     /// Per branch; `None` for a branch that goes straight to a sink.
-    partials: Vec<Option<PartialAggregate>>,
-    /// Scratch.
-    bad: Vec<BadRecord>,
+    partials: Vec<Option<(PartialAggregate, Partitioner)>>,
 }
 
 impl SourceBody {
     pub(super) fn recover(
         context: &Context,
         plan: Arc<SourcePlan>,
-        last: &CommitRecord,
+        splits: &[SplitId],
+        last: Option<&CommitRecord>,
         source: &mut dyn Source,
         now: Duration,
     ) -> Result<Self> {
-        let mut splits = BTreeMap::new();
-        for split in source.splits()? {
-            let position = last.positions.get(&split).copied().unwrap_or_default();
-            source.assign(&split, position)?;
-            let watermark = last.watermarks.get(&split).copied().unwrap_or(i64::MIN);
-            splits.insert(split, Split { position, watermark: SplitWatermark::new(watermark, now), decoder: None });
-        }
+        let wants = |wanted: Metadata| plan.metadata().any(|metadata| metadata == wanted);
+        source.want(wants(Metadata::Key), wants(Metadata::Headers));
         let partial = |output: &Output| match output {
             Output::Sink(_) => Ok(None),
             Output::Exchange(aggregate) => {
-                PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool).map(Some)
+                let partitioner = Partitioner::new(aggregate, context.n_partitions);
+                let partial = PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool)?;
+                Ok(Some((partial, partitioner)))
             }
         };
         let partials = context.branches().iter().map(|branch| partial(&branch.output)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { plan, splits, partials, bad: Vec::new() })
+        let mut body = Self { plan, splits: BTreeMap::new(), partials };
+        let has_begun = last.is_some();
+        body.read(splits, last.unwrap_or(&CommitRecord::default()), has_begun, source, now)?;
+        Ok(body)
+    }
+
+    /// Begins to read splits, from where `last` says or from where they begin.
+    pub(super) fn read(
+        &mut self,
+        splits: &[SplitId],
+        last: &CommitRecord,
+        has_joined: bool,
+        source: &mut dyn Source,
+        now: Duration,
+    ) -> Result<()> {
+        for split in splits {
+            let position = match last.positions.get(split) {
+                Some(position) => *position,
+                None => source.start(split, has_joined)?,
+            };
+            source.assign(split, position)?;
+            let watermark = SplitWatermark::new(last.watermarks.get(split).copied().unwrap_or(i64::MIN), now);
+            self.splits.insert(split.clone(), Split { position, watermark, decoder: None, is_held: false });
+        }
+        Ok(())
     }
 
     pub(super) fn step(&mut self, context: &mut Context, polled: Polled, now: Duration) -> Result<Step> {
@@ -74,100 +91,136 @@ impl SourceBody {
                 }
                 Ok(Step::Ended)
             }
-            Polled::Pending => {
-                for split in self.splits.values_mut() {
-                    split.watermark.check_idle(self.plan.table.idle_timeout, now);
-                }
-                Ok(Step::Idle)
-            }
+            Polled::Pending => Ok(Step::Idle),
             Polled::Data(fetched) => self.fetched(context, fetched, now),
         }
     }
 
     fn fetched(&mut self, context: &mut Context, fetched: Fetched, now: Duration) -> Result<Step> {
-        let Fetched { split: id, start, next, preamble, payload, end_of_split } = fetched;
         let plan = Arc::clone(&self.plan);
+        let (id, next, end_of_split) = (fetched.split.clone(), fetched.next, fetched.end_of_split);
         let split = self
             .splits
             .get_mut(&id)
             .ok_or_else(|| Error::internal(format!("task `{}`: split `{id}` was never assigned", context.name)))?;
-        let decoded = match payload {
-            Payload::Batch(batch) => batch,
-            Payload::Bytes(data) => {
-                context.metrics.source_bytes.add(data.len() as u64);
-                let decoder = match &mut split.decoder {
-                    Some(decoder) => decoder,
-                    empty => empty.insert(new_decoder(&plan.table, &plan)?),
-                };
-                if let Some(line) = preamble {
-                    decoder.preamble(&line);
-                }
-                decoder.push(&data, &mut self.bad);
-                decoder.finish()?
-            }
-            Payload::Partials(_) => return Err(Error::internal("a table gave partials")),
-        };
-        let mut batch = with_split_name(&plan, decoded, &id)?;
-        let n_read = batch.num_rows() + self.bad.len();
-        context.metrics.source_rows.add(batch.num_rows() as u64);
+        assert!(split.position <= next, "positions only grow");
+        if let Payload::Bytes(data) = &fetched.payload {
+            context.metrics.source_bytes.add(data.len() as u64);
+        }
+        if matches!(fetched.payload, Payload::Nothing) {
+            split.position = next;
+            return Ok(Step::Worked(0));
+        }
+        let mut decoded = decode(&plan, &mut split.decoder, fetched)?;
+        (context.probe)("decode");
+        let n_rows = decoded.batch.num_rows();
+        context.metrics.source_rows.add(n_rows as u64);
+        // Rows keep the number they were decoded with, so that their messages can be found.
+        let mut numbers: Option<Vec<usize>> = None;
         if let Some(event_time) = &plan.event_time {
-            let timed = attach_event_time(event_time, &batch, split, plan.table.allowed_lateness, now)?;
-            for _ in 0..timed.n_without {
-                self.bad.push(without_event_time());
+            let lateness = plan.table.allowed_lateness;
+            let timed = attach_event_time(event_time, &decoded.batch, &mut split.watermark, lateness, now)?;
+            if !timed.without.is_empty() {
+                let lost: BTreeSet<usize> = timed.without.iter().copied().collect();
+                numbers = Some((0..n_rows).filter(|row| !lost.contains(row)).collect());
             }
-            batch = timed.batch;
+            let letters = timed.without.into_iter().map(|row| without_event_time(&decoded, row));
+            decoded.letters.extend(letters.collect::<Vec<_>>());
+            decoded.batch = timed.batch;
+        } else {
+            split.watermark.touch(now);
         }
         split.position = next;
         if end_of_split {
             split.watermark.end();
             split.decoder = None;
         }
-        bad_records(context, &plan.table, &id, start, &mut self.bad)?;
-        if 0 < batch.num_rows() {
-            self.run_branches(context, &batch)?;
+        let n_read = n_rows + decoded.letters.len();
+        bad_records(context, &plan.table, &id, &decoded.letters)?;
+        if 0 < decoded.batch.num_rows() {
+            let position =
+                |row: u32| decoded.position(numbers.as_ref().map_or(row as usize, |numbers| numbers[row as usize]));
+            self.run_branches(context, &decoded.batch, &id, &position)?;
         }
         Ok(Step::Worked(n_read))
     }
 
-    fn run_branches(&mut self, context: &mut Context, batch: &RecordBatch) -> Result<()> {
+    fn run_branches(
+        &mut self,
+        context: &mut Context,
+        batch: &RecordBatch,
+        split: &SplitId,
+        position: &dyn Fn(u32) -> u64,
+    ) -> Result<()> {
         let dataflow = Arc::clone(&context.dataflow);
         let branches = &dataflow.stages[context.stage].branches;
-        let mut late_rows = BTreeSet::new();
+        let mut late = BTreeSet::new();
         for (branch, partial) in branches.iter().zip(&mut self.partials) {
             let fed = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
             for made in branch.plan.run(fed, &context.runtime)? {
                 match (&branch.output, partial.as_mut()) {
                     (Output::Sink(name), _) if 0 < made.num_rows() => context.rows.push((Arc::clone(name), made)),
-                    (Output::Exchange(_), Some(partial)) => {
-                        let late = partial.process(&made)?;
-                        context.metrics.late_rows.add(late.n_rows as u64);
-                        late_rows.extend(late.rows);
+                    (Output::Exchange(_), Some((partial, _))) => {
+                        let found = partial.process(&made)?;
+                        context.metrics.late_rows.add(found.n_rows as u64);
+                        late.extend(found.rows);
                     }
                     _ => {}
                 }
             }
         }
-        if let (Some(table), false) = (&self.plan.table.late_table, late_rows.is_empty()) {
-            let rows = take_record_batch(batch, &UInt32Array::from_iter_values(late_rows))?;
-            context.rows.push((Arc::clone(table), rows));
+        if let (Some(table), false) = (&self.plan.table.late_table, late.is_empty()) {
+            let positions: Vec<u64> = late.iter().map(|&row| position(row)).collect();
+            let rows = take_record_batch(batch, &UInt32Array::from_iter_values(late))?;
+            context.rows.push((Arc::clone(table), late_rows(&rows, split, &positions)?));
+        }
+        Ok(())
+    }
+
+    /// Looks after splits that are silent, or too far ahead. Before every commit, since partials carry what is decided here.
+    pub(super) fn tend(&mut self, context: &Context, source: &mut dyn Source, now: Duration) -> Result<()> {
+        let timeout = self.plan.table.idle_timeout;
+        for (id, split) in &mut self.splits {
+            // The question whether anything waits may cost a round trip, so it comes last.
+            if !split.is_held && split.watermark.is_silent(timeout, now) && source.is_at_end(id)? {
+                split.watermark.set_aside();
+            }
+        }
+        let Some(max_drift) = self.plan.table.max_drift else { return Ok(()) };
+        let mut own = Vec::new();
+        for (id, split) in &self.splits {
+            let watermark = split.watermark.value();
+            let is_behind = split.is_held || split.watermark.has_data(now) || !source.is_at_end(id)?;
+            own.push((id.clone(), Progress { watermark, is_behind }));
+        }
+        let max_drift = i64::try_from(max_drift.as_nanos()).unwrap_or(i64::MAX);
+        let held = context.board.align(&own, max_drift);
+        for ((id, split), is_held) in self.splits.iter_mut().zip(held) {
+            if split.is_held != is_held {
+                split.is_held = is_held;
+                source.hold(id, is_held)?;
+            }
         }
         Ok(())
     }
 
     /// Gives up the partials and says how far reading has come.
-    #[expect(clippy::type_complexity, reason = "the parts of one transaction, taken apart by the one caller")]
-    pub(super) fn flush(&mut self, context: &Context) -> Result<(Vec<(ExchangeId, u32, Partials)>, CommitRecord)> {
+    pub(super) fn flush(&mut self, context: &Context) -> Result<Flushed> {
         let watermarks: BTreeMap<_, _> =
             self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.time())).collect();
         let watermarks = Arc::new(watermarks);
         let mut all = Vec::new();
         for (branch, partial) in self.partials.iter_mut().enumerate() {
-            let (Some(partial), Output::Exchange(aggregate)) = (partial, &context.branches()[branch].output) else {
+            let (Some((partial, partitioner)), Output::Exchange(aggregate)) =
+                (partial, &context.branches()[branch].output)
+            else {
                 continue;
             };
-            if let Some(partials) = context.partials(branch, partial.flush()?) {
-                let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
-                all.push((aggregate.exchange.clone(), 0, partials));
+            for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
+                if let Some(partials) = context.partials(branch, batch) {
+                    let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
+                    all.push((aggregate.exchange.clone(), partition as u32, partials));
+                }
             }
         }
         let record = CommitRecord {
@@ -175,160 +228,12 @@ impl SourceBody {
             watermarks: self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.value())).collect(),
             ..CommitRecord::default()
         };
-        Ok((all, record))
+        Ok(Flushed { partials: all, record, told: Some(watermarks) })
     }
 }
 
-fn new_decoder(table: &TableDef, plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
-    let format =
-        table.format.as_ref().ok_or_else(|| Error::internal(format!("table `{}` has no format", table.name)))?;
-    format.decoder(plan.decode.clone())
-}
-
-/// Brings a decoded batch to the plan's schema, which may have the split's name besides.
-fn with_split_name(plan: &SourcePlan, decoded: RecordBatch, split: &SplitId) -> Result<RecordBatch> {
-    if plan.schema.fields() == decoded.schema().fields() {
-        return Ok(decoded);
-    }
-    let n_rows = decoded.num_rows();
-    let column = |field: &arrow::datatypes::FieldRef| -> ArrayRef {
-        match decoded.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => Arc::new(StringArray::from(vec![&*split.0; n_rows])),
-        }
-    };
-    batch_of(&plan.schema, plan.schema.fields().iter().map(column).collect(), n_rows)
-}
-
-struct Timed {
-    batch: RecordBatch,
-    n_without: usize,
-}
-
-/// Adds event time, the watermark before each row and the row's number; rows without an event time are left out.
-fn attach_event_time(
-    event_time: &EventTime,
-    batch: &RecordBatch,
-    split: &mut Split,
-    lateness: Duration,
-    now: Duration,
-) -> Result<Timed> {
-    let mut batch = batch.clone();
-    let mut times = evaluate_time(&event_time.time, &batch)?;
-    let n_without = times.null_count();
-    if 0 < n_without {
-        let there: BooleanArray = is_not_null(&times)?;
-        batch = filter_record_batch(&batch, &there)?;
-        times = evaluate_time(&event_time.time, &batch)?;
-    }
-    let mut before = Vec::new();
-    let lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
-    match &event_time.watermark {
-        WatermarkRule::Behind(ns) => {
-            split.watermark.advance(times.values(), lateness.saturating_add(*ns), now, &mut before);
-        }
-        WatermarkRule::Expression(expression) => {
-            let candidates = evaluate_time(expression, &batch)?;
-            // A row without a watermark says nothing of the future.
-            let known: Vec<i64> = candidates.iter().map(|candidate| candidate.unwrap_or(i64::MIN)).collect();
-            split.watermark.advance(&known, lateness, now, &mut before);
-        }
-    }
-    let n_rows = batch.num_rows();
-    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
-    fields.extend(hidden_columns());
-    let mut columns = batch.columns().to_vec();
-    columns.push(Arc::new(times));
-    columns.push(Arc::new(Int64Array::from(before)));
-    columns.push(Arc::new(UInt32Array::from_iter_values(0..n_rows as u32)));
-    let batch = batch_of(&Arc::new(Schema::new(fields)), columns, n_rows)?;
-    Ok(Timed { batch, n_without })
-}
-
-/// The columns that stage 1 adds to a source's own.
-pub(crate) fn hidden_columns() -> [arrow::datatypes::FieldRef; 3] {
-    [
-        Arc::new(Field::new(EVENT_TIME, TIMESTAMP, false)),
-        Arc::new(Field::new(WATERMARK, DataType::Int64, false)),
-        Arc::new(Field::new(ROW, DataType::UInt32, false)),
-    ]
-}
-
-fn evaluate_time(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<TimestampNanosecondArray> {
-    let array = expression.evaluate(batch)?.into_array(batch.num_rows())?;
-    let array = cast(&array, &TIMESTAMP)?;
-    Ok(array.as_primitive::<TimestampNanosecondType>().clone())
-}
-
-fn without_event_time() -> BadRecord {
+fn without_event_time(decoded: &Decoded, row: usize) -> Letter {
     let detail = "the event time is null".to_owned();
-    BadRecord { reason: BadReason::NoEventTime, detail, offset: 0, bytes: Vec::new() }
-}
-
-/// Counts bad records and lets the table's policy have them.
-fn bad_records(
-    context: &mut Context,
-    table: &TableDef,
-    split: &SplitId,
-    start: Position,
-    bad: &mut Vec<BadRecord>,
-) -> Result<()> {
-    for record in bad.iter() {
-        context.metrics.count_bad(record.reason);
-    }
-    let bad = std::mem::take(bad);
-    let Some(first) = bad.first() else { return Ok(()) };
-    match &table.bad_record {
-        BadRecordPolicy::Drop => Ok(()),
-        BadRecordPolicy::Fail => Err(Error::invalid(format!(
-            "table `{}`: bad record in split `{split}` at position {}: {} ({})",
-            table.name,
-            start.0 + first.offset,
-            first.detail,
-            first.reason.label()
-        ))
-        .hint("the table says bad_record = 'fail'; with 'drop' such records are counted and left out")),
-        BadRecordPolicy::DeadLetter(name) => {
-            context.rows.push((Arc::clone(name), dead_letters(split, start, &bad)?));
-            Ok(())
-        }
-    }
-}
-
-fn dead_letters(split: &SplitId, start: Position, bad: &[BadRecord]) -> Result<RecordBatch> {
-    let fields: Vec<Field> =
-        dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(bad.iter().map(|record| record.reason.label()))),
-        Arc::new(StringArray::from_iter_values(bad.iter().map(|record| &record.detail))),
-        Arc::new(StringArray::from_iter_values(bad.iter().map(|_| &*split.0))),
-        Arc::new(Int64Array::from_iter_values(bad.iter().map(|record| (start.0 + record.offset) as i64))),
-        Arc::new(BinaryArray::from_iter_values(bad.iter().map(|record| &record.bytes))),
-    ];
-    batch_of(&Arc::new(Schema::new(fields)), columns, bad.len())
-}
-
-/// Brings rows that a task made (late rows, dead letters) to a sink's own columns, by name.
-pub fn fit_to_sink(sink: &SinkPlan, batch: &RecordBatch) -> Result<RecordBatch> {
-    if batch.schema().fields() == sink.schema.fields() {
-        return Ok(batch.clone());
-    }
-    let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef> {
-        let column = batch
-            .column_by_name(field.name())
-            .ok_or_else(|| Error::internal(format!("table `{}`: nothing for column `{}`", sink.name, field.name())))?;
-        if let (DataType::Binary, DataType::Utf8) = (column.data_type(), field.data_type()) {
-            let lossy = column.as_binary::<i32>().iter().map(|bytes| bytes.map(String::from_utf8_lossy));
-            return Ok(Arc::new(StringArray::from_iter(lossy)));
-        }
-        Ok(cast(column, field.data_type())?)
-    };
-    let columns = sink.schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    batch_of(&nullable(&sink.schema), columns, batch.num_rows())
-}
-
-/// Sinks do not enforce NOT NULL: a query's own nullability may be weaker than it is.
-fn nullable(schema: &SchemaRef) -> SchemaRef {
-    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    Arc::new(Schema::new(fields))
+    let record = BadRecord { reason: BadReason::NoEventTime, detail, offset: 0, bytes: Vec::new() };
+    Letter { record, position: Position(decoded.position(row)) }
 }

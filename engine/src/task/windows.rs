@@ -3,39 +3,44 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Context, Step};
+use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::log::memory::exchange_split;
-use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::PartialAggregate;
+use crate::operator::partition::Partitioner;
 use crate::operator::watermark::WatermarkVector;
 use crate::plan::{ExchangeInput, Output};
 use crate::time::Watermark;
 
-/// One exchange that is read.
+/// One partition of an exchange that is read.
 struct Input {
+    /// Which of the query's merges its partials go to.
+    merge: usize,
     position: Position,
     /// Where the last owner had come to: what lies before it is a replay.
     replay_until: Position,
     watermarks: WatermarkVector,
+    /// Whether what the last owner heard came with its commit, so that a replay says nothing new.
+    is_heard: bool,
     /// Records that open windows may still need, oldest first, each with its stamp (see [`crate::operator::merge`]).
     needed: VecDeque<(Position, i64)>,
 }
 
 /// The state of the stage.
 pub(super) struct WindowsBody {
-    /// Which input a split is.
-    by_split: BTreeMap<SplitId, usize>,
-    inputs: Vec<Input>,
+    inputs: BTreeMap<SplitId, Input>,
     query: ClosedQuery,
     output: Output,
-    partial: Option<PartialAggregate>,
+    partial: Option<(PartialAggregate, Partitioner)>,
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
     /// What the senders have told, taken together; ahead of `closed_through` while windows are being closed.
     watermark: i64,
+    /// What they had told the last owner: taken up when the replay is over.
+    expected: i64,
 }
 
 impl WindowsBody {
@@ -47,17 +52,19 @@ impl WindowsBody {
     ) -> Result<Self> {
         let pool = &context.runtime.memory_pool;
         let closed_through = last.closed_through.unwrap_or(i64::MIN);
-        let mut body_inputs = Vec::new();
+        let mut all_inputs = BTreeMap::new();
         let mut merges = Vec::new();
-        let mut by_split = BTreeMap::new();
-        for (index, input) in exchanges.iter().enumerate() {
-            let split = exchange_split(&input.aggregate.exchange, context.index);
-            let from = last.replay_from.get(&split).copied().unwrap_or_default();
-            source.assign(&split, from)?;
-            let replay_until = last.positions.get(&split).copied().unwrap_or_default();
-            let watermarks = last.heard.get(&split).cloned().unwrap_or_default();
-            by_split.insert(split, index);
-            body_inputs.push(Input { position: from, replay_until, watermarks, needed: VecDeque::new() });
+        for (merge, input) in exchanges.iter().enumerate() {
+            for partition in own_partitions(context) {
+                let split = exchange_split(&input.aggregate.exchange, partition);
+                let from = last.replay_from.get(&split).or(last.positions.get(&split)).copied().unwrap_or_default();
+                source.assign(&split, from)?;
+                let replay_until = last.positions.get(&split).copied().unwrap_or_default();
+                let heard = last.heard.get(&split);
+                let (watermarks, is_heard) = (heard.cloned().unwrap_or_default(), heard.is_some());
+                let needed = VecDeque::new();
+                all_inputs.insert(split, Input { merge, position: from, replay_until, watermarks, is_heard, needed });
+            }
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
             merges.push((Arc::clone(&input.feed), merge));
         }
@@ -66,18 +73,21 @@ impl WindowsBody {
         };
         let partial = match &branch.output {
             Output::Sink(_) => None,
-            Output::Exchange(aggregate) => Some(PartialAggregate::new(Arc::clone(aggregate), pool)?),
+            Output::Exchange(aggregate) => {
+                let partitioner = Partitioner::new(aggregate, context.n_partitions);
+                Some((PartialAggregate::new(Arc::clone(aggregate), pool)?, partitioner))
+            }
         };
         let runtime = Arc::clone(&context.runtime);
         let query = ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, runtime);
         Ok(Self {
-            by_split,
-            inputs: body_inputs,
+            inputs: all_inputs,
             query,
             output: branch.output.clone(),
             partial,
             closed_through,
             watermark: closed_through,
+            expected: last.expected.unwrap_or(i64::MIN),
         })
     }
 
@@ -98,24 +108,25 @@ impl WindowsBody {
     }
 
     fn merge(&mut self, context: &mut Context, fetched: Fetched) -> Result<()> {
-        let Fetched { split, start, next, payload: Payload::Partials(partials), .. } = fetched else {
-            return Err(Error::internal("an exchange gave rows"));
-        };
-        let index = *self
-            .by_split
-            .get(&split)
+        let Fetched { split, start, next, payload, .. } = fetched;
+        let input = self
+            .inputs
+            .get_mut(&split)
             .ok_or_else(|| Error::internal(format!("task `{}`: split `{split}` was never assigned", context.name)))?;
-        let input = &mut self.inputs[index];
-        assert!(input.position == start, "positions only grow, one record at a time");
+        assert!(input.position <= start && start <= next, "positions only grow");
         input.position = next;
+        let partials = match payload {
+            Payload::Partials(partials) => partials,
+            Payload::Nothing => return Ok(()),
+            Payload::Bytes(_) | Payload::Batch(_) => return Err(Error::internal("an exchange gave rows")),
+        };
         let is_replay = start < input.replay_until;
-        if !is_replay {
-            // What is replayed was heard by the last owner; its commit has brought that along.
+        if !(is_replay && input.is_heard) {
             input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
         }
         if let Some(batch) = &partials.batch {
-            input.needed.push_back((start, self.query.window(index).stamp(batch)));
-            let late = self.query.merge(index, batch, is_replay)?;
+            input.needed.push_back((start, self.query.window(input.merge).stamp(batch)));
+            let late = self.query.merge(input.merge, batch, is_replay)?;
             context.metrics.late_rows.add(late);
         }
         Ok(())
@@ -124,11 +135,11 @@ impl WindowsBody {
     /// Takes the senders' words together, unless a replay is under way: a window must not close before what belongs to it is
     /// back.
     fn listen(&mut self) {
-        if self.inputs.iter().any(|input| input.position < input.replay_until) {
+        if self.inputs.values().any(|input| input.position < input.replay_until) {
             return;
         }
-        let combined = self.inputs.iter_mut().map(|input| input.watermarks.combined()).min().unwrap_or(Watermark::MIN);
-        self.watermark = self.watermark.max(combined.0);
+        let combined = self.inputs.values_mut().map(|input| input.watermarks.combined()).min();
+        self.watermark = self.watermark.max(self.expected).max(combined.unwrap_or(Watermark::MIN).0);
     }
 
     /// Whether there are windows to close that did not fit into the last advance.
@@ -147,7 +158,7 @@ impl WindowsBody {
         for batch in closed.rows {
             match (&self.output, &mut self.partial) {
                 (Output::Sink(name), _) => context.rows.push((Arc::clone(name), batch)),
-                (Output::Exchange(_), Some(partial)) => {
+                (Output::Exchange(_), Some((partial, _))) => {
                     partial.process(&batch)?;
                 }
                 (Output::Exchange(_), None) => return Err(Error::internal("an exchange without its aggregate")),
@@ -156,21 +167,28 @@ impl WindowsBody {
         Ok(())
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of one transaction, taken apart by the one caller")]
-    pub(super) fn flush(&mut self, context: &Context) -> Result<(Vec<(ExchangeId, u32, Partials)>, CommitRecord)> {
+    pub(super) fn flush(&mut self, context: &Context) -> Result<Flushed> {
         let mut all = Vec::new();
-        if let (Output::Exchange(aggregate), Some(partial)) = (&self.output, &mut self.partial) {
+        let mut told = None;
+        if let (Output::Exchange(aggregate), Some((partial, partitioner))) = (&self.output, &mut self.partial) {
             // What this stage has closed through is what the next one may expect: its rows lie just before their windows' ends.
             let own = SplitId::from(&*context.name);
             let watermarks = Arc::new(BTreeMap::from([(own, SplitTime::Active(Watermark(self.closed_through)))]));
-            if let Some(partials) = context.partials(0, partial.flush()?) {
-                all.push((aggregate.exchange.clone(), 0, Partials { watermarks, ..partials }));
+            for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
+                if let Some(partials) = context.partials(0, batch) {
+                    let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
+                    all.push((aggregate.exchange.clone(), partition as u32, partials));
+                }
             }
+            told = Some(watermarks);
         }
-        let mut record = CommitRecord { closed_through: Some(self.closed_through), ..CommitRecord::default() };
-        for (split, &index) in &self.by_split {
-            let input = &mut self.inputs[index];
-            let window = self.query.window(index);
+        let mut record = CommitRecord {
+            closed_through: Some(self.closed_through),
+            expected: Some(self.watermark.max(self.expected)),
+            ..CommitRecord::default()
+        };
+        for (split, input) in &mut self.inputs {
+            let window = self.query.window(input.merge);
             while input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
                 input.needed.pop_front();
             }
@@ -180,6 +198,12 @@ impl WindowsBody {
             record.positions.insert(split.clone(), input.position.max(input.replay_until));
             record.replay_from.insert(split.clone(), replay_from);
         }
-        Ok((all, record))
+        Ok(Flushed { partials: all, record, told })
     }
+}
+
+/// The partitions of every exchange that a task reads.
+fn own_partitions(context: &Context) -> impl Iterator<Item = u32> {
+    let n_tasks = context.n_tasks[context.stage].max(1) as usize;
+    (context.index..context.n_partitions).step_by(n_tasks)
 }

@@ -190,6 +190,7 @@ impl Source for TestSource {
                     next: Position(*position),
                     split,
                     preamble: None,
+                    messages: None,
                     payload: Payload::Bytes(text.into_bytes()),
                     end_of_split: false,
                 }))
@@ -252,6 +253,9 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
                 runtime: Arc::clone(&runtime),
                 metrics: Arc::clone(&metrics),
                 name,
+                n_partitions: 1,
+                board: Arc::default(),
+                probe: |_| (),
             };
             Task::recover(parts, *world.clock.lock().unwrap())
         };
@@ -309,8 +313,8 @@ pub struct FittedCommit<C> {
 }
 
 impl<C: Commit> Commit for FittedCommit<C> {
-    fn take_over(&mut self) -> Result<Option<davy_engine::log::CommitRecord>> {
-        self.inner.take_over()
+    fn take_over(&mut self, splits: &[SplitId]) -> Result<davy_engine::log::Found> {
+        self.inner.take_over(splits)
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {

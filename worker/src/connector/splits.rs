@@ -25,6 +25,7 @@ impl Piece {
             start: self.start,
             next: self.next,
             preamble: self.preamble.map(Into::into),
+            messages: None,
             payload: self.payload,
             end_of_split: self.end_of_split,
         }

@@ -156,6 +156,7 @@ fn is_empty(pieces: &[Fetched]) -> bool {
     pieces.iter().all(|piece| match &piece.payload {
         Payload::Bytes(bytes) => bytes.is_empty(),
         Payload::Batch(batch) => batch.num_rows() == 0,
+        Payload::Nothing => true,
         Payload::Partials(_) => false,
     })
 }

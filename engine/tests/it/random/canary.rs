@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use davy_engine::log::memory::MemoryCommit;
-use davy_engine::log::{Commit, CommitRecord, Fetched, Payload, Polled, Position, Source, SplitId, Transaction};
+use davy_engine::log::{Commit, CommitRecord, Fetched, Found, Payload, Polled, Position, Source, SplitId, Transaction};
 use davy_engine::{Error, Result};
 
 use super::Rng;
@@ -57,9 +57,9 @@ impl BrokenCommit {
 }
 
 impl Commit for BrokenCommit {
-    fn take_over(&mut self) -> Result<Option<CommitRecord>> {
-        let last = self.inner.take_over()?;
-        self.last = last.clone().unwrap_or_default();
+    fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
+        let last = self.inner.take_over(splits)?;
+        self.last = last.clone().whole().unwrap_or_default();
         Ok(last)
     }
 
@@ -68,7 +68,7 @@ impl Commit for BrokenCommit {
         match self.broken {
             Broken::NoFencing => {
                 if matches!(self.inner.check_owner(), Err(Error::Fenced(_))) {
-                    self.inner.take_over()?;
+                    self.inner.take_over(&[])?;
                 }
             }
             Broken::PositionsFirst if crashes_between => {
@@ -82,7 +82,10 @@ impl Commit for BrokenCommit {
             }
             Broken::NoReplay => transaction.record.replay_from = transaction.record.positions.clone(),
             Broken::ForgetsClosed => transaction.record.closed_through = None,
-            Broken::ForgetsSenders => transaction.record.heard.clear(),
+            Broken::ForgetsSenders => {
+                transaction.record.heard.clear();
+                transaction.record.expected = None;
+            }
             Broken::ForgetsWatermarks => transaction.record.watermarks.clear(),
             _ => {}
         }

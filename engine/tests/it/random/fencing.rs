@@ -45,12 +45,12 @@ fn only_the_newest_of_many_owners_commits() {
         let log = MemoryLog::keeping_rows();
         let mut owners: Vec<MemoryCommit> = (0..4).map(|_| log.commit_for("t")).collect();
         let mut stranger = log.commit_for("another");
-        stranger.take_over().map_err(|error| error.to_string())?;
+        stranger.take_over(&[]).map_err(|error| error.to_string())?;
         let mut newest = None;
         for number in 1..60 {
             let which = rng.below(owners.len());
             if rng.percent(20) {
-                let found = owners[which].take_over().map_err(|error| error.to_string())?;
+                let found = owners[which].take_over(&[]).map_err(|error| error.to_string())?.whole();
                 assert_eq!(found, log.committed("t"), "a new owner finds the last commit");
                 newest = Some(which);
                 continue;
@@ -74,7 +74,7 @@ fn only_the_newest_of_many_owners_commits() {
 #[test]
 fn an_owner_that_never_took_over_cannot_commit_after_one_did() {
     let log = MemoryLog::keeping_rows();
-    log.commit_for("t").take_over().unwrap();
+    log.commit_for("t").take_over(&[]).unwrap();
     let mut never = log.commit_for("t");
     assert!(is_fenced(&mut never, 1));
     assert_eq!(visible(&log), (Vec::new(), Position(0), None));
@@ -84,8 +84,8 @@ fn an_owner_that_never_took_over_cannot_commit_after_one_did() {
 fn an_old_epoch_never_comes_back() {
     let log = MemoryLog::keeping_rows();
     let (mut old, mut new) = (log.commit_for("t"), log.commit_for("t"));
-    old.take_over().unwrap();
-    new.take_over().unwrap();
+    old.take_over(&[]).unwrap();
+    new.take_over(&[]).unwrap();
     assert!(is_fenced(&mut old, 1));
     new.commit(transaction(2)).unwrap();
     drop(new);
@@ -94,7 +94,7 @@ fn an_old_epoch_never_comes_back() {
         assert!(is_fenced(&mut old, number), "not after its successor has gone either");
     }
     assert_eq!(visible(&log), before);
-    old.take_over().unwrap();
+    old.take_over(&[]).unwrap();
     old.commit(transaction(6)).unwrap();
 }
 

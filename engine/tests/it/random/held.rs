@@ -56,7 +56,7 @@ impl Reader {
 
     fn recover(&mut self, log: &MemoryLog) {
         self.commit = log.commit_for("reader");
-        let last = self.commit.take_over().unwrap().unwrap_or_default();
+        let last = self.commit.take_over(&[]).unwrap().whole().unwrap_or_default();
         self.source = log.source_of(&[exchange(0), exchange(1)], 0);
         for index in 0..2 {
             let from = last.replay_from.get(&split(index)).copied().unwrap_or_default();
@@ -99,7 +99,7 @@ fn readers_see_whole_commits_in_order_and_can_always_replay() {
         let log = MemoryLog::new();
         let mut writers = ["a", "b"].map(|name| log.commit_for(name));
         for writer in &mut writers {
-            writer.take_over().unwrap();
+            writer.take_over(&[]).unwrap();
         }
         let mut stale = log.commit_for("a");
         let mut wanted: [Vec<u64>; 2] = Default::default();
@@ -140,7 +140,7 @@ fn readers_see_whole_commits_in_order_and_can_always_replay() {
 fn a_position_that_was_dropped_is_an_error_and_not_a_gap() {
     let log = MemoryLog::new();
     let mut writer = log.commit_for("a");
-    writer.take_over().unwrap();
+    writer.take_over(&[]).unwrap();
     for number in 0..3 {
         let partials = vec![(exchange(0), 0, partials(number))];
         writer.commit(Transaction { partials, ..Transaction::default() }).unwrap();

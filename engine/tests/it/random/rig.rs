@@ -174,6 +174,9 @@ impl Rig<'_> {
             commit,
             runtime: Arc::clone(&self.runtime),
             metrics: Arc::clone(&self.metrics),
+            n_partitions: 1,
+            board: Arc::default(),
+            probe: |_| (),
         };
         Task::recover(parts, Duration::ZERO).map_err(|error| format!("task {name} does not recover: {error}"))
     }

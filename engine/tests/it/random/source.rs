@@ -59,6 +59,14 @@ impl Source for SplitSource {
         *position += records.len() as u64;
         let payload = Payload::Bytes(records.join("\n").into_bytes());
         let end_of_split = left.is_empty() && self.rng.percent(50);
-        Ok(Polled::Data(Fetched { start, next: Position(*position), split, preamble: None, payload, end_of_split }))
+        Ok(Polled::Data(Fetched {
+            start,
+            next: Position(*position),
+            split,
+            preamble: None,
+            payload,
+            messages: None,
+            end_of_split,
+        }))
     }
 }

@@ -1,0 +1,196 @@
+//! What a commit leaves beside each position: the text that Kafka keeps as an offset's metadata.
+//!
+//! A few dozen bytes, checked by magic, version and CRC, as text in base64, because clients refuse bytes that are not UTF-8. Kafka's
+//! limit is 4096 bytes; these have no part that grows.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+use super::Position;
+
+/// What recovery needs to know of one split, beside the position that it is stored with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitMark {
+    /// The plan that wrote it.
+    pub fingerprint: u64,
+    /// The task that wrote it.
+    pub task: u32,
+    /// How many tasks its stage had.
+    pub n_tasks: u32,
+    /// A number that no other owner of the task has.
+    pub owner: u64,
+    /// How many commits the owner had made.
+    pub sequence: u64,
+    /// What the stage remembers of the split.
+    pub state: SplitState,
+}
+
+/// What a stage remembers of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitState {
+    /// A stage over a table.
+    Source {
+        /// The split's watermark.
+        watermark: i64,
+    },
+    /// A stage over closed windows.
+    Windows {
+        /// Where replay begins: the earliest record that an open window may still need.
+        replay_from: Position,
+        /// Every window that ends at or before this is in the output.
+        closed_through: i64,
+        /// What the senders had told, taken together.
+        expected: i64,
+    },
+}
+
+/// What is found beside a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: whoever set the position was not Davy.
+    Erased,
+    /// Something that is no mark, or a damaged one; and why it is thought so.
+    Unreadable(String),
+    /// A mark.
+    Here(SplitMark),
+}
+
+const MAGIC: [u8; 2] = *b"dv";
+const VERSION: u8 = 1;
+const SOURCE: u8 = 1;
+const WINDOWS: u8 = 2;
+
+impl SplitMark {
+    /// The text to store.
+    pub fn encode(&self) -> String {
+        let mut bytes = Vec::with_capacity(80);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.push(VERSION);
+        bytes.push(match self.state {
+            SplitState::Source { .. } => SOURCE,
+            SplitState::Windows { .. } => WINDOWS,
+        });
+        bytes.extend_from_slice(&self.fingerprint.to_le_bytes());
+        bytes.extend_from_slice(&self.task.to_le_bytes());
+        bytes.extend_from_slice(&self.n_tasks.to_le_bytes());
+        bytes.extend_from_slice(&self.owner.to_le_bytes());
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        match self.state {
+            SplitState::Source { watermark } => bytes.extend_from_slice(&watermark.to_le_bytes()),
+            SplitState::Windows { replay_from, closed_through, expected } => {
+                bytes.extend_from_slice(&replay_from.0.to_le_bytes());
+                bytes.extend_from_slice(&closed_through.to_le_bytes());
+                bytes.extend_from_slice(&expected.to_le_bytes());
+            }
+        }
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        STANDARD_NO_PAD.encode(bytes)
+    }
+
+    /// Reads what is stored beside a position.
+    pub fn decode(text: &str) -> Mark {
+        if text.is_empty() {
+            return Mark::Erased;
+        }
+        match Self::read(text) {
+            Ok(mark) => Mark::Here(mark),
+            Err(why) => Mark::Unreadable(why),
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is no mark of Davy's".to_owned())?;
+        let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut off")?;
+        if !body.starts_with(&MAGIC) {
+            return Err("it is no mark of Davy's".to_owned());
+        }
+        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+            return Err("its checksum is wrong".to_owned());
+        }
+        let (head, mut rest) = body.split_at_checked(4).ok_or("it is cut off")?;
+        if head[2] != VERSION {
+            return Err(format!("it has version {}, this build reads {VERSION}", head[2]));
+        }
+        let mark = Self {
+            fingerprint: u64::from_le_bytes(take(&mut rest)?),
+            task: u32::from_le_bytes(take(&mut rest)?),
+            n_tasks: u32::from_le_bytes(take(&mut rest)?),
+            owner: u64::from_le_bytes(take(&mut rest)?),
+            sequence: u64::from_le_bytes(take(&mut rest)?),
+            state: match head[3] {
+                SOURCE => SplitState::Source { watermark: i64::from_le_bytes(take(&mut rest)?) },
+                WINDOWS => SplitState::Windows {
+                    replay_from: Position(u64::from_le_bytes(take(&mut rest)?)),
+                    closed_through: i64::from_le_bytes(take(&mut rest)?),
+                    expected: i64::from_le_bytes(take(&mut rest)?),
+                },
+                other => return Err(format!("it is of an unknown kind, {other}")),
+            },
+        };
+        if rest.is_empty() { Ok(mark) } else { Err("it is too long".to_owned()) }
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
+    let (taken, rest) = bytes.split_first_chunk::<N>().ok_or("it is cut off")?;
+    *bytes = rest;
+    Ok(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mark(state: SplitState) -> SplitMark {
+        SplitMark { fingerprint: 0xfeed, task: 3, n_tasks: 8, owner: 77, sequence: 12, state }
+    }
+
+    fn marks() -> [SplitMark; 2] {
+        let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
+        [mark(SplitState::Source { watermark: i64::MIN }), mark(windows)]
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_stays_far_below_the_limit() {
+        for mark in marks() {
+            let text = mark.encode();
+            assert_eq!(SplitMark::decode(&text), Mark::Here(mark));
+            assert!(text.len() < 128, "{} characters", text.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_mark_is_told_apart() {
+        assert_eq!(SplitMark::decode(""), Mark::Erased);
+        let encode = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
+        let versioned = {
+            let mut bytes = vec![b'd', b'v', 9, 1];
+            bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+            encode(&bytes)
+        };
+        let cases = [
+            ("reset by hand".to_owned(), "it is no mark of Davy's"),
+            (encode(b"xx"), "it is cut off"),
+            (encode(b"xxxxxxxxxxx"), "it is no mark of Davy's"),
+            (encode(b"dvxxxxxxxxx"), "its checksum is wrong"),
+            (versioned, "it has version 9, this build reads 1"),
+        ];
+        for (text, why) in cases {
+            assert_eq!(SplitMark::decode(&text), Mark::Unreadable(why.to_owned()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_mark_is_never_taken_for_a_good_one(at in 0usize..100, bit in 0u8..8, which in 0usize..2) {
+            let text = marks()[which].encode();
+            let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            prop_assert!(matches!(SplitMark::decode(&STANDARD_NO_PAD.encode(&bytes)), Mark::Unreadable(_)));
+            prop_assert!(matches!(SplitMark::decode(&STANDARD_NO_PAD.encode(&bytes[..at])), Mark::Unreadable(_) | Mark::Erased));
+        }
+    }
+}

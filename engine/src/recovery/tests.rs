@@ -1,0 +1,150 @@
+//! Every row of the table.
+
+use super::*;
+
+const ASKING: Asking<'_> = Asking { task: "1/1/0", index: 0, n_tasks: 2, fingerprint: 7, accepts_loss: false };
+
+fn split() -> SplitId {
+    SplitId::from("x/0")
+}
+
+fn whole(fingerprint: u64, replay: Option<u64>, position: Option<u64>) -> Found {
+    Found::Whole(Some(CommitRecord {
+        fingerprint,
+        replay_from: replay.map(|at| (split(), Position(at))).into_iter().collect(),
+        positions: position.map(|at| (split(), Position(at))).into_iter().collect(),
+        ..CommitRecord::default()
+    }))
+}
+
+fn mark(state: SplitState) -> SplitMark {
+    SplitMark { fingerprint: 7, task: 0, n_tasks: 2, owner: 1, sequence: 1, state }
+}
+
+fn source() -> SplitMark {
+    mark(SplitState::Source { watermark: 5 })
+}
+
+fn windows(replay_from: u64, closed_through: i64) -> SplitMark {
+    mark(SplitState::Windows { replay_from: Position(replay_from), closed_through, expected: 90 })
+}
+
+fn at(split: &str, position: u64, mark: Mark) -> (SplitId, Position, Mark) {
+    (SplitId::from(split), Position(position), mark)
+}
+
+/// What is decided, in one line.
+fn decided(asking: &Asking<'_>, found: Found, bounds: Option<(u64, u64)>) -> String {
+    let bounds = bounds.map(|(first, end)| Bounds { first: Position(first), end: Position(end) });
+    match decide(asking, found, &|_| bounds) {
+        Recovery::StartFresh => "fresh".to_owned(),
+        Recovery::Refuse { why, .. } => format!("refuse: {why}"),
+        Recovery::Resume(record, notices) => {
+            let positions: Vec<String> =
+                record.positions.iter().map(|(split, position)| format!("{split}@{}", position.0)).collect();
+            let closed = record.closed_through.map_or(String::new(), |closed| format!(" closed {closed}"));
+            let notices = notices.iter().map(|notice| format!(" ! {notice}")).collect::<String>();
+            format!("resume {}{closed}{notices}", positions.join(" "))
+        }
+    }
+}
+
+#[test]
+fn of_a_record_that_is_kept_whole() {
+    let cases = [
+        (Found::Whole(None), "fresh"),
+        (whole(7, Some(3), Some(9)), "resume x/0@9"),
+        (
+            whole(8, Some(3), Some(9)),
+            "refuse: the committed position was written by plan `00000008`, this build plans `00000007`",
+        ),
+        (whole(7, Some(3), Some(2)), "refuse: the last commit would replay split `x/0` from 3 but never read that far"),
+        (whole(7, Some(3), None), "refuse: the last commit would replay split `x/0` from 3 but never read that far"),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(decided(&ASKING, found, None), expected);
+    }
+}
+
+#[test]
+fn of_positions_with_marks() {
+    use Mark::{Erased, Here, Unreadable};
+    let other_plan = SplitMark { fingerprint: 8, ..source() };
+    let other_task = SplitMark { task: 1, ..source() };
+    let other_count = SplitMark { n_tasks: 3, ..source() };
+    type Case = (Vec<(SplitId, Position, Mark)>, Option<(u64, u64)>, &'static str);
+    let cases: Vec<Case> = vec![
+        (vec![], None, "fresh"),
+        (vec![at("a/0", 4, Here(source()))], None, "resume a/0@4"),
+        (vec![at("a/0", 4, Here(source()))], Some((4, 4)), "resume a/0@4"),
+        (
+            vec![at("a/0", 4, Here(windows(2, 60))), at("a/2", 9, Here(windows(9, 60)))],
+            Some((2, 9)),
+            "resume a/0@4 a/2@9 closed 60",
+        ),
+        (
+            vec![at("a/0", 4, Unreadable("its checksum is wrong".to_owned()))],
+            None,
+            "refuse: the mark beside the position of split `a/0` cannot be read: its checksum is wrong",
+        ),
+        (
+            vec![at("a/0", 4, Here(other_plan))],
+            None,
+            "refuse: the committed position was written by plan `00000008`, this build plans `00000007`",
+        ),
+        (
+            vec![at("a/0", 4, Here(other_task))],
+            None,
+            "refuse: split `a/0` was committed by task 1 of 2, this is task 0 of 2",
+        ),
+        (
+            vec![at("a/0", 4, Here(other_count))],
+            None,
+            "refuse: split `a/0` was committed by task 0 of 3, this is task 0 of 2",
+        ),
+        (
+            vec![at("a/0", 4, Here(windows(2, 60))), at("a/2", 9, Here(windows(9, 61)))],
+            None,
+            "refuse: the marks of its splits disagree on what is closed, `a/2` among them",
+        ),
+        (
+            vec![at("a/0", 4, Here(windows(5, 60)))],
+            None,
+            "refuse: the last commit would replay split `a/0` from 5 but never read that far",
+        ),
+        (
+            vec![at("a/0", 4, Here(source()))],
+            Some((6, 10)),
+            "refuse: split `a/0` begins at 6, reading had come to 4: 2 messages are lost",
+        ),
+        (
+            vec![at("a/0", 4, Here(source()))],
+            Some((0, 3)),
+            "refuse: split `a/0` ends at 3, but reading had come to 4: it is another topic now",
+        ),
+        (
+            vec![at("a/0", 4, Here(windows(2, 60)))],
+            Some((3, 10)),
+            "refuse: open windows need split `a/0` from 2, but it begins at 3",
+        ),
+        (vec![at("a/0", 4, Here(windows(4, 60)))], Some((4, 4)), "resume a/0@4 closed 60"),
+        (
+            vec![at("a/0", 4, Erased)],
+            Some((0, 9)),
+            "resume a/0@4 ! split `a/0`: the position 4 was set from outside; reading goes on there with nothing remembered",
+        ),
+    ];
+    for (found, bounds, expected) in cases {
+        assert_eq!(decided(&ASKING, Found::Splits(found), bounds), expected);
+    }
+}
+
+#[test]
+fn of_a_loss_that_is_accepted() {
+    let asking = Asking { accepts_loss: true, ..ASKING };
+    let found = || Found::Splits(vec![at("a/0", 4, Mark::Here(source()))]);
+    let lost = "resume a/0@6 ! split `a/0` begins at 6, reading had come to 4: 2 messages are lost";
+    assert_eq!(decided(&asking, found(), Some((6, 10))), lost);
+    let anew = "resume a/0@1 ! split `a/0` ends at 3, but reading had come to 4: it is another topic now";
+    assert_eq!(decided(&asking, found(), Some((1, 3))), anew);
+}

@@ -1,0 +1,191 @@
+//! By which keys the partials of a windowed aggregate may be spread over tasks, given the query above the windows.
+//!
+//! A query that works row by row sees the same whichever task a key is in. One that brings rows together (an aggregate over a
+//! window's rows, a join of two windows, OVER) must have those rows in one task: then only the keys that it brings them together by
+//! may decide. Where nothing is left, everything goes to one partition, which is always right.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
+
+use super::sql_error;
+use crate::error::Result;
+
+/// A key of a feed.
+type Key = (String, usize);
+
+/// A feed: for each column of its scan the key that it is, if it is one, and the keys' types.
+#[derive(Clone, Debug)]
+pub(super) struct FeedKeys {
+    /// By column.
+    pub(super) columns: Vec<Option<usize>>,
+    /// By key.
+    pub(super) types: Vec<DataType>,
+}
+
+/// Per feed, the keys (by index) whose values decide the partition.
+pub(super) fn spread(plan: &LogicalPlan, feeds: &HashMap<String, FeedKeys>) -> Result<HashMap<String, Vec<usize>>> {
+    let mut rules = Rules { feeds, same: BTreeMap::new(), together: Vec::new() };
+    plan.apply(|node| {
+        rules.look(node);
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(sql_error)?;
+    Ok(rules.decide())
+}
+
+struct Rules<'a> {
+    feeds: &'a HashMap<String, FeedKeys>,
+    /// Keys that a join makes equal: each to one that stands for all of them.
+    same: BTreeMap<Key, Key>,
+    /// For each operator that brings rows together, by what.
+    together: Vec<BTreeSet<Key>>,
+}
+
+impl Rules<'_> {
+    fn look(&mut self, node: &LogicalPlan) {
+        match node {
+            LogicalPlan::Aggregate(node) => self.bring_together(&node.group_expr, &node.input),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                self.together.push(self.keys(input).into_iter().flatten().collect());
+            }
+            LogicalPlan::Window(node) => {
+                for expression in &node.window_expr {
+                    let mut by: &[Expr] = &[];
+                    let mut call = expression;
+                    while let Expr::Alias(alias) = call {
+                        call = &alias.expr;
+                    }
+                    if let Expr::WindowFunction(call) = call {
+                        by = &call.params.partition_by;
+                    }
+                    self.bring_together(by, &node.input);
+                }
+            }
+            LogicalPlan::Join(node) => {
+                let (left, right) = (self.keys(&node.left), self.keys(&node.right));
+                let mut by = BTreeSet::new();
+                for (a, b) in &node.on {
+                    let (Some(a), Some(b)) = (key_of(a, &node.left, &left), key_of(b, &node.right, &right)) else {
+                        continue;
+                    };
+                    if self.type_of(&a) == self.type_of(&b) {
+                        self.unite(&a, &b);
+                        by.insert(a);
+                    }
+                }
+                self.together.push(by);
+            }
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::TableScan(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Unnest(_) => {}
+            _ => self.together.push(BTreeSet::new()),
+        }
+    }
+
+    fn bring_together(&mut self, by: &[Expr], input: &LogicalPlan) {
+        let below = self.keys(input);
+        self.together.push(by.iter().filter_map(|expression| key_of(expression, input, &below)).collect());
+    }
+
+    fn type_of(&self, key: &Key) -> Option<&DataType> {
+        self.feeds.get(&key.0)?.types.get(key.1)
+    }
+
+    fn unite(&mut self, a: &Key, b: &Key) {
+        let (a, b) = (self.standing_for(a), self.standing_for(b));
+        if a != b {
+            self.same.insert(b, a);
+        }
+    }
+
+    fn standing_for(&self, key: &Key) -> Key {
+        let mut key = key;
+        while let Some(next) = self.same.get(key) {
+            key = next;
+        }
+        key.clone()
+    }
+
+    fn decide(&self) -> HashMap<String, Vec<usize>> {
+        let mut all = HashMap::new();
+        let mut classes: Option<BTreeSet<Key>> = None;
+        for by in &self.together {
+            let by: BTreeSet<Key> = by.iter().map(|key| self.standing_for(key)).collect();
+            classes = Some(match classes {
+                None => by,
+                Some(known) => known.intersection(&by).cloned().collect(),
+            });
+        }
+        let Some(classes) = classes else {
+            let every = |feed: &FeedKeys| (0..feed.types.len()).collect();
+            return self.feeds.iter().map(|(name, feed)| (name.clone(), every(feed))).collect();
+        };
+        // In the classes' order, the same for each feed, so that equal keys hash alike. A feed may lack one: then nobody uses it.
+        let member = |name: &String, feed: &FeedKeys, class: &Key| {
+            (0..feed.types.len()).find(|&index| self.standing_for(&(name.clone(), index)) == *class)
+        };
+        let usable: Vec<&Key> = classes
+            .iter()
+            .filter(|class| self.feeds.iter().all(|(name, feed)| member(name, feed, class).is_some()))
+            .collect();
+        for (name, feed) in self.feeds {
+            all.insert(name.clone(), usable.iter().filter_map(|class| member(name, feed, class)).collect());
+        }
+        all
+    }
+
+    /// Which key each output column of a plan is, where it is one untouched.
+    fn keys(&self, plan: &LogicalPlan) -> Vec<Option<Key>> {
+        match plan {
+            LogicalPlan::Projection(node) => {
+                let below = self.keys(&node.input);
+                node.expr.iter().map(|expression| key_of(expression, &node.input, &below)).collect()
+            }
+            LogicalPlan::Filter(node) => self.keys(&node.input),
+            LogicalPlan::SubqueryAlias(node) => self.keys(&node.input),
+            LogicalPlan::Distinct(Distinct::All(input)) => self.keys(input),
+            LogicalPlan::Window(node) => {
+                let mut keys = self.keys(&node.input);
+                keys.resize(node.schema.fields().len(), None);
+                keys
+            }
+            LogicalPlan::Aggregate(node) => {
+                let below = self.keys(&node.input);
+                let mut keys: Vec<_> =
+                    node.group_expr.iter().map(|expression| key_of(expression, &node.input, &below)).collect();
+                keys.resize(node.schema.fields().len(), None);
+                keys
+            }
+            LogicalPlan::Join(node) => {
+                let keys = [self.keys(&node.left), self.keys(&node.right)].concat();
+                if keys.len() == node.schema.fields().len() { keys } else { vec![None; node.schema.fields().len()] }
+            }
+            LogicalPlan::TableScan(node) => {
+                let name = node.table_name.table();
+                let key = |index: usize| {
+                    let key = *self.feeds.get(name)?.columns.get(index)?;
+                    key.map(|key| (name.to_owned(), key))
+                };
+                match &node.projection {
+                    Some(indices) => indices.iter().map(|&index| key(index)).collect(),
+                    None => (0..node.projected_schema.fields().len()).map(key).collect(),
+                }
+            }
+            other => vec![None; other.schema().fields().len()],
+        }
+    }
+}
+
+fn key_of(expression: &Expr, input: &LogicalPlan, below: &[Option<Key>]) -> Option<Key> {
+    match expression {
+        Expr::Alias(alias) => key_of(&alias.expr, input, below),
+        Expr::Column(column) => below.get(input.schema().maybe_index_of_column(column)?)?.clone(),
+        _ => None,
+    }
+}

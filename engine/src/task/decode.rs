@@ -1,0 +1,146 @@
+//! What a source gave, decoded: rows, bad records, and which message each came from.
+
+use std::sync::Arc;
+
+use arrow::array::BinaryArray;
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::FieldRef;
+
+use super::letters::Letter;
+use crate::error::{Error, Result};
+use crate::format::{BadReason, BadRecord, Decoder};
+use crate::log::{Fetched, Messages, Payload, Position, SplitId};
+use crate::operator::window::session::batch_of;
+use crate::plan::{ColumnSource, Metadata, SourcePlan};
+
+/// Decoded rows.
+pub(super) struct Decoded {
+    /// The plan's columns.
+    pub(super) batch: RecordBatch,
+    /// What could not be decoded.
+    pub(super) letters: Vec<Letter>,
+    /// Per row the index of its message, where the plan asks for it.
+    origins: Option<(Arc<Messages>, Vec<u32>)>,
+    start: Position,
+}
+
+impl Decoded {
+    /// The position that a row came from: its message's, or where the piece began.
+    pub(super) fn position(&self, row: usize) -> u64 {
+        match &self.origins {
+            Some((messages, rows)) => messages.positions[rows[row] as usize],
+            None => self.start.0,
+        }
+    }
+}
+
+/// Decodes what was read; `n_bytes` counts them.
+pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, fetched: Fetched) -> Result<Decoded> {
+    let Fetched { split, start, preamble, payload, messages, .. } = fetched;
+    let data = match payload {
+        Payload::Batch(batch) => return of_rows(plan, &split, start, batch, Vec::new(), None),
+        Payload::Partials(_) => return Err(Error::internal("a table gave partials")),
+        Payload::Nothing => Vec::new(),
+        Payload::Bytes(data) => data,
+    };
+    let decoder = match decoder {
+        Some(decoder) => decoder,
+        empty => empty.insert(new_decoder(plan)?),
+    };
+    if let Some(line) = preamble {
+        decoder.preamble(&line);
+    }
+    let mut bad = Vec::new();
+    let Some(messages) = messages else {
+        decoder.push(&data, &mut bad);
+        let at = |record: BadRecord| Letter { position: Position(start.0 + record.offset), record };
+        let letters = bad.into_iter().map(at).collect();
+        return of_rows(plan, &split, start, decoder.finish()?, letters, None);
+    };
+    let origins = if plan.needs_origins() {
+        let mut rows: Vec<u32> = Vec::new();
+        let mut from = 0;
+        // Message by message, so that rows can be told apart; each costs the decoder a start of its own.
+        for (index, &end) in messages.ends.iter().enumerate() {
+            let before = bad.len();
+            decoder.push(&data[from as usize..end as usize], &mut bad);
+            bad[before..].iter_mut().for_each(|record| record.offset += u64::from(from));
+            rows.resize(decoder.rows(), index as u32);
+            from = end;
+        }
+        Some((Arc::clone(&messages), rows))
+    } else {
+        decoder.push(&data, &mut bad);
+        None
+    };
+    let mut letters: Vec<Letter> = bad.into_iter().map(|record| at_message(&messages, record)).collect();
+    letters.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_letter(position, is_tombstone)));
+    of_rows(plan, &split, start, decoder.finish()?, letters, origins)
+}
+
+fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
+    let table = &plan.table;
+    let format =
+        table.format.as_ref().ok_or_else(|| Error::internal(format!("table `{}` has no format", table.name)))?;
+    format.decoder(plan.decode.clone())
+}
+
+fn at_message(messages: &Messages, record: BadRecord) -> Letter {
+    let index = messages.ends.partition_point(|&end| u64::from(end) <= record.offset);
+    Letter { position: Position(messages.positions.get(index).copied().unwrap_or_default()), record }
+}
+
+fn empty_letter(position: u64, is_tombstone: bool) -> Letter {
+    let detail = if is_tombstone { "a message without a value" } else { "an empty message" };
+    let record = BadRecord { reason: BadReason::Empty, detail: detail.to_owned(), offset: 0, bytes: Vec::new() };
+    Letter { record, position: Position(position) }
+}
+
+/// Brings a decoded batch to the plan's schema, which may have columns of the split and of the message besides.
+fn of_rows(
+    plan: &SourcePlan,
+    split: &SplitId,
+    start: Position,
+    rows: RecordBatch,
+    letters: Vec<Letter>,
+    origins: Option<(Arc<Messages>, Vec<u32>)>,
+) -> Result<Decoded> {
+    let mut decoded = Decoded { batch: rows, letters, origins, start };
+    if plan.schema.fields() == decoded.batch.schema().fields() {
+        return Ok(decoded);
+    }
+    let n_rows = decoded.batch.num_rows();
+    let column = |field: &FieldRef| -> Result<ArrayRef> {
+        if let Some(column) = decoded.batch.column_by_name(field.name()) {
+            return Ok(Arc::clone(column));
+        }
+        let declared = plan.table.columns.iter().find(|column| column.field.name() == field.name());
+        let made: ArrayRef = match declared.map(|column| &column.from) {
+            Some(ColumnSource::Metadata(metadata)) => metadata_column(*metadata, split, &decoded, n_rows),
+            _ => Arc::new(StringArray::from(vec![&*split.0; n_rows])),
+        };
+        Ok(cast(&made, field.data_type())?)
+    };
+    let columns = plan.schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    decoded.batch = batch_of(&plan.schema, columns, n_rows)?;
+    Ok(decoded)
+}
+
+fn metadata_column(metadata: Metadata, split: &SplitId, decoded: &Decoded, n_rows: usize) -> ArrayRef {
+    let (topic, partition) = split.0.rsplit_once('/').unwrap_or((&split.0, ""));
+    let none = (Arc::default(), Vec::new());
+    let (messages, rows) = decoded.origins.as_ref().unwrap_or(&none);
+    let rows = rows.iter().map(|&row| row as usize);
+    match metadata {
+        Metadata::Topic => Arc::new(StringArray::from(vec![topic; n_rows])),
+        Metadata::Partition => Arc::new(Int32Array::from(vec![partition.parse::<i32>().ok(); n_rows])),
+        Metadata::Offset => Arc::new(Int64Array::from_iter_values(rows.map(|row| messages.positions[row] as i64))),
+        Metadata::Timestamp => {
+            let at = |row: usize| Some(messages.timestamps[row]).filter(|&ms| 0 <= ms);
+            Arc::new(TimestampMillisecondArray::from_iter(rows.map(at)))
+        }
+        Metadata::Key => Arc::new(BinaryArray::from_iter(rows.map(|row| messages.keys[row].as_ref()))),
+        Metadata::Headers => Arc::new(StringArray::from_iter(rows.map(|row| messages.headers[row].as_ref()))),
+    }
+}

@@ -7,6 +7,7 @@
 #   kafka.sh with NAME [as for up] -- COMMAND…   up, COMMAND with DAVY_KAFKA in its environment, down; COMMAND's exit code.
 #                                                With DAVY_KAFKA already set, runs COMMAND against that one
 #   kafka.sh env NAME                            what a client needs, as KEY=VALUE lines
+#   kafka.sh tool CLASS [ARGUMENT…]              one of Kafka's own tools, such as org.apache.kafka.tools.TopicCommand
 #   kafka.sh status [NAME]                       one line for each node
 #   kafka.sh kill|stop|start|pause|resume|pid NAME [NODE]
 #                                                one node or all: SIGKILL, SIGTERM, again with the same port and data,
@@ -24,7 +25,7 @@ home=$(cd "$home" && pwd)
 ready_seconds=90
 # Below, a node has no time for a controlled shutdown. With the data removed afterwards, it needs none.
 stop_seconds=30
-down_seconds=3
+down_seconds=2
 port_attempts=5
 
 say() { printf 'kafka: %s\n' "$*" >&2; }
@@ -59,7 +60,7 @@ lock() {
 # quick to start is the right one for a broker that lives for seconds.
 set_up_java() {
   local java_version
-  command -v java >/dev/null || die "java is not installed; run: make setup"
+  command -v java >/dev/null || die "Java 17 is not installed; run as root: apt-get install -y default-jre-headless"
   jars=$("$here/kafka/jars.sh" "$home")
   class_path=$(printf ':%s' "$jars"/*.jar)
   class_path=${class_path:1}
@@ -255,6 +256,11 @@ on_nodes() {
   esac
 }
 
+tool() {
+  set_up_java
+  exec java "${java_options[@]}" -cp "$class_path" "$@"
+}
+
 on_node() {
   case $1 in
     kill) signal KILL "$2" && await_exit "$2" 0 ;;
@@ -265,7 +271,7 @@ on_node() {
 }
 
 case ${1:-} in
-  up | down | with | status) "$@" ;;
+  up | down | with | status | tool) "$@" ;;
   env) choose "${2:-}" && choose_nodes && cat "$run/env" ;;
   kill | stop | start | pause | resume | pid) on_nodes "$@" ;;
   *) usage ;;

@@ -11,7 +11,12 @@ fetch() {
   local unfinished=$jars.unfinished
   printf 'kafka: fetching the broker through Maven (about 55 MB, once) into %s\n' "$jars" >&2
   rm -rf "$unfinished"
-  if ! mvn -q -B -Dstyle.color=never -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$unfinished" >&2; then
+  if ! command -v mvn >/dev/null; then
+    printf 'kafka: Maven is not installed; run as root: apt-get install -y maven\n' >&2
+    return 1
+  fi
+  if ! mvn -q -B -Dstyle.color=never -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$unfinished" >&2; then
     printf 'kafka: Maven could not fetch the broker, see above; to use a broker of your own, set DAVY_KAFKA=host:port\n' >&2
     return 1
   fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The nodes of a cluster as processes: launch, signal, wait. Part of scripts/kafka.sh, which chooses the cluster (`name`, and
-# its folder `run`) and sets the limits.
+# its folder `run`), the limits and java.
+# shellcheck disable=SC2154 # These variables are set there.
 
 # Sets `nodes`, their folders: all, or the one that is named.
 choose_nodes() {
@@ -55,7 +56,7 @@ launch() {
   shift
   if [ -d "$run/node-3" ]; then heap=(-Xms128m -Xmx384m); fi
   read -ra options <<<"${KAFKA_OPTS:-}"
-  setsid java "${java_options[@]}" "${heap[@]}" "${options[@]}" "$@" -cp "$class_path" kafka.Kafka \
+  setsid java "${java_options[@]}" -Ddavy.kafka.log=info "${heap[@]}" "${options[@]}" "$@" -cp "$class_path" kafka.Kafka \
     "$folder/server.properties" </dev/null >>"$folder/kafka.log" 2>&1 8>&- 9>&- &
   printf '%s\n' "$!" >"$folder/pid"
 }

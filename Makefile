@@ -28,10 +28,10 @@ demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.
 	cargo build --release --locked -p davy
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners_forest.sql --input "$(INPUT)"
 
-# The tests get a Kafka of their own, unless DAVY_KAFKA names one.
+# The tests get a Kafka of their own, unless DAVY_KAFKA names one. With `exec`, so that who stops make stops the Kafka.
 test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
 	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked
-	scripts/kafka.sh with test-$$$$ -- cargo test --workspace --locked
+	exec scripts/kafka.sh with test-$$$$ -- cargo test --workspace --locked
 
 # What tests load. Built first: cargo does not know that a test needs a shared library.
 plugins:
@@ -56,7 +56,7 @@ models: setup ## Train the models again from labelled captures; from elsewhere: 
 	@DATA="$(DATA)" scripts/models.sh
 
 fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
-	PROPTEST_CASES=$(CASES) scripts/kafka.sh with fuzz-$$$$ -- cargo test --workspace --locked
+	PROPTEST_CASES=$(CASES) exec scripts/kafka.sh with fuzz-$$$$ -- cargo test --workspace --locked
 
 kafka-up: setup ## Start a Kafka on this machine, which runs until make kafka-down
 	@servers=$$(scripts/kafka.sh up dev) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"

@@ -211,13 +211,16 @@ run_and_pass_on_signals() {
   local command signalled=yes code=0
   "$@" <&0 &
   command=$!
-  trap 'signalled=yes; kill -s INT "$command" 2>/dev/null || true' INT
+  # Ctrl-C has reached the command already, and a second one might stop its own cleaning up.
+  trap 'signalled=yes' INT
   trap 'signalled=yes; kill -s TERM "$command" 2>/dev/null || true' TERM HUP
   # A signal ends the wait, but not the command.
   while [ "$signalled" = yes ]; do
     signalled=no
     wait "$command" && code=0 || code=$?
   done
+  # Bash can lose the exit code of a command that ends in the moment of a Ctrl-C, and says -1.
+  [ "$code" -ge 0 ] || code=130
   exit "$code"
 }
 

@@ -15,11 +15,14 @@ fetch() {
     printf 'kafka: Maven is not installed; run as root: apt-get install -y maven\n' >&2
     return 1
   fi
-  if ! mvn -q -B -Dstyle.color=never -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
-    -DoutputDirectory="$unfinished" >&2; then
+  # Maven is never quite quiet.
+  if ! mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$unfinished" \
+    >"$jars.maven.log" 2>&1; then
+    cat "$jars.maven.log" >&2
     printf 'kafka: Maven could not fetch the broker, see above; to use a broker of your own, set DAVY_KAFKA=host:port\n' >&2
     return 1
   fi
+  rm "$jars.maven.log"
   # Renamed only when it is whole, so that half a broker is never found there.
   mv "$unfinished" "$jars"
 }

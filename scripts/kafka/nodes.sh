@@ -63,9 +63,10 @@ launch() {
 
 # is_ready <folder> <n>: serves clients, and tells them of itself and at least n brokers in all
 is_ready() {
-  local brokers
-  brokers=$(timeout 3 "$here/kafka/brokers.sh" "$(port_of "$1")" 2>/dev/null) || return 1
-  grep -qx "${1##*/node-}" <<<"$brokers" && [ "$(wc -l <<<"$brokers")" -ge "$2" ]
+  local answer
+  answer=$(timeout 3 "$here/kafka/brokers.sh" "$(port_of "$1")" 2>/dev/null) || return 1
+  grep -qx "${1##*/node-}" <<<"$answer" && grep -qx "$(cat "$run/cluster.id")" <<<"$answer" &&
+    [ "$(wc -l <<<"$answer")" -gt "$2" ]
 }
 
 # await_ready <n> <folder...>: fails when a node ends or time is up

@@ -14,7 +14,7 @@
 #                                                SIGSTOP, SIGCONT, print process ids
 #
 # Everything is below $CARGO_TARGET_DIR/kafka: the jars, and run/NAME/ with configuration, data and node-N/kafka.log.
-# KAFKA_OPTS adds options for java; `-XX:TieredStopAtLevel=4` for a broker that serves a benchmark and not a test.
+# KAFKA_OPTS adds options for the broker's java; `-XX:TieredStopAtLevel=4` for a broker that serves a benchmark and not a test.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=${CARGO_TARGET_DIR:-$HOME/.cache/davy/target}/kafka
@@ -45,7 +45,7 @@ usage() {
 
 # Sets `name` and `run`, its folder.
 choose() {
-  [[ ${1:-} =~ ^[a-z0-9][a-z0-9._-]*$ ]] || die "a name of small letters and digits is missing; run: scripts/kafka.sh"
+  [[ ${1:-} =~ ^[a-z0-9][a-z0-9_-]*$ ]] || die "a name of small letters and digits is missing; run: scripts/kafka.sh"
   name=$1
   run=$home/run/$name
 }
@@ -89,6 +89,7 @@ make_archive() {
 create() {
   local attempt folder formats
   for ((attempt = 1; attempt <= port_attempts; attempt++)); do
+    halt 0 "$run"/node-* # Of the attempt before, or of a start that was killed.
     rm -rf "$run"
     mkdir -p "$run"
     printf '%s\n' "${DAVY_KAFKA_OWNER:-}" >"$run/owner"
@@ -104,7 +105,6 @@ create() {
     fi
     grep -qs 'Address already in use' "$run"/node-*/kafka.log || break
     say "\`$name\`: another process took a port; trying with others"
-    halt 0 "${nodes[@]}"
   done
   show_logs "${nodes[@]}"
   exit 1
@@ -121,12 +121,16 @@ take_down() {
   rm -rf "$run"
 }
 
-# Takes down what a `with` that was killed left behind, and removes logs and locks that nobody looks at any more.
+# Takes down what a `with` that was killed left behind, and removes logs and locks that nobody looks at any more. Another
+# container that shares the folder has processes of its own, which cannot be seen from here.
 sweep() {
-  local owner folder
+  local host pid folder
   for folder in "$home/run"/*/; do
-    owner=$(cat "$folder/owner" 2>/dev/null) || continue
-    if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then "$here/kafka.sh" down "$(basename "$folder")"; fi
+    read -r host pid 2>/dev/null <"$folder/owner" || continue
+    if [ "$host" = "$HOSTNAME" ] && ! kill -0 "$pid" 2>/dev/null; then
+      say "stopping $(basename "$folder"), as process $pid that started it is gone"
+      "$here/kafka.sh" down "$(basename "$folder")"
+    fi
   done
   find "$home/run" -maxdepth 1 -type f \( -name '*.log' -o -name '*.lock' \) -mtime +7 -delete
 }
@@ -201,7 +205,7 @@ with() {
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   trap 'take_down' EXIT
-  DAVY_KAFKA_OWNER=$$ "$here/kafka.sh" up "$name" "${options[@]}" >/dev/null
+  DAVY_KAFKA_OWNER="$HOSTNAME $$" "$here/kafka.sh" up "$name" "${options[@]}" >/dev/null
   mapfile -t client_env <"$run/env"
   # A command in the background would ignore Ctrl-C; one in the foreground would keep a signal to this script waiting.
   run_and_pass_on_signals env --default-signal=INT,QUIT "${client_env[@]}" "$@"
@@ -259,11 +263,6 @@ on_nodes() {
   esac
 }
 
-tool() {
-  set_up_java
-  exec java "${java_options[@]}" -cp "$class_path" "$@"
-}
-
 on_node() {
   case $1 in
     kill) signal KILL "$2" && await_exit "$2" 0 ;;
@@ -271,6 +270,11 @@ on_node() {
     resume) signal CONT "$2" ;;
     pid) pid_of "$2" || die "\`$name\`: ${2##*/} does not run" ;;
   esac
+}
+
+tool() {
+  set_up_java
+  exec java "${java_options[@]}" -cp "$class_path" "$@"
 }
 
 case ${1:-} in

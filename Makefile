@@ -16,10 +16,10 @@ CASES ?= 20000
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench lint fmt capture models fuzz clean
+.PHONY: help setup demo test plugins bench lint fmt capture models fuzz kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Install what this machine lacks (Debian, Ubuntu); does nothing when nothing is missing
 	@scripts/setup.sh
@@ -28,9 +28,10 @@ demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.
 	cargo build --release --locked -p davy
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners_forest.sql --input "$(INPUT)"
 
+# The tests get a Kafka of their own, unless DAVY_KAFKA names one. With `exec`, so that who stops make stops the Kafka.
 test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
 	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked
-	cargo test --workspace --locked
+	exec scripts/kafka.sh with test-$$$$ -- cargo test --workspace --locked
 
 # What tests load. Built first: cargo does not know that a test needs a shared library.
 plugins:
@@ -55,7 +56,18 @@ models: setup ## Train the models again from labelled captures; from elsewhere: 
 	@DATA="$(DATA)" scripts/models.sh
 
 fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
-	PROPTEST_CASES=$(CASES) cargo test --workspace --locked
+	PROPTEST_CASES=$(CASES) exec scripts/kafka.sh with fuzz-$$$$ -- cargo test --workspace --locked
+
+kafka-up: setup ## Start a Kafka on this machine, which runs until make kafka-down
+	@servers=$$(scripts/kafka.sh up dev) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"
+
+kafka-up-3: setup ## Start three that replicate, to kill some of them (scripts/kafka.sh kill dev3 2)
+	@servers=$$(scripts/kafka.sh up dev3 --nodes 3) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"
+
+kafka-down: ## Stop what kafka-up and kafka-up-3 started, and remove its data
+	scripts/kafka.sh down dev
+	scripts/kafka.sh down dev3
 
 clean: ## Remove the build folder, which all clones share
+	@scripts/kafka.sh down --all
 	cargo clean

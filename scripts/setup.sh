@@ -21,6 +21,24 @@ can_link_c() {
   [ "$linked" = yes ]
 }
 
+has_java() {
+  local major
+  major=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || return 1
+  [ "${major:-0}" -ge 17 ]
+}
+
+has_maven() { has mvn; }
+
+has_openssl() { has openssl; }
+
+has_openssl_headers() { has_header openssl/ssl.h; }
+
+has_zlib_headers() { has_header zlib.h; }
+
+has_header() { printf '#include <%s>\n' "$1" | cc -x c -fsyntax-only - 2>/dev/null; }
+
+has_pkg_config() { has pkg-config; }
+
 has_nfdump() { has nfdump; }
 
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
@@ -139,7 +157,14 @@ need_onnxruntime() {
 }
 
 check_rust
-need required can_link_c build-essential "C compiler (zstd is C)"
+need required can_link_c build-essential "C compiler (zstd and the Kafka client are C)"
+need required has_pkg_config pkg-config "pkg-config (finds the next two)"
+need required has_openssl_headers libssl-dev "OpenSSL's headers (the Kafka client speaks TLS)"
+need required has_zlib_headers zlib1g-dev "zlib's headers (the Kafka client compresses)"
+# Neither the build nor the demo needs the broker; scripts/kafka.sh refuses when one of these is missing.
+need optional has_java default-jre-headless "Java 17 or newer (runs the tests' Kafka)"
+need optional has_maven maven "Maven (fetches the tests' Kafka)"
+need optional has_openssl openssl "openssl (makes certificates for the tests' Kafka)"
 need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
 need_onnxruntime
 

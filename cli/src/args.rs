@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-/// Finds cryptomining in NetFlow while it happens: SQL pipelines over files, here and now.
+/// Finds cryptomining in NetFlow while it happens: SQL pipelines over files and Kafka topics.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -14,7 +14,7 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; \
-130 interrupted (what was committed is written).";
+130 interrupted (what was committed is written); 143 ended by SIGTERM before the end of its input.";
 
 const RUN_EXAMPLES: &str = "Examples:
   davy run pipelines/miners.sql --input flows.csv.gz        find miners in a capture
@@ -23,13 +23,21 @@ const RUN_EXAMPLES: &str = "Examples:
   nfdump -r nfcapd.current -o csv | davy run pipelines/miners.sql --input -
 
 Settings come from flags, then the environment (DAVY_OUTPUT, DAVY_TASKS, …), then davy.toml.
-Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted.";
+Over Kafka a run ends when it is stopped (SIGTERM: exit code 0), and goes on from its last commit when it is started again.
+Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted; 143 ended by SIGTERM
+before the end of its input.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs a script to the end of its input
+    /// Runs a script: over files to the end of its input, over Kafka until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Shows how far a pipeline has come in every partition that it reads, and how much waits
+    #[command(after_help = "Example:\n  davy lag pipelines/my.sql -o json")]
+    Lag(LagArgs),
+    /// Lists the partitions of the topics that a pipeline reads and writes
+    #[command(after_help = "Example:\n  davy topics pipelines/my.sql")]
+    Topics(LagArgs),
     /// Prints the stages, keys, windows and decoded columns of a script, without running it
     #[command(after_help = "Example:\n  davy explain pipelines/miners.sql --input flows.csv.gz")]
     Explain(ScriptArgs),
@@ -86,12 +94,30 @@ pub(crate) struct RunArgs {
     /// Commits at least this often, such as 1s or 500ms [default: 1s]
     #[arg(long, value_name = "DURATION", env = "DAVY_COMMIT_INTERVAL")]
     pub(crate) commit_interval: Option<String>,
-    /// Reads a source with at most this many tasks [default: the number of cores]
+    /// Commits at least after so many rows of a task [default: 1000000]
+    #[arg(long, value_name = "N", env = "DAVY_COMMIT_ROWS")]
+    pub(crate) commit_rows: Option<usize>,
+    /// Reads a source with at most this many tasks; over Kafka fixed when a pipeline is made [default: the number of cores]
     #[arg(long, value_name = "N", env = "DAVY_TASKS")]
     pub(crate) tasks: Option<usize>,
+    /// What the pipeline is known by to Kafka [default: SET pipeline in the script, else the script's file name]
+    #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
+    pub(crate) name: Option<String>,
     /// Prints neither progress nor summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LagArgs {
+    #[command(flatten)]
+    pub(crate) script: ScriptArgs,
+    /// What the pipeline is known by to Kafka [default: SET pipeline in the script, else the script's file name]
+    #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
+    pub(crate) name: Option<String>,
+    /// How the list is printed
+    #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
+    pub(crate) output: OutputFormat,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,9 +1,11 @@
 //! `davy`: runs SQL pipelines over NetFlow, explains them, and checks them.
 //!
-//! Exit codes: 0 done · 1 it failed while running · 2 the script, a setting or an argument is wrong · 130 interrupted.
+//! Exit codes: 0 done · 1 it failed while running · 2 the script, a setting or an argument is wrong · 130 interrupted · 143 ended by
+//! SIGTERM before the end of its input.
 
 mod args;
 mod functions;
+mod lag;
 mod model;
 mod output;
 mod progress;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         .init();
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
+        Command::Lag(args) => lag::lag(&args),
+        Command::Topics(args) => lag::topics(&args),
         Command::Explain(explain) => script::explain(&explain),
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use davy_engine::metrics::Metrics;
 use davy_engine::{Error, Result};
 use davy_worker::host::{self, Ending};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::args::RunArgs;
 use crate::output;
@@ -17,6 +19,8 @@ use crate::settings::{host_options, output as output_format, read_file};
 
 /// What a shell expects of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+/// What a shell expects of a program that SIGTERM ended.
+const TERMINATED: u8 = 143;
 /// How often progress is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -26,7 +30,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let pipeline = load(&args.script, &file)?;
     let options = host_options(args, &file)?;
     let format = output_format(args, &file);
-    let stop = stop_on_signal()?;
+    let signals = listen()?;
+    let stop = Arc::clone(&signals.stop);
     let metrics = Arc::new(Metrics::default());
     let functions = pipeline.functions.clone();
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
@@ -55,29 +60,41 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         summarize(&metrics, begun);
         functions.iter().for_each(|function| summarize_function(function));
     }
+    let is_terminated = signals.terminated.load(Ordering::Relaxed);
+    let code = if is_terminated { TERMINATED } else { INTERRUPTED };
     match ending {
         Ending::Complete => Ok(ExitCode::SUCCESS),
         Ending::Stopped => {
             output::say("interrupted; what was committed is written");
-            Ok(ExitCode::from(INTERRUPTED))
+            Ok(ExitCode::from(code))
+        }
+        Ending::Released => {
+            output::say("stopped; run again, it goes on from its last commit");
+            Ok(if is_terminated { ExitCode::SUCCESS } else { ExitCode::from(code) })
         }
     }
 }
 
-/// True from the first Ctrl-C (or SIGTERM) on; a second one ends the process at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            abandon();
-        }
-    })
-    .map_err(|error| Error::Unavailable(format!("cannot listen for Ctrl-C: {error}")))?;
-    Ok(stop)
+/// What a process was told by signals.
+struct Signals {
+    /// Someone asked to stop.
+    stop: Arc<AtomicBool>,
+    /// And it was SIGTERM.
+    terminated: Arc<AtomicBool>,
 }
 
-#[expect(clippy::exit, clippy::disallowed_methods, reason = "the second Ctrl-C means now")]
-fn abandon() {
-    std::process::exit(i32::from(INTERRUPTED));
+/// Listens for Ctrl-C and SIGTERM; a second one ends the process at once.
+fn listen() -> Result<Signals> {
+    let signals = Signals { stop: Arc::default(), terminated: Arc::default() };
+    let registered: std::io::Result<()> = (|| {
+        for (signal, code) in [(SIGINT, INTERRUPTED), (SIGTERM, TERMINATED)] {
+            // In this order: the first one finds the flag still down.
+            flag::register_conditional_shutdown(signal, i32::from(code), Arc::clone(&signals.stop))?;
+            flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        flag::register(SIGTERM, Arc::clone(&signals.terminated))?;
+        Ok(())
+    })();
+    registered.map_err(|error| Error::Unavailable(format!("cannot listen for signals: {error}")))?;
+    Ok(signals)
 }

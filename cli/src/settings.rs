@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use davy_engine::sql::is_pipeline_name;
 use davy_engine::{Error, Result};
 use davy_worker::connector::LocalConnectors;
 use davy_worker::host::HostOptions;
@@ -23,6 +24,8 @@ pub(crate) struct FileSettings {
     commit_interval: Option<String>,
     /// At most this many tasks read a source. Default: the number of cores.
     tasks: Option<usize>,
+    /// Commits at least after so many rows of a task. Default: a million.
+    commit_rows: Option<usize>,
     /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
     onnxruntime: Option<PathBuf>,
     /// Folders from which plug-ins may be loaded. Default: none.
@@ -90,8 +93,31 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
             return Err(Error::invalid("setting `tasks` cannot be 0").hint("leave it out for one task per core"));
         }
         options.max_tasks = tasks;
+        options.fixed_tasks = true;
     }
+    if let Some(rows) = args.commit_rows.or(file.commit_rows) {
+        if rows == 0 {
+            return Err(Error::invalid("setting `commit_rows` cannot be 0").hint("write 1 to commit after each row"));
+        }
+        options.commit_rows = rows;
+    }
+    options.name = pipeline_name(args.name.as_deref(), &args.script.script)?;
     Ok(options)
+}
+
+/// What a pipeline is known by where its script says nothing: the name given, else its file's.
+pub(crate) fn pipeline_name(named: Option<&str>, script: &Path) -> Result<String> {
+    if let Some(name) = named {
+        if is_pipeline_name(name) {
+            return Ok(name.to_owned());
+        }
+        return Err(Error::invalid(format!("`--name {name}` cannot be"))
+            .hint("a name has letters, digits, `_` and `-`, at most 100 of them"));
+    }
+    let stem = script.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let legal: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(100).collect();
+    Ok(if legal.is_empty() || legal == "-" { "pipeline".to_owned() } else { legal })
 }
 
 fn parse_interval(text: &str) -> Result<Duration> {

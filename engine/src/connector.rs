@@ -81,7 +81,7 @@ pub struct Share {
 }
 
 /// A table as its connector sees it.
-pub trait Table: Debug + Send + Sync {
+pub trait Table: Any + Debug + Send + Sync {
     /// The columns the connector brings when the DDL declares none (`impulse`, `netflow_generator`).
     fn default_columns(&self) -> Vec<FieldRef> {
         Vec::new()
@@ -90,6 +90,11 @@ pub trait Table: Debug + Send + Sync {
     /// The format where the DDL names none (`nfcapd` speaks nfdump's CSV).
     fn default_format(&self) -> Option<Format> {
         None
+    }
+
+    /// Whether it knows messages' metadata (`METADATA FROM 'offset'` and the like).
+    fn has_metadata(&self) -> bool {
+        false
     }
 
     /// Whether it can be read.

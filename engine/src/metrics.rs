@@ -37,6 +37,8 @@ pub struct Metrics {
     pub sink_rows: Counter,
     /// `commit_total`: commits.
     pub commits: Counter,
+    /// `task_restarts_total`: tasks that started again from their last commit.
+    pub task_restarts: Counter,
     /// `source_bad_records_total{reason}`: records that could not be decoded.
     bad_records: Mutex<BTreeMap<BadReason, u64>>,
 }

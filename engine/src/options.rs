@@ -58,6 +58,17 @@ impl Options {
         Some(value)
     }
 
+    /// Takes every option whose name begins with `prefix`; gives what follows it, and the values.
+    pub fn take_prefixed(&mut self, prefix: &'static str) -> Vec<(String, String)> {
+        self.known.insert(prefix);
+        let names: Vec<String> = self.values.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let take = |name: String| {
+            let (value, _) = self.values.remove(&name)?;
+            Some((name[prefix.len()..].to_owned(), value))
+        };
+        names.into_iter().filter_map(take).collect()
+    }
+
     /// Takes an option that must be there.
     pub fn require(&mut self, name: &'static str) -> Result<String> {
         self.take(name).ok_or_else(|| {
@@ -110,7 +121,8 @@ impl Options {
     /// Ends consumption: anything left over is an error that lists the valid names.
     pub fn finish(self) -> Result<()> {
         let Some((name, (_, location))) = self.values.into_iter().next() else { return Ok(()) };
-        let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+        let shown = |name: &&str| if name.ends_with('.') { format!("`{name}…`") } else { format!("`{name}`") };
+        let known: Vec<String> = self.known.iter().map(shown).collect();
         Err(Error::invalid(format!("{}: unknown option `{name}`", self.owner))
             .hint(format!("valid here are {}", known.join(", ")))
             .at(location))

@@ -29,6 +29,10 @@ pub struct Pipeline {
     pub functions: Vec<Arc<FunctionMetrics>>,
     /// Bytes that all operators together may hold.
     pub memory_bytes: usize,
+    /// Its name, where the script or a setting gives one: what it is known by to the broker.
+    pub name: Option<String>,
+    /// How many partitions the topics of its exchanges have.
+    pub exchange_partitions: u32,
 }
 
 /// The name of the table that a SELECT on its own writes to.

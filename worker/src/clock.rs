@@ -1,7 +1,7 @@
 //! Where the worker gets its time from: the one edge at which processing time enters, monotonic.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Now.
 #[expect(clippy::disallowed_methods, reason = "the worker is where processing time comes from")]
@@ -19,6 +19,12 @@ pub(crate) fn since(then: Instant) -> Duration {
 pub(crate) fn running() -> Duration {
     static BEGUN: OnceLock<Instant> = OnceLock::new();
     since(*BEGUN.get_or_init(now))
+}
+
+/// The time of day, for those who ask when something was or will be, and not how long it took.
+#[expect(clippy::disallowed_methods, reason = "as above")]
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Rests a thread that has nothing to do and nothing to be woken by.

@@ -180,6 +180,12 @@ pub trait Commit: Send {
         Ok(Found::Whole(None))
     }
 
+    /// Whether another owner has committed since this one last did: asked by one that was told that it is fenced. A broker that has
+    /// given up a transaction by itself says the same.
+    fn is_superseded(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Makes rows, partials and the record visible, all or nothing. [`crate::Error::Fenced`] when a newer owner exists.
     fn commit(&mut self, transaction: Transaction) -> Result<()>;
 }

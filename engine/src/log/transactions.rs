@@ -12,6 +12,7 @@
 //! producer is replaced before the next transaction. That raises the epoch, which would also fence an owner that has come since;
 //! so the positions are read again, and if they are not the ones written here, it is this owner that is too old.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub struct Message {
     /// Its key.
     pub key: Option<Vec<u8>>,
     /// Its headers.
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     /// Its value.
     pub value: Vec<u8>,
 }
@@ -208,7 +209,7 @@ fn of_partials(topic: &Arc<str>, partition: u32, record: Record) -> Message {
         topic: Arc::clone(topic),
         partition: Some(partition),
         key: None,
-        headers: vec![(wire::HEADER, record.header)],
+        headers: vec![(wire::HEADER.into(), record.header)],
         value: record.value,
     }
 }
@@ -221,6 +222,15 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
 
     fn find(&mut self, joined: &[SplitId]) -> Result<Found> {
         self.found(joined)
+    }
+
+    fn is_superseded(&mut self) -> Result<bool> {
+        let found = self.client.committed(&self.splits)?;
+        let is_other = |(_, _, text): &&(SplitId, Position, String)| match SplitMark::decode(text) {
+            Mark::Here(mark) => mark.owner != self.options.owner,
+            Mark::Erased | Mark::Unreadable(_) => true,
+        };
+        Ok(found.iter().filter(|entry| !self.last.contains(entry)).any(|entry| is_other(&entry)))
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {

@@ -54,6 +54,9 @@ pub struct PlanRequest<'a> {
 
 /// Memory of a pipeline's operators where no setting says otherwise.
 const MEMORY_BYTES: usize = 2 << 30;
+/// Partitions of an exchange where no setting says otherwise: more than any pipeline will have tasks.
+const EXCHANGE_PARTITIONS: u32 = 64;
+const EXCHANGE_PARTITIONS_MAX: u32 = 4_096;
 /// Stack of the planning thread: parse trees are dropped recursively.
 const STACK_BYTES: usize = 512 << 20;
 
@@ -93,6 +96,8 @@ pub struct BoundInsert {
 fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
     let bound = bind(request)?;
     let memory_bytes = memory_setting(&bound.settings)?;
+    let name = name_setting(&bound.settings)?;
+    let exchange_partitions = partitions_setting(&bound.settings)?;
     let mut sinks: Vec<SinkPlan> = Vec::new();
     let mut dataflows = Vec::new();
     for (index, insert) in bound.inserts.into_iter().enumerate() {
@@ -106,7 +111,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         add_sink(&mut sinks, insert.sink.clone());
         dataflows.push(Dataflow { stages, sink: insert.sink.name, fingerprint });
     }
-    Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes })
+    Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes, name, exchange_partitions })
 }
 
 /// Binds a script's names; see [`Bound`].
@@ -276,7 +281,7 @@ fn add_sink(sinks: &mut Vec<SinkPlan>, sink: SinkPlan) {
 }
 
 /// The settings that are no table's.
-const SETTINGS: [&str; 1] = ["memory"];
+const SETTINGS: [&str; 3] = ["exchange_partitions", "memory", "pipeline"];
 
 fn check_settings(catalog: &Catalog, settings: &BTreeMap<String, String>) -> Result<()> {
     let is_owner = |name: &str| catalog.table(name).is_some() || catalog.functions.iter().any(|f| f.name == name);
@@ -297,6 +302,30 @@ fn memory_setting(settings: &BTreeMap<String, String>) -> Result<usize> {
     let bytes = parse_bytes(text).and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| 0 < *bytes);
     bytes.ok_or_else(|| {
         Error::invalid(format!("setting `memory` cannot be `{text}`")).hint("write a size such as '512MiB'")
+    })
+}
+
+/// Whether a pipeline may be called so: its name becomes part of the names of topics, groups and transactions.
+pub fn is_pipeline_name(name: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=100).contains(&name.len()) && name.bytes().all(is_legal)
+}
+
+fn name_setting(settings: &BTreeMap<String, String>) -> Result<Option<String>> {
+    let Some(name) = settings.get("pipeline") else { return Ok(None) };
+    if is_pipeline_name(name) {
+        return Ok(Some(name.clone()));
+    }
+    Err(Error::invalid(format!("setting `pipeline` cannot be `{name}`"))
+        .hint("a name has letters, digits, `_` and `-`, at most 100 of them"))
+}
+
+fn partitions_setting(settings: &BTreeMap<String, String>) -> Result<u32> {
+    let Some(text) = settings.get("exchange_partitions") else { return Ok(EXCHANGE_PARTITIONS) };
+    let parsed = text.trim().parse().ok().filter(|n| (1..=EXCHANGE_PARTITIONS_MAX).contains(n));
+    parsed.ok_or_else(|| {
+        Error::invalid(format!("setting `exchange_partitions` cannot be `{text}`"))
+            .hint(format!("write a number from 1 to {EXCHANGE_PARTITIONS_MAX}"))
     })
 }
 

@@ -16,7 +16,7 @@ use crate::connector::TableRequest;
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
 use crate::options::Options;
-use crate::plan::{BadRecordPolicy, Column, ColumnSource, TableDef};
+use crate::plan::{BadRecordPolicy, Column, ColumnSource, Metadata, TableDef};
 
 /// Makes the table of a CREATE TABLE.
 pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<TableDef> {
@@ -64,6 +64,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         late_table: options.take("late_table").map(Into::into),
     };
     def.bad_record = bad_record_policy(name, &mut options)?;
+    check_metadata(&def, ddl)?;
     let time_option = options.take("event_time_field");
     def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
     options.finish()?;
@@ -134,10 +135,32 @@ fn metadata(table: &str, column: &str, key: &str, at: Option<Location>) -> Resul
     match key {
         "value" => Ok(ColumnSource::Value),
         "split" | "path" => Ok(ColumnSource::Split),
-        _ => Err(Error::invalid(format!("table `{table}`: column `{column}`: there is no metadata `{key}` here"))
-            .hint("valid are 'value' (the record's own bytes) and 'split' (the file it is from)")
-            .at(at)),
+        _ => match Metadata::NAMES.iter().find(|(name, _)| *name == key) {
+            Some((_, metadata)) => Ok(ColumnSource::Metadata(*metadata)),
+            None => Err(no_metadata(table, column, key).at(at)),
+        },
     }
+}
+
+fn no_metadata(table: &str, column: &str, key: &str) -> Error {
+    Error::invalid(format!("table `{table}`: column `{column}`: there is no metadata `{key}` here")).hint(
+        "valid are 'value' (the record's own bytes) and 'split' (the file it is from); for connector `kafka` also 'topic', \
+         'partition', 'offset', 'timestamp', 'key' and 'headers'",
+    )
+}
+
+/// Refuses metadata of messages where there are none.
+fn check_metadata(def: &TableDef, ddl: &CreateTable) -> Result<()> {
+    if def.table.has_metadata() {
+        return Ok(());
+    }
+    for (column, declared) in def.columns.iter().zip(&ddl.columns) {
+        if let (ColumnSource::Metadata(_), ColumnFrom::Metadata(key)) = (&column.from, &declared.from) {
+            let at = super::script::location(declared.name.span.start);
+            return Err(no_metadata(&def.name, column.field.name(), key).at(at));
+        }
+    }
+    Ok(())
 }
 
 fn expression_over(catalog: &Catalog, fields: &[FieldRef], expression: &ast::Expr) -> Result<Expr> {

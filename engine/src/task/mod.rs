@@ -240,6 +240,11 @@ impl Task {
         self.join()
     }
 
+    /// Whether another owner has committed since this one last did.
+    pub fn is_superseded(&mut self) -> Result<bool> {
+        self.commit.is_superseded()
+    }
+
     /// Begins to read splits that have appeared.
     fn join(&mut self) -> Result<()> {
         let Body::Source(body) = &mut self.body else { return Ok(()) };

@@ -11,6 +11,7 @@ mod file;
 mod filesystem;
 mod generator;
 mod impulse;
+pub(crate) mod kafka;
 mod lines;
 mod nfcapd;
 mod pace;
@@ -33,10 +34,11 @@ use crate::clock;
 type MakeTable = fn(&TableRequest<'_>, &mut Options) -> Result<Arc<dyn Table>>;
 
 /// Sorted by name, as errors list them.
-const CONNECTORS: [(&str, MakeTable); 7] = [
+const CONNECTORS: [(&str, MakeTable); 8] = [
     ("blackhole", blackhole::table),
     ("filesystem", filesystem::table),
     ("impulse", impulse::table),
+    ("kafka", kafka::table),
     ("netflow_generator", generator::table),
     ("nfcapd", nfcapd::table),
     ("single_file", file::table),

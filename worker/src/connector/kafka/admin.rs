@@ -1,0 +1,151 @@
+//! What a pipeline needs of the broker besides reading and writing: topics for its exchanges, and their purge.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_engine::log::{Commit, Found, Position, SplitId, Transaction};
+use davy_engine::{Error, Result};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tracing::{debug, warn};
+
+use super::client::{ANSWER, Context, Watch, asking, config, failed};
+use super::options::Cluster;
+use super::reader::n_partitions;
+use super::source::partition_of;
+use crate::clock;
+
+/// How often records that no recovery needs any more are deleted.
+const PURGE: Duration = Duration::from_secs(30);
+
+fn admin(cluster: &Cluster) -> Result<AdminClient<Context>> {
+    let made = config(cluster).create_with_context(Context::new(cluster, Watch::default()));
+    made.map_err(|error| failed("make an admin client", cluster, &error))
+}
+
+/// Waits for an answer of the admin client, which has a thread of its own.
+fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot wait for an answer: {error}")))?;
+    Ok(runtime.block_on(answer))
+}
+
+/// Makes an exchange's topic where it is missing, and checks it where it is there.
+///
+/// Nothing may be deleted by age: a window may be open for longer than any retention. What is no longer needed is purged.
+pub(crate) fn ensure_exchange(cluster: &Cluster, topic: &str, wanted: u32) -> Result<()> {
+    let client = asking(cluster, None)?;
+    let found = match n_partitions(&client, cluster, topic) {
+        Ok(found) => found,
+        Err(Error::Invalid(_)) => {
+            create(cluster, topic, wanted)?;
+            wanted as i32
+        }
+        Err(error) => return Err(error),
+    };
+    if found as u32 == wanted {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}")).hint(
+        "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",
+    ))
+}
+
+fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<()> {
+    // -1: as many replicas as the broker gives topics by default.
+    let new = NewTopic::new(topic, n_partitions as i32, TopicReplication::Fixed(-1))
+        .set("cleanup.policy", "delete")
+        .set("retention.ms", "-1")
+        .set("retention.bytes", "-1");
+    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+    let admin = admin(cluster)?;
+    let results = wait(admin.create_topics([&new], &options))?;
+    let results = results.map_err(|error| failed(&format!("create topic `{topic}`"), cluster, &error))?;
+    for result in results {
+        match result {
+            // Another task was faster.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => {
+                return Err(failed(&format!("create topic `{topic}`"), cluster, &KafkaError::AdminOp(code)).hint(
+                    "the pipeline makes topics that begin with `davy.`; grant CREATE on them, or create it yourself",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A commit that also deletes what no recovery will need any more from the exchanges that its task reads.
+pub(crate) struct PurgingCommit<C> {
+    inner: C,
+    cluster: Cluster,
+    /// The topic of each exchange.
+    topics: HashMap<Arc<str>, Arc<str>>,
+    admin: Option<AdminClient<Context>>,
+    purged: BTreeMap<SplitId, Position>,
+    last: Duration,
+}
+
+impl<C> PurgingCommit<C> {
+    pub(crate) fn new(inner: C, cluster: &Cluster, topics: HashMap<Arc<str>, Arc<str>>) -> Self {
+        let cluster = cluster.clone();
+        Self { inner, cluster, topics, admin: None, purged: BTreeMap::new(), last: clock::running() }
+    }
+
+    fn purge(&mut self, replay_from: BTreeMap<SplitId, Position>) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for (split, from) in &replay_from {
+            if self.purged.get(split).is_some_and(|purged| from <= purged) {
+                continue;
+            }
+            let (exchange, number) = partition_of(split)?;
+            let Some(topic) = self.topics.get(&exchange) else { continue };
+            let offset = Offset::Offset(i64::try_from(from.0).unwrap_or(i64::MAX));
+            let added = list.add_partition_offset(topic, number, offset);
+            added.map_err(|error| failed("purge an exchange", &self.cluster, &error))?;
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let admin = match &self.admin {
+            Some(admin) => admin,
+            None => self.admin.insert(admin(&self.cluster)?),
+        };
+        // Nobody waits for the answer: what is not deleted now is deleted next time.
+        let answer = admin.delete_records(&list, &AdminOptions::new().request_timeout(Some(ANSWER)));
+        drop(answer);
+        self.purged = replay_from;
+        Ok(())
+    }
+}
+
+impl<C: Commit> Commit for PurgingCommit<C> {
+    fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
+        self.inner.take_over(splits)
+    }
+
+    fn find(&mut self, joined: &[SplitId]) -> Result<Found> {
+        self.inner.find(joined)
+    }
+
+    fn is_superseded(&mut self) -> Result<bool> {
+        self.inner.is_superseded()
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<()> {
+        let replay_from = transaction.record.replay_from.clone();
+        self.inner.commit(transaction)?;
+        let now = clock::running();
+        if PURGE <= now.saturating_sub(self.last) {
+            self.last = now;
+            match self.purge(replay_from) {
+                Ok(()) => debug!("purged exchanges"),
+                Err(error) => warn!(%error, "exchanges keep records that nobody needs"),
+            }
+        }
+        Ok(())
+    }
+}

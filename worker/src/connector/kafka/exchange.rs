@@ -1,0 +1,130 @@
+//! A task's partitions of exchanges: records of partials, decoded.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_engine::log::wire::{HEADER, Wire};
+use davy_engine::log::{Bounds, ExchangeId, Fetched, Payload, Polled, Position, Source, SplitId};
+use davy_engine::{Error, Result};
+
+use super::options::Cluster;
+use super::reader::{Event, Message, Partition, Reader};
+use super::source::{moved, partition_of, split_of};
+
+/// How long a poll may wait for records.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// An exchange to be read.
+pub(crate) struct ExchangeTopic {
+    pub(crate) exchange: ExchangeId,
+    pub(crate) topic: Arc<str>,
+    pub(crate) wire: Wire,
+}
+
+/// Reads exchanges. Splits are named by the exchange, `<exchange>/<partition>`.
+pub(crate) struct ExchangeSource {
+    reader: Reader,
+    /// By topic.
+    exchanges: HashMap<Arc<str>, (ExchangeId, Wire)>,
+    topics: HashMap<ExchangeId, Arc<str>>,
+    /// The partitions that are this task's.
+    partitions: Vec<i32>,
+    next: BTreeMap<SplitId, u64>,
+    ready: VecDeque<Fetched>,
+}
+
+impl ExchangeSource {
+    pub(crate) fn open(cluster: &Cluster, exchanges: Vec<ExchangeTopic>, partitions: Vec<i32>) -> Result<Self> {
+        let topics = exchanges.iter().map(|one| (one.exchange.clone(), Arc::clone(&one.topic))).collect();
+        let exchanges = exchanges.into_iter().map(|one| (one.topic, (one.exchange, one.wire))).collect();
+        let reader = Reader::new(cluster, false)?;
+        Ok(Self { reader, exchanges, topics, partitions, next: BTreeMap::new(), ready: VecDeque::new() })
+    }
+
+    fn partition(&self, split: &SplitId) -> Result<Partition> {
+        let (exchange, number) = partition_of(split)?;
+        let topic = self.topics.get(&ExchangeId(exchange));
+        let topic = topic.ok_or_else(|| Error::internal(format!("split `{split}` is of no exchange")))?;
+        Ok((Arc::clone(topic), number))
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        let Self { reader, exchanges, ready, next, .. } = self;
+        let mut problem = None;
+        reader.poll(WAIT, |event| {
+            let made = match event {
+                Event::Message(message) => record(exchanges, &message).map(Some),
+                Event::End(topic, partition, at) => Ok(exchanges.get(topic).and_then(|(exchange, _)| {
+                    let split = split_of(&exchange.0, partition);
+                    let from = next.get(&split).copied().unwrap_or(at);
+                    (from < at).then(|| moved(&exchange.0, partition, from, at))
+                })),
+            };
+            match made {
+                Ok(Some(fetched)) => {
+                    next.insert(fetched.split.clone(), fetched.next.0);
+                    ready.push_back(fetched);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    problem.get_or_insert(error);
+                }
+            }
+        })?;
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+fn record(exchanges: &HashMap<Arc<str>, (ExchangeId, Wire)>, message: &Message<'_>) -> Result<Fetched> {
+    let unknown = || Error::internal(format!("a record of topic `{}`, which is no exchange", message.topic));
+    let (exchange, wire) = exchanges.get(message.topic).ok_or_else(unknown)?;
+    let mut header = Vec::new();
+    message.headers(|name, value| {
+        if name == HEADER {
+            header = value.to_vec();
+        }
+    });
+    let place =
+        |error: Error| error.context(&format!("topic `{}/{}` at {}", message.topic, message.partition, message.offset));
+    let partials = wire.decode(&header, message.value.unwrap_or_default()).map_err(place)?;
+    Ok(Fetched {
+        split: split_of(&exchange.0, message.partition),
+        start: Position(message.offset),
+        next: Position(message.offset + 1),
+        preamble: None,
+        payload: Payload::Partials(partials),
+        messages: None,
+        end_of_split: false,
+    })
+}
+
+impl Source for ExchangeSource {
+    fn splits(&mut self) -> Result<Vec<SplitId>> {
+        let of = |exchange: &ExchangeId| self.partitions.iter().map(|number| split_of(&exchange.0, *number)).collect();
+        let mut splits: Vec<SplitId> =
+            self.topics.keys().flat_map(|exchange| -> Vec<SplitId> { of(exchange) }).collect();
+        splits.sort_unstable();
+        Ok(splits)
+    }
+
+    fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
+        self.reader.bounds(&self.partition(split)?).map(Some)
+    }
+
+    fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
+        let partition = self.partition(split)?;
+        // Where nothing was committed yet, a purge cannot have been either.
+        self.reader.assign(&partition, from.0)?;
+        self.next.insert(split.clone(), from.0);
+        self.ready.retain(|fetched| fetched.split != *split);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled> {
+        if self.ready.is_empty() {
+            self.fill()?;
+        }
+        Ok(self.ready.pop_front().map_or(Polled::Pending, Polled::Data))
+    }
+}

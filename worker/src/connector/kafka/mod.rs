@@ -1,0 +1,144 @@
+//! `kafka`: topics as sources and sinks.
+//!
+//! A source reads its partitions in batches by manual assignment; positions are committed with the transactions of the task, for a
+//! group that has no members. A sink takes part in the transaction, or is written before it (`delivery`).
+
+pub(crate) mod admin;
+mod client;
+pub(crate) mod exchange;
+pub(crate) mod lag;
+mod options;
+pub(crate) mod producer;
+mod reader;
+pub(crate) mod sink;
+mod source;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::format::Format;
+use davy_engine::format::json::JsonOptions;
+use davy_engine::log::{Sink, Source};
+use davy_engine::options::Options;
+use davy_engine::plan::SinkPlan;
+use davy_engine::{Error, Result};
+
+use super::Role;
+pub(crate) use options::{Cluster, Compression, Delivery};
+use options::{SinkOptions, SourceOptions};
+use sink::{Encode, Expressions, PlainSink};
+use source::KafkaSource;
+
+/// A topic as a table.
+#[derive(Debug)]
+pub(crate) struct KafkaTable {
+    pub(crate) name: String,
+    pub(crate) cluster: Cluster,
+    pub(crate) topic: Arc<str>,
+    role: Role,
+    format: Format,
+    source: Option<SourceOptions>,
+    sink: Option<(SinkOptions, Expressions)>,
+}
+
+pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+    let format = match request.format {
+        Some(Format::Arrow | Format::Parquet) => {
+            return Err(Error::invalid(format!("table `{}`: messages are records, not files", request.name))
+                .hint("use format = 'csv', 'json' or 'raw_string'"));
+        }
+        Some(format) => format.clone(),
+        None => Format::Json(JsonOptions::default()),
+    };
+    let role = Role::take(options)?;
+    let cluster = Cluster::take(request, options)?;
+    let topic = options.require("topic")?;
+    if !is_topic_name(&topic) {
+        return Err(options.bad_value("topic", &topic, "letters, digits, `.`, `_` and `-`, at most 249 of them"));
+    }
+    let source = if role.is_source() { Some(SourceOptions::take(options)?) } else { None };
+    let sink = if role.is_sink() {
+        let taken = SinkOptions::take(options)?;
+        let expressions = Expressions::plan(request.name, request.columns, &taken)?;
+        Some((taken, expressions))
+    } else {
+        None
+    };
+    let name = request.name.to_owned();
+    Ok(Arc::new(KafkaTable { name, cluster, topic: topic.into(), role, format, source, sink }))
+}
+
+fn is_topic_name(name: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name.bytes().all(is_legal) && name != "." && name != ".."
+}
+
+impl KafkaTable {
+    /// A table's Kafka side, if it has one.
+    pub(crate) fn of(table: &dyn Table) -> Option<&Self> {
+        (table as &dyn std::any::Any).downcast_ref()
+    }
+
+    /// What the script says of delivery.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        self.sink.as_ref().and_then(|(options, _)| options.delivery)
+    }
+
+    /// How its messages are compressed.
+    pub(crate) fn compression(&self) -> Compression {
+        self.sink.as_ref().map_or(Compression::Lz4, |(options, _)| options.compression)
+    }
+
+    /// Makes messages of its rows.
+    pub(crate) fn encoder(&self, plan: &SinkPlan, pipeline: &Arc<str>) -> Result<Encode> {
+        let (options, expressions) = self.sink.as_ref().ok_or_else(|| self.is_source_only())?;
+        Encode::new(plan, &self.format, (&self.topic, pipeline), options, expressions)
+    }
+
+    /// Writes its rows outside of transactions.
+    pub(crate) fn plain_sink(&self, plan: &SinkPlan, pipeline: &Arc<str>) -> Result<PlainSink> {
+        let (options, _) = self.sink.as_ref().ok_or_else(|| self.is_source_only())?;
+        PlainSink::open(&self.cluster, options, self.encoder(plan, pipeline)?)
+    }
+
+    fn is_source_only(&self) -> Error {
+        Error::internal(format!("table `{}` cannot be written", self.name))
+    }
+}
+
+impl Table for KafkaTable {
+    fn default_format(&self) -> Option<Format> {
+        Some(self.format.clone())
+    }
+
+    fn has_metadata(&self) -> bool {
+        true
+    }
+
+    fn is_source(&self) -> bool {
+        self.role.is_source()
+    }
+
+    fn is_sink(&self) -> bool {
+        self.role.is_sink()
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn reads_bytes(&self) -> bool {
+        true
+    }
+
+    fn source(&self, _schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
+        let options = self.source.ok_or_else(|| Error::internal(format!("table `{}` cannot be read", self.name)))?;
+        Ok(Box::new(KafkaSource::open(&self.cluster, &self.topic, options, share)?))
+    }
+
+    fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
+        let plan = SinkPlan { name: self.name.as_str().into(), schema: Arc::clone(schema), table: None };
+        Ok(Box::new(self.plain_sink(&plan, &Arc::from(""))?))
+    }
+}

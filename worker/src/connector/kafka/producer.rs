@@ -1,0 +1,307 @@
+//! Transactions over librdkafka: one producer per task, replaced whenever the protocol asks for a fresh one.
+//!
+//! Every call blocks, so all of it belongs to the task's own thread. Before a commit the queue is emptied in short polls: `flush`, which
+//! a commit calls, waits in slices of 100 ms. A commit that times out is asked again, which the library takes as the same one.
+#![allow(unsafe_code, reason = "metadata of positions: the safe interface panics on what is not UTF-8")]
+
+use std::collections::HashMap;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_engine::log::transactions::{Message, Transactions};
+use davy_engine::log::{Position, SplitId};
+use davy_engine::{Error, Result};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{ANSWER, Context, Watch, asking, config, failed};
+use super::options::{Cluster, Compression};
+use super::source::partition_of;
+use crate::clock;
+
+/// How long an open transaction may live on the broker.
+const TRANSACTION: &str = "15000";
+/// How long a call of the transaction protocol is tried.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one try of it takes, so that a wish to stop is heard.
+const SLICE: Duration = Duration::from_secs(1);
+/// How long giving up a transaction may take; whoever comes next settles it anyway.
+const ABORT: Duration = Duration::from_secs(2);
+
+/// Who a task is on the broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) transactional_id: String,
+    pub(crate) group: String,
+    /// Topics of exchanges, whose splits are named otherwise.
+    pub(crate) topics: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// A task's transactional client.
+pub(crate) struct KafkaTransactions {
+    cluster: Cluster,
+    identity: Identity,
+    compression: Compression,
+    watch: Watch,
+    producer: Option<BaseProducer<Context>>,
+    /// Names the group that positions are committed for, and that nobody is a member of.
+    group: Option<ConsumerGroupMetadata>,
+    /// Called at each point of the protocol.
+    probe: fn(&'static str),
+    /// Whether the process wants to stop: then nothing is tried for long.
+    is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl KafkaTransactions {
+    pub(crate) fn new(
+        cluster: &Cluster,
+        identity: Identity,
+        compression: Compression,
+        probe: fn(&'static str),
+        is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+    ) -> Self {
+        let cluster = cluster.clone();
+        Self {
+            cluster,
+            identity,
+            compression,
+            watch: Watch::default(),
+            producer: None,
+            group: None,
+            probe,
+            is_stopping,
+        }
+    }
+
+    fn failed(&self, what: &str, error: &KafkaError) -> Error {
+        failed(what, &self.cluster, error)
+    }
+
+    fn producer(&self) -> Result<&BaseProducer<Context>> {
+        self.producer.as_ref().ok_or_else(|| Error::internal("a transaction before the task was taken over"))
+    }
+
+    /// Tries a call of the protocol until it is done, or cannot be.
+    fn insist(&self, what: &str, call: impl Fn() -> Result<(), KafkaError>) -> Result<()> {
+        let begun = clock::now();
+        loop {
+            let error = match call() {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.watch.mark();
+            let is_again = match &error {
+                KafkaError::Transaction(error) => {
+                    error.is_retriable() && !error.txn_requires_abort() && !error.is_fatal()
+                }
+                _ => false,
+            };
+            let patience = if (self.is_stopping)() { SLICE } else { PATIENCE };
+            if !is_again || patience <= clock::since(begun) {
+                return Err(self.failed(what, &error));
+            }
+        }
+    }
+
+    fn topic<'a>(&'a self, name: &'a Arc<str>) -> &'a str {
+        self.identity.topics.get(name).map_or(name, |topic| topic)
+    }
+
+    fn list(&self, splits: impl Iterator<Item = (SplitId, Position, String)>) -> Result<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
+        for (split, position, metadata) in splits {
+            let (name, number) = partition_of(&split)?;
+            let offset = i64::try_from(position.0).map_err(|_| Error::internal("an offset beyond 2^63"))?;
+            let mut element = list.add_partition(self.topic(&name), number);
+            element.set_offset(Offset::Offset(offset)).map_err(|error| self.failed("name a position", &error))?;
+            element.set_metadata(metadata);
+        }
+        Ok(list)
+    }
+}
+
+/// The configuration of producers.
+pub(crate) fn producer_config(cluster: &Cluster, compression: Compression) -> ClientConfig {
+    let mut config = config(cluster);
+    // A commit is one burst: what it holds is sent at once when the queue is emptied, in batches as large as they come.
+    let defaults = [
+        ("linger.ms", "5"),
+        ("batch.size", "1000000"),
+        ("queue.buffering.max.messages", "1000000"),
+        ("queue.buffering.max.kbytes", "262144"),
+    ];
+    for (name, value) in defaults {
+        if !cluster.properties.contains_key(name) {
+            config.set(name, value);
+        }
+    }
+    config.set("enable.idempotence", "true").set("compression.type", compression.name());
+    config.set("partitioner", "murmur2_random");
+    config
+}
+
+/// Hands a message to a producer, waiting while its queue is full.
+pub(crate) fn send(producer: &BaseProducer<Context>, message: &Message) -> Result<(), KafkaError> {
+    let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+    for (key, value) in &message.headers {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&message.topic).payload(&message.value);
+    if !message.headers.is_empty() {
+        record = record.headers(headers);
+    }
+    if let Some(key) = &message.key {
+        record = record.key(key);
+    }
+    if let Some(partition) = message.partition {
+        record = record.partition(partition as i32);
+    }
+    let begun = clock::now();
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                if clock::since(begun) < PATIENCE =>
+            {
+                producer.poll(Duration::from_millis(5));
+                record = again;
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+impl Transactions for KafkaTransactions {
+    fn init(&mut self) -> Result<()> {
+        self.producer = None;
+        let mut config = producer_config(&self.cluster, self.compression);
+        config.set("transactional.id", &self.identity.transactional_id);
+        if !self.cluster.properties.contains_key("transaction.timeout.ms") {
+            config.set("transaction.timeout.ms", TRANSACTION);
+        }
+        self.watch = Watch::default();
+        let made = config.create_with_context(Context::new(&self.cluster, self.watch.clone()));
+        let producer: BaseProducer<Context> = made.map_err(|error| self.failed("make a producer", &error))?;
+        self.insist("take the task over", || producer.init_transactions(SLICE))?;
+        self.producer = Some(producer);
+        if self.group.is_none() {
+            self.group = asking(&self.cluster, Some(&self.identity.group))?.group_metadata();
+        }
+        // What was slow before the producer was there has left nothing behind.
+        self.watch.clear();
+        Ok(())
+    }
+
+    fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
+        committed(&self.cluster, &self.identity, splits)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        (self.probe)("before_begin");
+        let begun = self.producer()?.begin_transaction();
+        begun.map_err(|error| self.failed("begin a transaction", &error))
+    }
+
+    fn produce(&mut self, message: Message) -> Result<()> {
+        let sent = send(self.producer()?, &message);
+        sent.map_err(|error| self.failed(&format!("write to topic `{}`", message.topic), &error))
+    }
+
+    fn send_offsets(&mut self, positions: &[(SplitId, Position, String)]) -> Result<()> {
+        let producer = self.producer()?;
+        // All rows before any position: a message that cannot be written is found here, and its error is its own.
+        let begun = clock::now();
+        while 0 < producer.in_flight_count() && clock::since(begun) < PATIENCE {
+            producer.poll(Duration::from_millis(1));
+            if (self.is_stopping)() && SLICE < clock::since(begun) {
+                break;
+            }
+        }
+        (self.probe)("after_produce");
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(positions.iter().cloned())?;
+        let group =
+            self.group.as_ref().ok_or_else(|| Error::internal("a transaction before the task was taken over"))?;
+        self.insist("send positions", || producer.send_offsets_to_transaction(&list, group, SLICE))?;
+        (self.probe)("after_send_offsets");
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        (self.probe)("before_commit");
+        let producer = self.producer()?;
+        self.insist("commit", || producer.commit_transaction(SLICE))?;
+        (self.probe)("after_commit");
+        Ok(())
+    }
+
+    fn abort(&mut self) {
+        if let Some(producer) = &self.producer
+            && let Err(error) = producer.abort_transaction(ABORT)
+        {
+            tracing::debug!(%error, "a transaction is left to whoever comes next");
+        }
+    }
+
+    fn had_trouble(&self) -> bool {
+        self.watch.had_trouble()
+    }
+}
+
+/// The committed positions of a group, once no transaction on them is open.
+pub(crate) fn committed(
+    cluster: &Cluster,
+    identity: &Identity,
+    splits: &[SplitId],
+) -> Result<Vec<(SplitId, Position, String)>> {
+    if splits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let consumer = asking(cluster, Some(&identity.group))?;
+    let mut list = TopicPartitionList::with_capacity(splits.len());
+    let mut names = HashMap::new();
+    for split in splits {
+        let (name, number) = partition_of(split)?;
+        let topic = identity.topics.get(&name).unwrap_or(&name).to_string();
+        list.add_partition(&topic, number);
+        names.insert((topic, number), split.clone());
+    }
+    let found = consumer.committed_offsets(list, ANSWER);
+    let found = found.map_err(|error| failed("read committed positions", cluster, &error))?;
+    let metadata = metadata_of(&found);
+    let mut positions = Vec::new();
+    for (element, metadata) in found.elements().iter().zip(metadata) {
+        element.error().map_err(|error| failed("read committed positions", cluster, &error))?;
+        let Offset::Offset(offset) = element.offset() else { continue };
+        let split = names.get(&(element.topic().to_owned(), element.partition()));
+        let split = split.ok_or_else(|| Error::internal("a position that nobody has asked for"))?;
+        positions.push((split.clone(), Position(offset.unsigned_abs()), metadata));
+    }
+    Ok(positions)
+}
+
+/// The metadata beside each position, in order; what is no text cannot be ours, and reads as such.
+fn metadata_of(list: &TopicPartitionList) -> Vec<String> {
+    // SAFETY: the list is alive, has `cnt` elements, and each element's metadata is null or of its size.
+    unsafe {
+        let list = &*list.ptr();
+        if list.cnt == 0 {
+            return Vec::new();
+        }
+        let text = |element: &rdkafka_sys::rd_kafka_topic_partition_t| {
+            if element.metadata.is_null() {
+                return String::new();
+            }
+            let bytes = slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        slice::from_raw_parts(list.elems, list.cnt as usize).iter().map(text).collect()
+    }
+}

@@ -1,0 +1,347 @@
+//! Reads partitions in batches: the one place that calls librdkafka's C functions for messages.
+//!
+//! All partitions of a reader share one queue, out of which up to [`BATCH`] messages are taken per call; one call per message would
+//! cost more than decoding it. The queue is bounded by `queued.max.messages.kbytes`. Errors, logs and tokens come by the client's main
+//! queue, which is served on the way.
+#![allow(unsafe_code, reason = "batch consume exists only in the C library")]
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_void};
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_engine::log::{Bounds, Position};
+use davy_engine::{Error, Result};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka_sys as sys;
+
+use super::client::{ANSWER, Context, Watch, config, failed};
+use super::options::Cluster;
+
+/// Messages taken per call, at most: with one row each that is a batch whose fixed costs do not show.
+const BATCH: usize = 16_384;
+/// Bytes taken per call, about: with many rows in a message a few messages are enough.
+const BATCH_BYTES: usize = 4 << 20;
+/// Memory for messages that are fetched and not yet taken, in KiB, where the script says nothing.
+const QUEUE_KIB: &str = "32768";
+
+/// A partition of a topic.
+pub(crate) type Partition = (Arc<str>, i32);
+
+/// What a reader gives, one after the other. Borrowed: valid during the call.
+pub(crate) enum Event<'a> {
+    /// A message.
+    Message(Message<'a>),
+    /// The end of a partition, for now: its next position.
+    End(&'a str, i32, u64),
+}
+
+/// A message as it lies in librdkafka's memory.
+pub(crate) struct Message<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) offset: u64,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) key: Option<&'a [u8]>,
+    raw: *mut sys::rd_kafka_message_t,
+}
+
+impl Message<'_> {
+    /// Milliseconds since 1970; -1 where there is none.
+    pub(crate) fn timestamp(&self) -> i64 {
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: `raw` is alive as long as the message is borrowed.
+        unsafe { sys::rd_kafka_message_timestamp(self.raw, &mut kind) }
+    }
+
+    /// Calls `take` with each header.
+    pub(crate) fn headers(&self, mut take: impl FnMut(&str, &[u8])) {
+        let mut headers: *mut sys::rd_kafka_headers_t = ptr::null_mut();
+        // SAFETY: `raw` is alive; the headers belong to it, and so do the names and values that they give.
+        unsafe {
+            if sys::rd_kafka_message_headers(self.raw, &mut headers)
+                != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+            {
+                return;
+            }
+            for index in 0.. {
+                let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+                let code = sys::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut size);
+                if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    return;
+                }
+                take(&CStr::from_ptr(name).to_string_lossy(), bytes(value, size).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Reads partitions.
+pub(crate) struct Reader {
+    cluster: Cluster,
+    // Dropped in this order: queue, topics, client.
+    queue: Queue,
+    topics: BTreeMap<Arc<str>, Topic>,
+    client: BaseConsumer<Context>,
+    batch: Vec<*mut sys::rd_kafka_message_t>,
+    /// Messages to be taken with the next call.
+    wanted: usize,
+    reading: Vec<Partition>,
+}
+
+struct Queue(*mut sys::rd_kafka_queue_t);
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: made by `rd_kafka_queue_new`, destroyed once.
+        unsafe { sys::rd_kafka_queue_destroy(self.0) }
+    }
+}
+
+struct Topic(*mut sys::rd_kafka_topic_t);
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: made by `rd_kafka_topic_new`, destroyed once.
+        unsafe { sys::rd_kafka_topic_destroy(self.0) }
+    }
+}
+
+// SAFETY: librdkafka's objects may be used from any thread; messages in `batch` are only there during a call.
+unsafe impl Send for Reader {}
+
+impl Reader {
+    pub(crate) fn new(cluster: &Cluster, reads_uncommitted: bool) -> Result<Self> {
+        let mut config: ClientConfig = config(cluster);
+        config.set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "true");
+        // A position that is gone is a loss, and a loss is decided on, not skipped.
+        config.set("auto.offset.reset", "error");
+        config.set("isolation.level", if reads_uncommitted { "read_uncommitted" } else { "read_committed" });
+        let defaults = [
+            ("queued.max.messages.kbytes", QUEUE_KIB),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.error.backoff.ms", "100"),
+        ];
+        for (name, value) in defaults {
+            if !cluster.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        let context = Context::new(cluster, Watch::default());
+        let client: BaseConsumer<Context> =
+            config.create_with_context(context).map_err(|error| failed("make a consumer", cluster, &error))?;
+        // SAFETY: the client is alive, and outlives its queue.
+        let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
+        let batch = vec![ptr::null_mut(); BATCH];
+        Ok(Self {
+            cluster: cluster.clone(),
+            queue: Queue(queue),
+            topics: BTreeMap::new(),
+            client,
+            batch,
+            wanted: 256,
+            reading: Vec::new(),
+        })
+    }
+
+    /// How many partitions a topic has.
+    pub(crate) fn partitions(&self, topic: &str) -> Result<i32> {
+        n_partitions(&self.client, &self.cluster, topic)
+    }
+
+    /// Begins to read a partition there.
+    pub(crate) fn assign(&mut self, partition: &Partition, from: u64) -> Result<()> {
+        let (topic, number) = partition;
+        if self.reading.contains(partition) {
+            self.stop(partition);
+        }
+        if !self.topics.contains_key(topic) {
+            let name = CString::new(&**topic).map_err(|_| Error::invalid(format!("`{topic}` is no topic's name")))?;
+            // SAFETY: the client is alive; a null configuration means the client's own.
+            let made =
+                unsafe { sys::rd_kafka_topic_new(self.client.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
+            if made.is_null() {
+                return Err(Error::invalid(format!("`{topic}` is no topic's name")));
+            }
+            self.topics.insert(Arc::clone(topic), Topic(made));
+        }
+        let offset = i64::try_from(from).map_err(|_| Error::internal("an offset beyond 2^63"))?;
+        // SAFETY: topic and queue are alive.
+        let code = unsafe { sys::rd_kafka_consume_start_queue(self.topics[topic].0, *number, offset, self.queue.0) };
+        if code != 0 {
+            return Err(Error::Unavailable(format!("cannot read partition {number} of topic `{topic}`")));
+        }
+        self.reading.push(partition.clone());
+        Ok(())
+    }
+
+    fn stop(&mut self, partition: &Partition) {
+        if let Some(topic) = self.topics.get(&partition.0) {
+            // SAFETY: the topic is alive.
+            unsafe { sys::rd_kafka_consume_stop(topic.0, partition.1) };
+        }
+        self.reading.retain(|other| other != partition);
+    }
+
+    /// Holds a partition back, or lets it go on.
+    pub(crate) fn hold(&self, partition: &Partition, is_held: bool) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&partition.0, partition.1);
+        let done = if is_held { self.client.pause(&list) } else { self.client.resume(&list) };
+        done.map_err(|error| failed("hold a partition back", &self.cluster, &error))
+    }
+
+    /// What of a partition is there.
+    pub(crate) fn bounds(&self, partition: &Partition) -> Result<Bounds> {
+        bounds(&self.client, &self.cluster, partition)
+    }
+
+    /// The first position whose message was made at or after `ms`; the end where there is none.
+    pub(crate) fn at_time(&self, partition: &Partition, ms: i64) -> Result<Position> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&partition.0, partition.1, Offset::Offset(ms))
+            .map_err(|error| failed("look for a time", &self.cluster, &error))?;
+        let found = self.client.offsets_for_times(list, ANSWER);
+        let found = found.map_err(|error| failed("look for a time", &self.cluster, &error))?;
+        match found.elements().first().map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => Ok(Position(offset.unsigned_abs())),
+            _ => Ok(self.bounds(partition)?.end),
+        }
+    }
+
+    /// Waits up to `wait` for messages, and gives them to `take`; says how many events there were.
+    pub(crate) fn poll(&mut self, wait: Duration, mut take: impl FnMut(Event<'_>)) -> Result<usize> {
+        // The main queue has no messages: this serves errors, logs and tokens.
+        if let Some(Err(error)) = self.client.poll(Duration::ZERO)
+            && let KafkaError::MessageConsumptionFatal(_) = error
+        {
+            return Err(failed("read", &self.cluster, &error));
+        }
+        let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is alive, and `batch` has room for `BATCH` messages, the most that are asked for.
+        let n =
+            unsafe { sys::rd_kafka_consume_batch_queue(self.queue.0, wait_ms, self.batch.as_mut_ptr(), self.wanted) };
+        let n = usize::try_from(n).unwrap_or(0);
+        let mut problem = None;
+        let mut n_bytes = 0;
+        for &raw in &self.batch[..n] {
+            // SAFETY: the library gave `n` messages that are ours until they are destroyed, which is done once each, here.
+            unsafe {
+                n_bytes += (*raw).len;
+                if let Err(error) = event(&*raw, raw).map(|event| event.into_iter().for_each(&mut take)) {
+                    problem.get_or_insert(error);
+                }
+                sys::rd_kafka_message_destroy(raw);
+            }
+        }
+        if let Some(size) = n_bytes.checked_div(n) {
+            self.wanted = (BATCH_BYTES / size.max(1)).clamp(16, BATCH);
+        }
+        match problem {
+            None => Ok(n),
+            Some((topic, partition, code)) => Err(self.refused(&topic, partition, code)),
+        }
+    }
+
+    fn refused(&self, topic: &str, partition: i32, code: RDKafkaErrorCode) -> Error {
+        if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) {
+            // Started again, the task finds out what is missing, and says so.
+            return Error::Unavailable(format!("the position in `{topic}/{partition}` is no longer there"));
+        }
+        failed(&format!("read `{topic}/{partition}`"), &self.cluster, &KafkaError::MessageConsumption(code))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        for partition in std::mem::take(&mut self.reading) {
+            self.stop(&partition);
+        }
+    }
+}
+
+/// What the library's message is; errors of a partition that pass by themselves are nothing.
+///
+/// # Safety
+/// `message` is `raw`, and alive; what is borrowed from it must not outlive it.
+unsafe fn event<'a>(
+    message: &'a sys::rd_kafka_message_t,
+    raw: *mut sys::rd_kafka_message_t,
+) -> Result<Option<Event<'a>>, (String, i32, RDKafkaErrorCode)> {
+    use sys::rd_kafka_resp_err_t as Code;
+    // SAFETY: every message has a topic, and its name lives as long as the topic.
+    let topic = match message.rkt.is_null() {
+        true => "",
+        false => unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) }.to_str().unwrap_or_default(),
+    };
+    let partition = message.partition;
+    match message.err {
+        Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
+            // SAFETY: pointer and length belong together and to the message.
+            let (value, key) = unsafe { (bytes(message.payload, message.len), bytes(message.key, message.key_len)) };
+            let offset = message.offset.unsigned_abs();
+            Ok(Some(Event::Message(Message { topic, partition, offset, value, key, raw })))
+        }
+        Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Ok(Some(Event::End(topic, partition, message.offset.unsigned_abs()))),
+        other => {
+            let code = RDKafkaErrorCode::from(other);
+            if passes(code) { Ok(None) } else { Err((topic.to_owned(), partition, code)) }
+        }
+    }
+}
+
+/// Errors that the library mends by itself: it asks again.
+fn passes(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::NetworkException
+            | RDKafkaErrorCode::FencedLeaderEpoch
+            | RDKafkaErrorCode::UnknownLeaderEpoch
+            | RDKafkaErrorCode::ReplicaNotAvailable
+            | RDKafkaErrorCode::KafkaStorageError
+            | RDKafkaErrorCode::Resolve
+    )
+}
+
+/// # Safety
+/// `pointer` is null, or there are `length` bytes there for as long as the result is used.
+unsafe fn bytes<'a>(pointer: *const c_void, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: as above.
+    (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast(), length) })
+}
+
+/// How many partitions a topic has.
+pub(crate) fn n_partitions(client: &BaseConsumer<Context>, cluster: &Cluster, topic: &str) -> Result<i32> {
+    let metadata = client.fetch_metadata(Some(topic), ANSWER);
+    let metadata = metadata.map_err(|error| failed(&format!("ask for topic `{topic}`"), cluster, &error))?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+    match (found, error) {
+        (Some(found), None) if !found.partitions().is_empty() => Ok(found.partitions().len() as i32),
+        (_, error) => {
+            let code = error.unwrap_or(RDKafkaErrorCode::UnknownTopicOrPartition);
+            Err(failed(&format!("read topic `{topic}`"), cluster, &KafkaError::MetadataFetch(code)))
+        }
+    }
+}
+
+/// What of a partition is there.
+pub(crate) fn bounds(client: &BaseConsumer<Context>, cluster: &Cluster, partition: &Partition) -> Result<Bounds> {
+    let (topic, number) = partition;
+    let (low, high) = client
+        .fetch_watermarks(topic, *number, ANSWER)
+        .map_err(|error| failed(&format!("ask for the bounds of `{topic}/{number}`"), cluster, &error))?;
+    Ok(Bounds { first: Position(low.unsigned_abs()), end: Position(high.unsigned_abs()) })
+}

@@ -1,0 +1,236 @@
+//! A task's share of a topic: messages to pieces of bytes, one partition at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_engine::connector::Share;
+use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
+use davy_engine::{Error, Result};
+
+use super::options::{Cluster, SourceOptions, Start};
+use super::reader::{Event, Message, Partition, Reader};
+use crate::clock;
+
+/// How long a poll may wait for messages.
+const WAIT: Duration = Duration::from_millis(20);
+/// How often it is asked whether a topic has more partitions.
+const DISCOVERY: Duration = Duration::from_secs(10);
+
+/// Reads a table.
+pub(crate) struct KafkaSource {
+    reader: Reader,
+    topic: Arc<str>,
+    options: SourceOptions,
+    share: Share,
+    /// The partitions that have been told of.
+    known: i32,
+    looked: Duration,
+    wants_keys: bool,
+    wants_headers: bool,
+    /// By partition: where reading goes on.
+    next: BTreeMap<i32, u64>,
+    ready: VecDeque<Fetched>,
+    /// Pieces under way.
+    pieces: BTreeMap<i32, Piece>,
+}
+
+#[derive(Default)]
+struct Piece {
+    start: u64,
+    next: u64,
+    bytes: Vec<u8>,
+    messages: Messages,
+}
+
+impl KafkaSource {
+    pub(crate) fn open(cluster: &Cluster, topic: &str, options: SourceOptions, share: Share) -> Result<Self> {
+        Ok(Self {
+            reader: Reader::new(cluster, options.reads_uncommitted)?,
+            topic: topic.into(),
+            options,
+            share,
+            known: 0,
+            looked: clock::running(),
+            wants_keys: false,
+            wants_headers: false,
+            next: BTreeMap::new(),
+            ready: VecDeque::new(),
+            pieces: BTreeMap::new(),
+        })
+    }
+
+    fn own(&self, from: i32, to: i32) -> Vec<SplitId> {
+        let is_own = |number: &i32| *number as usize % self.share.count == self.share.index;
+        (from..to).filter(is_own).map(|number| split_of(&self.topic, number)).collect()
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        let Self { reader, pieces, ready, next, topic, wants_keys, wants_headers, .. } = self;
+        reader.poll(WAIT, |event| match event {
+            Event::Message(message) => {
+                let piece = pieces.entry(message.partition).or_default();
+                piece.add(&message, *wants_keys, *wants_headers);
+            }
+            Event::End(_, partition, at) => {
+                // What was taken before the end goes before it.
+                if let Some(piece) = pieces.remove(&partition) {
+                    next.insert(partition, piece.next);
+                    ready.push_back(piece.fetched(topic, partition));
+                }
+                let from = next.insert(partition, at).unwrap_or(at);
+                if from < at {
+                    ready.push_back(moved(topic, partition, from, at));
+                }
+            }
+        })?;
+        for (partition, piece) in std::mem::take(pieces) {
+            next.insert(partition, piece.next);
+            ready.push_back(piece.fetched(topic, partition));
+        }
+        Ok(())
+    }
+}
+
+impl Piece {
+    fn add(&mut self, message: &Message<'_>, wants_key: bool, wants_headers: bool) {
+        if self.next == 0 && self.messages.ends.is_empty() && self.messages.empty.is_empty() {
+            self.start = message.offset;
+        }
+        self.next = message.offset + 1;
+        let value = message.value.unwrap_or_default();
+        if value.trim_ascii().is_empty() {
+            self.messages.empty.push((message.offset, message.value.is_none()));
+            return;
+        }
+        self.bytes.extend_from_slice(value);
+        if !value.ends_with(b"\n") {
+            self.bytes.push(b'\n');
+        }
+        self.messages.ends.push(self.bytes.len() as u32);
+        self.messages.positions.push(message.offset);
+        self.messages.timestamps.push(message.timestamp());
+        if wants_key {
+            self.messages.keys.push(message.key.map(<[u8]>::to_vec));
+        }
+        if wants_headers {
+            self.messages.headers.push(headers(message));
+        }
+    }
+
+    fn fetched(self, topic: &str, partition: i32) -> Fetched {
+        Fetched {
+            split: split_of(topic, partition),
+            start: Position(self.start),
+            next: Position(self.next),
+            preamble: None,
+            payload: Payload::Bytes(self.bytes),
+            messages: Some(Arc::new(self.messages)),
+            end_of_split: false,
+        }
+    }
+}
+
+/// Headers as a JSON object of texts; of several with one name the last.
+fn headers(message: &Message<'_>) -> Option<String> {
+    let mut object = serde_json::Map::new();
+    message.headers(|name, value| {
+        object.insert(name.to_owned(), String::from_utf8_lossy(value).into_owned().into());
+    });
+    (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
+}
+
+/// Nothing to read there but marks of transactions.
+pub(crate) fn moved(topic: &str, partition: i32, from: u64, to: u64) -> Fetched {
+    Fetched {
+        split: split_of(topic, partition),
+        start: Position(from),
+        next: Position(to),
+        preamble: None,
+        payload: Payload::Nothing,
+        messages: None,
+        end_of_split: false,
+    }
+}
+
+/// A partition's name as a split.
+pub(crate) fn split_of(topic: &str, partition: i32) -> SplitId {
+    SplitId::from(format!("{topic}/{partition}").as_str())
+}
+
+/// A split's topic (or exchange) and partition.
+pub(crate) fn partition_of(split: &SplitId) -> Result<Partition> {
+    let parsed = split.0.rsplit_once('/').and_then(|(topic, number)| Some((topic.into(), number.parse().ok()?)));
+    parsed.ok_or_else(|| Error::internal(format!("split `{split}` is no partition")))
+}
+
+impl Source for KafkaSource {
+    fn splits(&mut self) -> Result<Vec<SplitId>> {
+        self.known = self.reader.partitions(&self.topic)?;
+        Ok(self.own(0, self.known))
+    }
+
+    fn joined(&mut self) -> Result<Vec<SplitId>> {
+        let now = clock::running();
+        if now.saturating_sub(self.looked) < DISCOVERY {
+            return Ok(Vec::new());
+        }
+        self.looked = now;
+        let before = self.known;
+        // A broker that does not answer now will be asked again.
+        match self.reader.partitions(&self.topic) {
+            Ok(now) => self.known = now.max(before),
+            Err(Error::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self.own(before, self.known))
+    }
+
+    fn accepts_loss(&self) -> bool {
+        self.options.accepts_loss
+    }
+
+    fn start(&mut self, split: &SplitId, has_joined: bool) -> Result<Position> {
+        let partition = partition_of(split)?;
+        match self.options.start {
+            Start::Latest if !has_joined => Ok(self.reader.bounds(&partition)?.end),
+            Start::Timestamp(ms) if !has_joined => self.reader.at_time(&partition, ms),
+            _ => Ok(self.reader.bounds(&partition)?.first),
+        }
+    }
+
+    fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
+        self.reader.bounds(&partition_of(split)?).map(Some)
+    }
+
+    fn want(&mut self, keys: bool, headers: bool) {
+        (self.wants_keys, self.wants_headers) = (keys, headers);
+    }
+
+    fn is_at_end(&mut self, split: &SplitId) -> Result<bool> {
+        let partition = partition_of(split)?;
+        let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
+        // Without an answer nobody knows, and a split is not idle as long as nobody knows.
+        let Ok(bounds) = self.reader.bounds(&partition) else { return Ok(false) };
+        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| bounds.end.0 <= *next))
+    }
+
+    fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {
+        self.reader.hold(&partition_of(split)?, is_held)
+    }
+
+    fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
+        let partition = partition_of(split)?;
+        self.reader.assign(&partition, from.0)?;
+        self.next.insert(partition.1, from.0);
+        self.ready.retain(|fetched| fetched.split != *split);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled> {
+        if self.ready.is_empty() {
+            self.fill()?;
+        }
+        Ok(self.ready.pop_front().map_or(Polled::Pending, Polled::Data))
+    }
+}

@@ -1,0 +1,109 @@
+//! How far a pipeline has come in every partition that it reads.
+
+use std::sync::Arc;
+
+use davy_engine::Result;
+use davy_engine::log::mark::{Mark, SplitState};
+use davy_engine::plan::{Pipeline, StageInput};
+
+use super::naming::{exchange_topic, group};
+use crate::connector::kafka::lag::{PartitionLag, of_topic};
+use crate::connector::kafka::{Cluster, KafkaTable};
+use crate::host::HostOptions;
+
+/// What is known of one partition.
+#[derive(Clone, Debug)]
+pub struct LagRow {
+    /// Which INSERT, from 1.
+    pub dataflow: usize,
+    /// Which stage of it, from 1; 0 for what is only written.
+    pub stage: usize,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that is there.
+    pub first: u64,
+    /// The offset after the last.
+    pub end: u64,
+    /// The committed position.
+    pub position: Option<u64>,
+    /// Messages not yet read; all of them where nothing is committed.
+    pub lag: u64,
+    /// The watermark, ns since 1970, where one is known.
+    pub watermark: Option<i64>,
+    /// Which task has it, and of how many.
+    pub task: Option<(u32, u32)>,
+}
+
+/// Every partition that the pipeline reads, in the order of its stages.
+pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
+    let name = pipeline.name.as_deref().unwrap_or(&options.name);
+    let mut rows = Vec::new();
+    for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
+        let Some(cluster) = super::cluster_of(dataflow)? else { continue };
+        for (stage, planned) in dataflow.stages.iter().enumerate() {
+            let group = group(name, index + 1, stage);
+            let topics: Vec<Arc<str>> = match &planned.input {
+                StageInput::Table(plan) => KafkaTable::of(plan.table.table.as_ref())
+                    .map(|table| Arc::clone(&table.topic))
+                    .into_iter()
+                    .collect(),
+                StageInput::Exchanges(inputs) => {
+                    inputs.iter().map(|input| exchange_topic(name, &input.aggregate.exchange)).collect()
+                }
+            };
+            for topic in topics {
+                rows.extend(
+                    of_topic(&cluster, &topic, Some(&group))?
+                        .into_iter()
+                        .map(|found| row((index + 1, stage + 1), &topic, found)),
+                );
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Every partition of the topics that the pipeline writes to.
+pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
+    let mut rows = Vec::new();
+    let mut seen: Vec<(Cluster, Arc<str>)> = Vec::new();
+    for plan in &pipeline.sinks {
+        let Some(table) = plan.table.as_deref().and_then(KafkaTable::of) else { continue };
+        let place = (table.cluster.clone(), Arc::clone(&table.topic));
+        if seen.contains(&place) {
+            continue;
+        }
+        rows.extend(
+            of_topic(&table.cluster, &table.topic, None)?.into_iter().map(|found| row((0, 0), &table.topic, found)),
+        );
+        seen.push(place);
+    }
+    Ok(rows)
+}
+
+fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> LagRow {
+    let PartitionLag { partition, bounds, committed } = found;
+    let position = committed.as_ref().map(|(position, _)| position.0);
+    let mark = committed.and_then(|(_, mark)| match mark {
+        Mark::Here(mark) => Some(mark),
+        Mark::Erased | Mark::Unreadable(_) => None,
+    });
+    let watermark = mark.and_then(|mark| match mark.state {
+        SplitState::Source { watermark } => Some(watermark),
+        SplitState::Windows { expected, .. } => Some(expected),
+    });
+    LagRow {
+        dataflow,
+        stage,
+        topic: topic.to_owned(),
+        partition,
+        first: bounds.first.0,
+        end: bounds.end.0,
+        position,
+        lag: bounds.end.0.saturating_sub(position.unwrap_or(bounds.first.0)),
+        watermark: watermark.filter(|watermark| *watermark != i64::MIN),
+        task: mark.map(|mark| (mark.task, mark.n_tasks)),
+    }
+}

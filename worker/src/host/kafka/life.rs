@@ -1,0 +1,192 @@
+//! One task's lives, one after the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use davy_engine::log::Commit;
+use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
+use davy_engine::plan::StageInput;
+use davy_engine::task::{Step, Task, TaskParts};
+use davy_engine::{Error, Result};
+use tracing::{info, warn};
+
+use super::KafkaTask;
+use crate::clock;
+use crate::connector::kafka::admin::PurgingCommit;
+use crate::connector::kafka::producer::KafkaTransactions;
+use crate::connector::kafka::{Compression, Delivery, KafkaTable};
+use crate::host::sinks::Shared as SharedSink;
+use crate::host::{Ending, Shared};
+
+/// The longest value of a record with partials: below the megabyte that brokers take by default.
+const RECORD_BYTES_MAX: usize = 900_000;
+/// How long a task waits before it starts again, at first and at most.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// After this long without trouble, waiting begins at the shortest again.
+const IS_WELL: Duration = Duration::from_secs(30);
+/// A fenced task waits this long before it asks who has committed: a newer owner does so at once, if it has little to replay.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Runs a task until someone asks to stop, or until it cannot go on.
+pub(in crate::host) fn drive(shared: &Shared, task: &KafkaTask) -> Result<Ending> {
+    let mut back_off = BACK_OFF_MIN;
+    loop {
+        if shared.is_over() {
+            return Ok(Ending::Released);
+        }
+        let begun = clock::now();
+        let error = match live(shared, task) {
+            Ok(ending) => return Ok(ending),
+            Err(error) => error,
+        };
+        if shared.is_over() {
+            // What was not committed will be read again; nothing is lost by going now.
+            warn!(task = %task.name, %error, "stopped without a last commit");
+            return Ok(Ending::Released);
+        }
+        if !matches!(error, Error::Unavailable(_)) {
+            return Err(error);
+        }
+        if IS_WELL <= clock::since(begun) {
+            back_off = BACK_OFF_MIN;
+        }
+        shared.metrics.task_restarts.add(1);
+        warn!(task = %task.name, %error, "starts again from its last commit");
+        rest(shared, back_off);
+        back_off = (2 * back_off).min(BACK_OFF_MAX);
+    }
+}
+
+/// Rests, unless the run is over.
+fn rest(shared: &Shared, duration: Duration) {
+    let begun = clock::now();
+    while clock::since(begun) < duration && !shared.is_over() {
+        clock::rest(Duration::from_millis(20));
+    }
+}
+
+/// One life: take over, read and commit, until something happens.
+fn live(shared: &Shared, task: &KafkaTask) -> Result<Ending> {
+    let mut running = begin(shared, task)?;
+    for notice in running.take_notices() {
+        warn!(task = %task.name, notice, "took its input up");
+    }
+    info!(task = %task.name, "running");
+    let error = match work(shared, task, &mut running) {
+        Err(Error::Fenced(message)) => message,
+        other => return other,
+    };
+    rest(shared, SETTLE);
+    if running.is_superseded()? {
+        return Err(Error::Fenced(format!(
+            "task `{}` has a newer owner: the pipeline `{}` is running somewhere else",
+            task.name, shared.name
+        )));
+    }
+    Err(Error::Unavailable(error))
+}
+
+fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
+    let parts = TaskParts {
+        name: Arc::clone(&task.name),
+        dataflow: Arc::clone(&task.dataflow),
+        stage: task.stage,
+        n_tasks: Arc::clone(&task.n_tasks),
+        index: task.index,
+        n_partitions: task.n_partitions,
+        source: task.source()?,
+        commit: commit_of(shared, task)?,
+        runtime: Arc::clone(&shared.runtime),
+        metrics: Arc::clone(&shared.metrics),
+        board: Arc::clone(&task.board),
+        probe: shared.options.probe,
+    };
+    match Task::recover(parts, clock::since(shared.begun)) {
+        // Someone took over in the same moment; who it is shows when they have committed.
+        Err(Error::Fenced(message)) => Err(Error::Unavailable(message)),
+        other => other,
+    }
+}
+
+fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending> {
+    // At once, so that others see who owns the task.
+    running.commit_changes()?;
+    let mut last_commit = clock::since(shared.begun);
+    loop {
+        if shared.failed.load(Ordering::Relaxed) {
+            return Ok(Ending::Released);
+        }
+        if shared.stop.load(Ordering::Relaxed) {
+            running.commit_changes()?;
+            info!(task = %task.name, "stopped after its last commit");
+            return Ok(Ending::Released);
+        }
+        let elapsed = clock::since(shared.begun);
+        let step = running.step(elapsed)?;
+        for notice in running.take_notices() {
+            warn!(task = %task.name, notice, "input has changed");
+        }
+        if step == Step::Ended {
+            running.commit()?;
+            return Ok(Ending::Complete);
+        }
+        let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
+        let is_full = shared.options.commit_rows <= running.uncommitted();
+        if is_due || is_full {
+            running.commit_changes()?;
+            last_commit = elapsed;
+        }
+    }
+}
+
+/// The commits of one life.
+fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
+    let mut sinks = BTreeMap::new();
+    let mut compression = Compression::Lz4;
+    for (name, ()) in task.tables() {
+        let plan = shared.sinks.plan(&name)?;
+        let table = plan.table.as_deref().and_then(KafkaTable::of);
+        let destination = match table {
+            Some(table) if table.delivery() != Some(Delivery::AtLeastOnce) => {
+                compression = table.compression();
+                Destination::Inside(Box::new(table.encoder(plan, &shared.name)?))
+            }
+            _ => {
+                Destination::Outside(Box::new(SharedSink { sinks: Arc::clone(&shared.sinks), name: Arc::clone(&name) }))
+            }
+        };
+        sinks.insert(name, destination);
+    }
+    let (stop, probe) = (Arc::clone(&shared.stop), shared.options.probe);
+    let is_stopping = Arc::new(move || stop.load(Ordering::Relaxed));
+    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), compression, probe, is_stopping);
+    let options = TransactionalOptions {
+        name: Arc::clone(&task.name),
+        task: task.index,
+        n_tasks: task.n_tasks[task.stage],
+        owner: nonce(),
+        exchanges: task.writes.clone(),
+        sinks,
+        record_bytes_max: RECORD_BYTES_MAX,
+    };
+    let commit = TransactionalCommit::new(client, options);
+    Ok(match &task.dataflow.stages[task.stage].input {
+        StageInput::Table(_) => Box::new(commit),
+        StageInput::Exchanges(_) => {
+            let topics: HashMap<Arc<str>, Arc<str>> = task.identity.topics.clone();
+            Box::new(PurgingCommit::new(commit, &task.cluster, topics))
+        }
+    })
+}
+
+/// A number that no other owner has: the standard library keys its hashers by the machine's randomness.
+fn nonce() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u128(clock::since_1970().as_nanos());
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}

@@ -1,0 +1,253 @@
+//! Dataflows over Kafka: which tasks there are, who they are on the broker, and their lives.
+//!
+//! | what ends a life | what follows |
+//! |---|---|
+//! | a wish to stop | a last commit, then the end |
+//! | the broker is away, a transaction had to be given up | back off, then start again from the last commit |
+//! | fenced, and someone else has committed since | the end of this process's run: there is a newer owner |
+//! | fenced, and nobody has | the broker gave the transaction up by itself: start again |
+//! | anything else | the end of the run, with its error |
+
+pub(crate) mod lag;
+mod life;
+mod naming;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use davy_engine::connector::Share;
+use davy_engine::log::mark::{Mark, SplitMark};
+use davy_engine::log::wire::Wire;
+use davy_engine::log::{ExchangeId, Source};
+use davy_engine::operator::align::Board;
+use davy_engine::plan::{Dataflow, StageInput};
+use davy_engine::{Error, Result};
+
+use super::Shared;
+use super::sinks::tables_of;
+use crate::connector::kafka::exchange::ExchangeTopic;
+use crate::connector::kafka::producer::{Identity, committed};
+use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
+pub(super) use life::drive;
+use naming::{exchange_topic, group, transactional_id};
+
+/// A task over Kafka, as it is made again and again.
+pub(super) struct KafkaTask {
+    pub(super) name: Arc<str>,
+    cluster: Cluster,
+    dataflow: Arc<Dataflow>,
+    stage: usize,
+    index: u32,
+    n_tasks: Arc<[u32]>,
+    n_partitions: u32,
+    identity: Identity,
+    /// The topic and the form of each exchange that is written.
+    writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
+    board: Arc<Board>,
+}
+
+/// The cluster that a dataflow runs over; `None` when it reads no topic.
+pub(super) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
+    let mut topics: Vec<&KafkaTable> = Vec::new();
+    let mut others: Vec<&str> = Vec::new();
+    for stage in &dataflow.stages {
+        let StageInput::Table(source) = &stage.input else { continue };
+        match KafkaTable::of(source.table.table.as_ref()) {
+            Some(table) => topics.push(table),
+            None => others.push(&source.table.name),
+        }
+    }
+    let Some(first) = topics.first() else { return Ok(None) };
+    if let Some(other) = others.first() {
+        return Err(Error::invalid(format!(
+            "a query cannot bring topic table `{}` and table `{other}` together: only Kafka \
+             keeps positions",
+            first.name
+        ))
+        .hint("write the file into a topic with an INSERT of its own, and read that"));
+    }
+    if let Some(other) = topics.iter().find(|other| other.cluster != first.cluster) {
+        return Err(Error::invalid(format!(
+            "tables `{}` and `{}` are on different clusters, or reached in different ways",
+            first.name, other.name
+        ))
+        .hint("a query reads one cluster: give both the same bootstrap_servers and options"));
+    }
+    Ok(Some(first.cluster.clone()))
+}
+
+/// The tasks of one dataflow; makes its exchanges' topics.
+pub(super) fn tasks_of(
+    shared: &Shared,
+    cluster: &Cluster,
+    number: usize,
+    dataflow: &Arc<Dataflow>,
+) -> Result<Vec<KafkaTask>> {
+    check_sinks(shared, cluster, dataflow)?;
+    let pipeline = &shared.name;
+    let n_partitions = shared.exchange_partitions;
+    let mut writes: HashMap<ExchangeId, (Arc<str>, Wire)> = HashMap::new();
+    for stage in &dataflow.stages {
+        let StageInput::Exchanges(inputs) = &stage.input else { continue };
+        for input in inputs {
+            let exchange = &input.aggregate.exchange;
+            let topic = exchange_topic(pipeline, exchange);
+            admin::ensure_exchange(cluster, &topic, n_partitions)?;
+            writes.insert(exchange.clone(), (topic, Wire::new(input.aggregate.partial_schema()?)?));
+        }
+    }
+    let topics: HashMap<Arc<str>, Arc<str>> =
+        writes.iter().map(|(exchange, (topic, _))| (Arc::clone(&exchange.0), Arc::clone(topic))).collect();
+    let mut n_tasks = Vec::new();
+    for (stage, planned) in dataflow.stages.iter().enumerate() {
+        let identity = Identity {
+            transactional_id: String::new(),
+            group: group(pipeline, number, stage),
+            topics: topics_of(&planned.input, &topics),
+        };
+        n_tasks.push(count_tasks(shared, cluster, &planned.input, &identity)?);
+    }
+    let n_tasks: Arc<[u32]> = n_tasks.into();
+    let mut tasks = Vec::new();
+    for (stage, planned) in dataflow.stages.iter().enumerate() {
+        let board = Arc::default();
+        for index in 0..n_tasks[stage] {
+            let identity = Identity {
+                transactional_id: transactional_id(pipeline, number, stage, index),
+                group: group(pipeline, number, stage),
+                topics: topics_of(&planned.input, &topics),
+            };
+            tasks.push(KafkaTask {
+                name: format!("{pipeline}/{number}/{}/{index}", stage + 1).into(),
+                cluster: cluster.clone(),
+                dataflow: Arc::clone(dataflow),
+                stage,
+                index,
+                n_tasks: Arc::clone(&n_tasks),
+                n_partitions,
+                identity,
+                writes: writes.clone(),
+                board: Arc::clone(&board),
+            });
+        }
+    }
+    Ok(tasks)
+}
+
+/// Splits of a table are named by their topic, splits of an exchange by the exchange.
+fn topics_of(input: &StageInput, topics: &HashMap<Arc<str>, Arc<str>>) -> HashMap<Arc<str>, Arc<str>> {
+    match input {
+        StageInput::Table(_) => HashMap::new(),
+        StageInput::Exchanges(_) => topics.clone(),
+    }
+}
+
+/// A transaction spans one cluster: whoever wants more has to say what that costs.
+fn check_sinks(shared: &Shared, cluster: &Cluster, dataflow: &Dataflow) -> Result<()> {
+    for name in tables_of(dataflow) {
+        let Some(table) = shared.sinks.plan(&name)?.table.as_deref().and_then(KafkaTable::of) else { continue };
+        if table.cluster != *cluster && table.delivery() != Some(Delivery::AtLeastOnce) {
+            return Err(Error::invalid(format!(
+                "table `{name}` is on another cluster than the source, so no transaction spans both"
+            ))
+            .hint("say delivery = 'at_least_once' for it"));
+        }
+    }
+    Ok(())
+}
+
+/// How many tasks a stage has: as many as when the pipeline was made.
+fn count_tasks(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Identity) -> Result<u32> {
+    let splits = match input {
+        StageInput::Table(plan) => plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?.splits()?,
+        StageInput::Exchanges(inputs) => {
+            let of = |number| {
+                inputs
+                    .iter()
+                    .map(move |input| davy_engine::log::memory::exchange_split(&input.aggregate.exchange, number))
+            };
+            (0..shared.exchange_partitions).flat_map(of).collect()
+        }
+    };
+    let n_splits = match input {
+        StageInput::Table(_) => splits.len() as u32,
+        StageInput::Exchanges(_) => shared.exchange_partitions,
+    };
+    let marks = committed(cluster, identity, &splits)?;
+    let known = marks.iter().find_map(|(_, _, text)| match SplitMark::decode(text) {
+        Mark::Here(mark) => Some(mark.n_tasks),
+        Mark::Erased | Mark::Unreadable(_) => None,
+    });
+    let wanted = shared.options.max_tasks.clamp(1, 1_024) as u32;
+    decide_tasks(known, wanted, shared.options.fixed_tasks, n_splits)
+}
+
+/// | made with | asked for | tasks |
+/// |---|---|---|
+/// | – | anything | as asked for, at most one per partition |
+/// | n | nothing, or n | n |
+/// | n | another number | refused: partitions belong to tasks for good |
+fn decide_tasks(known: Option<u32>, wanted: u32, is_asked_for: bool, n_splits: u32) -> Result<u32> {
+    let wanted = wanted.min(n_splits.max(1));
+    match known {
+        None => Ok(wanted),
+        Some(known) if known == wanted || !is_asked_for => Ok(known),
+        Some(known) => Err(Error::invalid(format!("the pipeline was made with {known} tasks, {wanted} are asked for"))
+            .hint(format!("run it with --tasks {known} or without, or start fresh under another name"))),
+    }
+}
+
+impl KafkaTask {
+    /// The partitions of every exchange that this task reads.
+    fn own_partitions(&self) -> Vec<i32> {
+        let n_tasks = self.n_tasks[self.stage].max(1) as usize;
+        (self.index..self.n_partitions).step_by(n_tasks).map(|number| number as i32).collect()
+    }
+
+    fn source(&self) -> Result<Box<dyn Source>> {
+        let share = Share { index: self.index as usize, count: self.n_tasks[self.stage] as usize };
+        match &self.dataflow.stages[self.stage].input {
+            StageInput::Table(plan) => plan.table.table.source(&plan.schema, share),
+            StageInput::Exchanges(inputs) => {
+                let mut exchanges = Vec::new();
+                for input in inputs {
+                    let exchange = input.aggregate.exchange.clone();
+                    let written = self.writes.get(&exchange);
+                    let (topic, wire) = written.ok_or_else(|| Error::internal("an exchange without a topic"))?.clone();
+                    exchanges.push(ExchangeTopic { exchange, topic, wire });
+                }
+                let partitions = self.own_partitions();
+                Ok(Box::new(crate::connector::kafka::exchange::ExchangeSource::open(
+                    &self.cluster,
+                    exchanges,
+                    partitions,
+                )?))
+            }
+        }
+    }
+
+    /// The tables that rows of this stage may go to.
+    fn tables(&self) -> BTreeMap<Arc<str>, ()> {
+        tables_of(&self.dataflow).into_iter().map(|name| (name, ())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_tasks_stays_what_it_was() {
+        let cases = [
+            (None, 4, false, 8, Some(4)),
+            (None, 4, true, 3, Some(3)),
+            (None, 4, false, 0, Some(1)),
+            (Some(2), 4, false, 8, Some(2)),
+            (Some(2), 2, true, 8, Some(2)),
+            (Some(2), 4, true, 8, None),
+        ];
+        for (known, wanted, is_asked_for, n_splits, expected) in cases {
+            assert_eq!(decide_tasks(known, wanted, is_asked_for, n_splits).ok(), expected, "{known:?} {wanted}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One process that runs a whole pipeline: every task on a thread of its own.
+//!
+//! A dataflow that reads topics runs over Kafka: its tasks commit by transactions and can be killed at any time. Any other one runs
+//! over the log in memory, from its first row to its last: a process that dies starts over.
+//!
+//! Tables that are written outside of a transaction (files, stdout, topics with at_least_once) get their rows when the commit is
+//! certain to be the owner's, and before it is noted: a crash in between repeats rows, and never loses one.
+
+mod kafka;
+mod memory;
+mod sinks;
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use davy_engine::log::Sink;
+use davy_engine::log::memory::MemoryLog;
+use davy_engine::metrics::Metrics;
+use davy_engine::plan::{Pipeline, SinkPlan};
+use davy_engine::{Error, Result};
+
+use crate::clock;
+pub use kafka::lag::{LagRow, lag, topics};
+use sinks::Sinks;
+
+/// How a pipeline is run.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// A task commits at least this often while it has something to commit.
+    pub commit_interval: Duration,
+    /// … and at least after so many rows.
+    pub commit_rows: usize,
+    /// The most tasks that one source table is spread over; over Kafka also the tasks of each later stage, when a pipeline is made.
+    pub max_tasks: usize,
+    /// Whether `max_tasks` is what a person asked for.
+    pub fixed_tasks: bool,
+    /// The pipeline's name, where its script has none.
+    pub name: String,
+    /// Called at each named point of a task's way; tests crash there.
+    pub probe: fn(&'static str),
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            commit_interval: Duration::from_secs(1),
+            commit_rows: 1_000_000,
+            max_tasks: cores,
+            fixed_tasks: false,
+            name: "pipeline".to_owned(),
+            probe: |_| (),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The input ended and everything is written.
+    Complete,
+    /// Someone asked to stop; what was committed is written.
+    Stopped,
+    /// Asked to stop; run again, it goes on from its last commit.
+    Released,
+}
+
+/// What all tasks of a run share.
+struct Shared {
+    /// The pipeline's name, for brokers.
+    name: Arc<str>,
+    sinks: Arc<Sinks>,
+    runtime: Arc<RuntimeEnv>,
+    metrics: Arc<Metrics>,
+    options: HostOptions,
+    exchange_partitions: u32,
+    begun: Instant,
+    /// Asked to stop from outside.
+    stop: Arc<AtomicBool>,
+    /// A task failed: the others give up without a commit.
+    failed: AtomicBool,
+}
+
+impl Shared {
+    /// Whether someone asked to stop, or a task has failed.
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// A task as its thread runs it.
+struct Job<'a> {
+    name: String,
+    run: Box<dyn FnOnce() -> Result<Ending> + Send + 'a>,
+}
+
+/// Runs `pipeline` until its input ends or `stop` becomes true. `open` gives the sink of a SELECT on its own.
+pub fn run(
+    pipeline: Pipeline,
+    open: impl Fn(&SinkPlan) -> Result<Box<dyn Sink>>,
+    options: HostOptions,
+    metrics: Arc<Metrics>,
+    stop: Arc<AtomicBool>,
+) -> Result<Ending> {
+    let name: Arc<str> = pipeline.name.as_deref().unwrap_or(&options.name).into();
+    let sinks = Arc::new(Sinks::open(&pipeline, &name, open)?);
+    let shared = Shared {
+        name,
+        sinks: Arc::clone(&sinks),
+        runtime: runtime(pipeline.memory_bytes)?,
+        metrics,
+        options,
+        exchange_partitions: pipeline.exchange_partitions,
+        begun: clock::now(),
+        stop,
+        failed: AtomicBool::new(false),
+    };
+    let outcome = run_dataflows(&shared, pipeline);
+    sinks.close(outcome.is_ok())?;
+    outcome
+}
+
+/// Memory for operators, with a pool whose error names the largest holders.
+fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    const NAMED_HOLDERS: NonZeroUsize = NonZeroUsize::new(5).expect("five is not zero");
+    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), NAMED_HOLDERS);
+    Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build()?))
+}
+
+fn run_dataflows(shared: &Shared, pipeline: Pipeline) -> Result<Ending> {
+    let log = MemoryLog::new();
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    for (number, dataflow) in pipeline.dataflows.into_iter().enumerate() {
+        let dataflow = Arc::new(dataflow);
+        if let Some(cluster) = kafka::cluster_of(&dataflow)? {
+            for task in kafka::tasks_of(shared, &cluster, number + 1, &dataflow)? {
+                let name = task.name.to_string();
+                jobs.push(Job { name, run: Box::new(move || kafka::drive(shared, &task)) });
+            }
+            continue;
+        }
+        for parts in memory::tasks_of(shared, &log, number + 1, &dataflow)? {
+            let log = log.clone();
+            jobs.push(Job { name: parts.name.to_string(), run: Box::new(move || memory::drive(shared, &log, parts)) });
+        }
+    }
+    run_jobs(shared, jobs)
+}
+
+fn run_jobs(shared: &Shared, jobs: Vec<Job<'_>>) -> Result<Ending> {
+    let results: Vec<Result<Ending>> = std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for Job { name, run } in jobs {
+            let task = name.clone();
+            let spawned = std::thread::Builder::new().name(name.clone()).spawn_scoped(scope, move || {
+                // A panic must reach the other tasks as a failure, or they would wait for this one for ever.
+                let result = catch_unwind(AssertUnwindSafe(run))
+                    .unwrap_or_else(|_| Err(Error::internal(format!("task `{task}` panicked"))));
+                if result.is_err() {
+                    shared.failed.store(true, Ordering::Relaxed);
+                }
+                result
+            });
+            match spawned {
+                Ok(handle) => running.push((name, handle)),
+                Err(error) => {
+                    shared.failed.store(true, Ordering::Relaxed);
+                    return vec![Err(Error::Unavailable(format!("cannot start a thread for task `{name}`: {error}")))];
+                }
+            }
+        }
+        let join = |(name, handle): (String, std::thread::ScopedJoinHandle<'_, Result<Ending>>)| {
+            handle.join().unwrap_or_else(|_| Err(Error::internal(format!("task `{name}` panicked"))))
+        };
+        running.into_iter().map(join).collect()
+    });
+    let mut ending = Ending::Complete;
+    for result in results {
+        ending = match (ending, result?) {
+            (Ending::Stopped, _) | (_, Ending::Stopped) => Ending::Stopped,
+            (Ending::Released, _) | (_, Ending::Released) => Ending::Released,
+            (Ending::Complete, Ending::Complete) => Ending::Complete,
+        };
+    }
+    Ok(ending)
+}

@@ -7,3 +7,4 @@ mod clock;
 pub mod connector;
 pub mod host;
 mod library;
+mod probe;

@@ -15,7 +15,7 @@ use davy_engine::task::{Step, Task, TaskParts};
 
 use super::sinks::Sinks;
 use super::{Ending, Shared};
-use crate::clock;
+use crate::{clock, probe};
 
 /// Partial batches that a stage may be ahead of the next one.
 const UNREAD_MAX: u64 = 4;
@@ -67,7 +67,7 @@ pub(super) fn tasks_of(
                 runtime: Arc::clone(&shared.runtime),
                 metrics: Arc::clone(&shared.metrics),
                 board: Arc::clone(&board),
-                probe: |_| (),
+                probe: probe::reached,
             });
         }
     }

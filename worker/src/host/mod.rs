@@ -41,8 +41,6 @@ pub struct HostOptions {
     pub fixed_tasks: bool,
     /// The pipeline's name, where its script has none.
     pub name: String,
-    /// Called at each named point of a task's way; tests crash there.
-    pub probe: fn(&'static str),
 }
 
 impl Default for HostOptions {
@@ -54,7 +52,6 @@ impl Default for HostOptions {
             max_tasks: cores,
             fixed_tasks: false,
             name: "pipeline".to_owned(),
-            probe: |_| (),
         }
     }
 }

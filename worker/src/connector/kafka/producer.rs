@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::client::{ANSWER, Context, Watch, asking, config, failed};
 use super::options::{Cluster, Compression};
 use super::source::partition_of;
-use crate::clock;
+use crate::{clock, probe};
 
 /// How long an open transaction may live on the broker.
 const TRANSACTION: &str = "15000";
@@ -51,8 +51,6 @@ pub(crate) struct KafkaTransactions {
     producer: Option<BaseProducer<Context>>,
     /// Names the group that positions are committed for, and that nobody is a member of.
     group: Option<ConsumerGroupMetadata>,
-    /// Called at each point of the protocol.
-    probe: fn(&'static str),
     /// Whether the process wants to stop: then nothing is tried for long.
     is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -62,20 +60,10 @@ impl KafkaTransactions {
         cluster: &Cluster,
         identity: Identity,
         compression: Compression,
-        probe: fn(&'static str),
         is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Self {
         let cluster = cluster.clone();
-        Self {
-            cluster,
-            identity,
-            compression,
-            watch: Watch::default(),
-            producer: None,
-            group: None,
-            probe,
-            is_stopping,
-        }
+        Self { cluster, identity, compression, watch: Watch::default(), producer: None, group: None, is_stopping }
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> Error {
@@ -202,7 +190,7 @@ impl Transactions for KafkaTransactions {
     }
 
     fn begin(&mut self) -> Result<()> {
-        (self.probe)("before_begin");
+        probe::reached("before_begin");
         let begun = self.producer()?.begin_transaction();
         begun.map_err(|error| self.failed("begin a transaction", &error))
     }
@@ -222,7 +210,7 @@ impl Transactions for KafkaTransactions {
                 break;
             }
         }
-        (self.probe)("after_produce");
+        probe::reached("after_produce");
         if positions.is_empty() {
             return Ok(());
         }
@@ -230,15 +218,15 @@ impl Transactions for KafkaTransactions {
         let group =
             self.group.as_ref().ok_or_else(|| Error::internal("a transaction before the task was taken over"))?;
         self.insist("send positions", || producer.send_offsets_to_transaction(&list, group, SLICE))?;
-        (self.probe)("after_send_offsets");
+        probe::reached("after_send_offsets");
         Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
-        (self.probe)("before_commit");
+        probe::reached("before_commit");
         let producer = self.producer()?;
         self.insist("commit", || producer.commit_transaction(SLICE))?;
-        (self.probe)("after_commit");
+        probe::reached("after_commit");
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::connector::kafka::producer::KafkaTransactions;
 use crate::connector::kafka::{Compression, Delivery, KafkaTable};
 use crate::host::sinks::Shared as SharedSink;
 use crate::host::{Ending, Shared};
+use crate::probe;
 
 /// The longest value of a record with partials: below the megabyte that brokers take by default.
 const RECORD_BYTES_MAX: usize = 900_000;
@@ -103,7 +104,7 @@ fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
         runtime: Arc::clone(&shared.runtime),
         metrics: Arc::clone(&shared.metrics),
         board: Arc::clone(&task.board),
-        probe: shared.options.probe,
+        probe: probe::reached,
     };
     match Task::recover(parts, clock::since(shared.begun)) {
         // Someone took over in the same moment; who it is shows when they have committed.
@@ -161,9 +162,9 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         };
         sinks.insert(name, destination);
     }
-    let (stop, probe) = (Arc::clone(&shared.stop), shared.options.probe);
+    let stop = Arc::clone(&shared.stop);
     let is_stopping = Arc::new(move || stop.load(Ordering::Relaxed));
-    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), compression, probe, is_stopping);
+    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), compression, is_stopping);
     let options = TransactionalOptions {
         name: Arc::clone(&task.name),
         task: task.index,

@@ -1,0 +1,27 @@
+//! Named points of a task's way: `poll`, `decode`, `aggregate`, `before_begin`, `after_produce`, `after_send_offsets`, `before_commit`,
+//! `after_commit`.
+//!
+//! In a build for tests (feature `testing`) the process kills itself where `DAVY_CRASH_AT=<point>:<n>` says, when it comes there for
+//! the n-th time: as suddenly as a pulled plug, at a place that chance would hardly hit. In any other build nothing happens there.
+
+#[cfg(not(feature = "testing"))]
+pub(crate) fn reached(_point: &'static str) {}
+
+#[cfg(feature = "testing")]
+pub(crate) fn reached(point: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static PLAN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    let plan = PLAN.get_or_init(|| {
+        #[expect(clippy::disallowed_methods, reason = "a test tells the process that it starts where to die")]
+        let text = std::env::var("DAVY_CRASH_AT").ok()?;
+        let (name, count) = text.split_once(':')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    let Some((name, count)) = plan else { return };
+    if name == point && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
+        signal_hook::low_level::raise(signal_hook::consts::SIGKILL).unwrap_or_else(|_| std::process::abort());
+    }
+}

@@ -66,6 +66,18 @@ pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
         line.push_str(&format!("; {} bad records ({})", HumanCount(n), reason.label()));
     }
     say(&line);
+    let commits = &metrics.commit_durations;
+    if 0 < commits.count() {
+        let restarts = metrics.task_restarts.get();
+        let restarts = if restarts == 0 { String::new() } else { format!("; tasks started again {restarts} times") };
+        let ms = |quantile| commits.quantile(quantile).as_secs_f64() * 1e3;
+        say(&format!(
+            "{} commits, p50 {:.1} ms, p99 {:.1} ms{restarts}",
+            HumanCount(commits.count()),
+            ms(0.5),
+            ms(0.99)
+        ));
+    }
 }
 
 /// One line for a function of the script: rows, what had no result, how fast.

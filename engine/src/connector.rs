@@ -97,6 +97,11 @@ pub trait Table: Any + Debug + Send + Sync {
         false
     }
 
+    /// A sink for another topic beside this one; `None` where there are no topics.
+    fn side_topic(&self, _topic: &str, _format: &Format) -> Result<Option<Arc<dyn Table>>> {
+        Ok(None)
+    }
+
     /// Whether it can be read.
     fn is_source(&self) -> bool;
 

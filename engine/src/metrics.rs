@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use crate::format::BadReason;
 
@@ -22,6 +23,46 @@ impl Counter {
     }
 }
 
+/// How long things took: counts by duration, in steps of a quarter of a power of two.
+#[derive(Debug)]
+pub struct Durations([Counter; STEPS]);
+
+/// From a microsecond to more than an hour.
+const STEPS: usize = 132;
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Durations {
+    /// Counts one.
+    pub fn add(&self, duration: Duration) {
+        let micros = (duration.as_nanos() as f64 / 1e3).max(1.0);
+        let step = (micros.log2() * 4.0).ceil() as usize;
+        self.0[step.min(STEPS - 1)].add(1);
+    }
+
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+
+    /// The duration that a share `quantile` of them did not exceed; up to a fifth too long, as steps are.
+    pub fn quantile(&self, quantile: f64) -> Duration {
+        let wanted = (self.count() as f64 * quantile).ceil() as u64;
+        let mut counted = 0;
+        for (step, counter) in self.0.iter().enumerate() {
+            counted += counter.get();
+            if 0 < counted && wanted <= counted {
+                return Duration::from_secs_f64((step as f64 / 4.0).exp2() / 1e6);
+            }
+        }
+        Duration::ZERO
+    }
+}
+
 /// The counters of a pipeline.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -37,6 +78,8 @@ pub struct Metrics {
     pub sink_rows: Counter,
     /// `commit_total`: commits.
     pub commits: Counter,
+    /// `commit_seconds`: how long commits over Kafka took, from the flush to the broker's answer.
+    pub commit_durations: Durations,
     /// `task_restarts_total`: tasks that started again from their last commit.
     pub task_restarts: Counter,
     /// `source_bad_records_total{reason}`: records that could not be decoded.
@@ -106,6 +149,17 @@ impl FunctionMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_are_near_and_never_too_short() {
+        let durations = Durations::default();
+        assert_eq!(durations.quantile(0.5), Duration::ZERO);
+        (1..=100).for_each(|ms| durations.add(Duration::from_millis(ms)));
+        for (quantile, exact) in [(0.01, 1), (0.5, 50), (0.99, 99), (1.0, 100)] {
+            let found = durations.quantile(quantile).as_secs_f64() / (f64::from(exact) / 1e3);
+            assert!((1.0..1.2).contains(&found), "{quantile}: {found}");
+        }
+    }
 
     #[test]
     fn scores_are_counted_by_tenths() {

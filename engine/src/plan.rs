@@ -105,6 +105,23 @@ pub enum Output {
     Sink(Arc<str>),
     /// To a partial aggregate and on to its exchange.
     Exchange(Arc<WindowedAggregate>),
+    /// To windows in the same task, since every partition of the source holds its keys alone.
+    Local(Arc<LocalWindows>),
+}
+
+/// A windowed aggregate and the query above it, in the task that reads the rows.
+#[derive(Debug)]
+pub struct LocalWindows {
+    /// The aggregate.
+    pub aggregate: Arc<WindowedAggregate>,
+    /// The leaf that its rows are fed to.
+    pub feed: Arc<str>,
+    /// The query above it.
+    pub plan: BoundedPlan,
+    /// Whether it must see one window at a time.
+    pub window_by_window: bool,
+    /// Where its rows go.
+    pub sink: Arc<str>,
 }
 
 /// How a source table is read for a dataflow.
@@ -159,6 +176,8 @@ pub struct TableDef {
     pub bad_record: BadRecordPolicy,
     /// How far, in event time, splits may run ahead of the slowest one before they are held back; `None`: as far as they like.
     pub max_drift: Option<Duration>,
+    /// Columns whose values decide the partition of the topic: rows that agree in them are in one partition.
+    pub partitioned_by: Vec<String>,
     /// Where late rows go, besides being counted.
     pub late_table: Option<Arc<str>>,
 }
@@ -287,7 +306,7 @@ impl Output {
     /// The exchange it writes to, if it does.
     pub fn exchange(&self) -> Option<&ExchangeId> {
         match self {
-            Self::Sink(_) => None,
+            Self::Sink(_) | Self::Local(_) => None,
             Self::Exchange(aggregate) => Some(&aggregate.exchange),
         }
     }

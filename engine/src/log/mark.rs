@@ -39,7 +39,8 @@ pub enum SplitState {
         replay_from: Position,
         /// Every window that ends at or before this is in the output.
         closed_through: i64,
-        /// What the senders had told, taken together.
+        /// What the senders had told, taken together; where windows are in the task that reads the table, the split's watermark at
+        /// `replay_from`.
         expected: i64,
     },
 }

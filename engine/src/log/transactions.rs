@@ -187,7 +187,7 @@ impl<T: Transactions> TransactionalCommit<T> {
                 Some(replay_from) => SplitState::Windows {
                     replay_from: *replay_from,
                     closed_through: record.closed_through.unwrap_or(i64::MIN),
-                    expected: record.expected.unwrap_or(i64::MIN),
+                    expected: record.watermarks.get(split).copied().or(record.expected).unwrap_or(i64::MIN),
                 },
             },
         };
@@ -264,6 +264,7 @@ pub(crate) fn record_of(found: &[(SplitId, Position, Mark)]) -> CommitRecord {
                 record.replay_from.insert(split.clone(), replay_from);
                 record.closed_through = record.closed_through.max(Some(closed_through));
                 record.expected = record.expected.max(Some(expected));
+                record.watermarks.insert(split.clone(), expected);
             }
         }
     }

@@ -3,11 +3,14 @@
 //! In: `keys…, arguments…, __event_time[, __watermark][, __row]`, rows in any order.
 //! Out, at a flush: the window's partial schema. Between flushes it holds one group per (pane, key); after one, nothing.
 //! Late rows are left out, counted, and told to the caller by their `__row`.
+//!
+//! Where nearly every row has a key of its own, looking for groups costs and saves nothing: then rows pass as partials of themselves
+//! for a while (see [`Bypass`]). Stage 2 cannot tell the difference.
 
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, SchemaRef, UInt32Type};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
@@ -40,6 +43,8 @@ pub struct WindowedAggregate {
     /// Which keys, by their index in the layout, decide where in the exchange a partial goes. None: all go to the first partition,
     /// since the query above brings all rows of a window together.
     pub spread: OnceLock<Vec<usize>>,
+    /// Which keys are columns that the source's topic is partitioned by; empty where it is not, or where not all of them are keys.
+    pub partitioned: OnceLock<Vec<usize>>,
     /// Which column of `output_schema` is the window; `None` when the query groups by it without selecting it.
     pub window_index: usize,
 }
@@ -76,8 +81,41 @@ impl WindowedAggregate {
 }
 
 enum State {
-    Panes { states: GroupStates, width: i64, schema: SchemaRef },
+    Panes { states: GroupStates, width: i64, schema: SchemaRef, bypass: Bypass },
     Sessions(SessionPartial),
+}
+
+/// Decides, flush by flush, whether rows are aggregated or pass.
+#[derive(Debug, Default)]
+struct Bypass {
+    /// Rows aggregated since the last flush.
+    n_rows: usize,
+    /// Flushes that rows still pass for.
+    flushes_left: u32,
+    /// Rows that have passed since the last flush.
+    passed: Vec<RecordBatch>,
+}
+
+impl Bypass {
+    /// Fewer rows than this say nothing.
+    const ROWS_MIN: usize = 10_000;
+    /// For how many flushes rows pass before it is tried again.
+    const FLUSHES: u32 = 16;
+
+    /// What a flush of `n_groups` groups says of those to come: at nine groups for ten rows it is not worth looking.
+    fn learn(&mut self, n_groups: usize) {
+        let is_useless = Self::ROWS_MIN <= self.n_rows && 9 * self.n_rows <= 10 * n_groups;
+        self.flushes_left = if is_useless { Self::FLUSHES } else { self.flushes_left.saturating_sub(1) };
+        self.n_rows = 0;
+    }
+
+    fn is_on(&self) -> bool {
+        0 < self.flushes_left
+    }
+
+    fn size(&self) -> usize {
+        self.passed.iter().map(RecordBatch::get_array_memory_size).sum()
+    }
 }
 
 /// The operator.
@@ -103,7 +141,8 @@ impl PartialAggregate {
             WindowSpec::Hop { .. } => {
                 let layout = Arc::new(aggregate.paned_layout()?);
                 let schema = Arc::clone(&layout.partial_schema);
-                State::Panes { states: GroupStates::new(layout)?, width: aggregate.spec.pane_width(), schema }
+                let states = GroupStates::new(layout)?;
+                State::Panes { states, width: aggregate.spec.pane_width(), schema, bypass: Bypass::default() }
             }
             WindowSpec::Session { gap } => State::Sessions(SessionPartial::new(&aggregate.layout, gap)?),
         };
@@ -120,7 +159,7 @@ impl PartialAggregate {
             None => self.aggregate_rows(batch.clone(), &times)?,
         }
         let size = match &self.state {
-            State::Panes { states, .. } => states.size(),
+            State::Panes { states, bypass, .. } => states.size() + bypass.size(),
             State::Sessions(sessions) => sessions.size(),
         };
         self.memory.try_resize(size)?;
@@ -153,7 +192,7 @@ impl PartialAggregate {
     fn aggregate_rows(&mut self, batch: RecordBatch, times: &[i64]) -> Result<()> {
         let spec = self.aggregate.spec;
         match &mut self.state {
-            State::Panes { states, width, .. } => {
+            State::Panes { states, width, schema, bypass } => {
                 let watermarks =
                     batch.column_by_name(WATERMARK).map(|column| column.as_primitive::<Int64Type>().values());
                 let panes: Int64Array = match watermarks {
@@ -165,6 +204,13 @@ impl PartialAggregate {
                 };
                 let mut keys: Vec<ArrayRef> = vec![Arc::new(panes)];
                 keys.extend_from_slice(&batch.columns()[..self.aggregate.layout.keys.len()]);
+                // Without keys one group takes all.
+                if bypass.is_on() && 1 < keys.len() && 0 < batch.num_rows() {
+                    let partials = states.pass(&keys, &batch)?;
+                    bypass.passed.push(RecordBatch::try_new(Arc::clone(schema), partials)?);
+                    return Ok(());
+                }
+                bypass.n_rows += batch.num_rows();
                 states.update(&keys, &batch)
             }
             State::Sessions(sessions) => {
@@ -177,9 +223,17 @@ impl PartialAggregate {
     /// Gives up all partials.
     pub fn flush(&mut self) -> Result<Option<RecordBatch>> {
         let batch = match &mut self.state {
-            State::Panes { states, .. } if states.is_empty() => None,
-            State::Panes { states, schema, .. } => {
-                Some(RecordBatch::try_new(Arc::clone(schema), states.emit_states()?)?)
+            State::Panes { states, schema, bypass, .. } => {
+                let mut batches = std::mem::take(&mut bypass.passed);
+                bypass.learn(states.len());
+                if !states.is_empty() {
+                    batches.push(RecordBatch::try_new(Arc::clone(schema), states.emit_states()?)?);
+                }
+                match batches.as_slice() {
+                    [] => None,
+                    [one] => Some(one.clone()),
+                    several => Some(concat_batches(schema, several)?),
+                }
             }
             State::Sessions(sessions) => sessions.flush(EVENT_TIME)?,
         };
@@ -200,4 +254,28 @@ fn floors(times: &[i64], width: i64) -> Int64Array {
         pane
     };
     times.iter().map(in_pane).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_pass_where_groups_do_not_reduce_them_and_it_is_tried_again() {
+        // (rows, groups) per flush, and whether rows pass after it.
+        let cases =
+            [(Bypass::ROWS_MIN - 1, Bypass::ROWS_MIN - 1, false), (100_000, 80_000, false), (100_000, 90_000, true)];
+        for (n_rows, n_groups, expected) in cases {
+            let mut bypass = Bypass { n_rows, ..Bypass::default() };
+            bypass.learn(n_groups);
+            assert_eq!(bypass.is_on(), expected, "{n_rows} rows, {n_groups} groups");
+        }
+        let mut bypass = Bypass { n_rows: 100_000, ..Bypass::default() };
+        bypass.learn(100_000);
+        for _ in 0..Bypass::FLUSHES {
+            assert!(bypass.is_on());
+            bypass.learn(0);
+        }
+        assert!(!bypass.is_on(), "after some flushes it is tried again");
+    }
 }

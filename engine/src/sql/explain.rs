@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::operator::partial::WindowedAggregate;
 use crate::plan::{Branch, Output, Pipeline, SourcePlan, Stage, StageInput, WatermarkRule};
 
 /// Stages, keys, partials, windows, and what is pushed into the decoder.
@@ -75,12 +76,23 @@ fn explain_branch(out: &mut String, branch: &Branch) {
     line(out, 3, &branch.plan.to_string());
     match &branch.output {
         Output::Sink(name) => line(out, 2, &format!("-> sink `{name}`")),
+        Output::Local(local) => {
+            explain_partials(out, &local.aggregate);
+            line(out, 2, &format!("close {} here, as each partition has its keys alone", local.aggregate.spec));
+            line(out, 2, if local.window_by_window { "query, window by window:" } else { "query:" });
+            line(out, 3, &local.plan.to_string());
+            line(out, 2, &format!("-> sink `{}`", local.sink));
+        }
         Output::Exchange(aggregate) => {
-            let keys: Vec<&str> = aggregate.layout.keys.iter().map(|field| field.name().as_str()).collect();
-            let keys = if keys.is_empty() { "nothing else".to_owned() } else { keys.join(", ") };
-            let calls: Vec<&str> = aggregate.calls().iter().map(|call| call.function.name()).collect();
-            line(out, 2, &format!("partials by pane and {keys}: {}", calls.join(", ")));
+            explain_partials(out, aggregate);
             line(out, 2, &format!("-> exchange {} for {}", aggregate.exchange.0, aggregate.spec));
         }
     }
+}
+
+fn explain_partials(out: &mut String, aggregate: &WindowedAggregate) {
+    let keys: Vec<&str> = aggregate.layout.keys.iter().map(|field| field.name().as_str()).collect();
+    let keys = if keys.is_empty() { "nothing else".to_owned() } else { keys.join(", ") };
+    let calls: Vec<&str> = aggregate.calls().iter().map(|call| call.function.name()).collect();
+    line(out, 2, &format!("partials by pane and {keys}: {}", calls.join(", ")));
 }

@@ -31,7 +31,7 @@ use crate::log::ExchangeId;
 use crate::operator::bounded::{BoundedPlan, FeedTable};
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
 use crate::operator::window::pane::{AggregateCall, GroupLayout};
-use crate::plan::{Branch, ExchangeInput, Output, Stage, StageInput, TableDef};
+use crate::plan::{Branch, ExchangeInput, LocalWindows, Output, Stage, StageInput, TableDef};
 use crate::task::hidden_columns;
 
 /// Cuts the plan of one INSERT whose rows go to `sink`.
@@ -126,6 +126,7 @@ impl Lowering<'_> {
             layout: Arc::new(GroupLayout::new(keys, calls.into())?),
             output_schema: Arc::clone(&output_schema),
             spread: OnceLock::new(),
+            partitioned: OnceLock::new(),
             window_index,
         });
         self.place(below.plan, Output::Exchange(Arc::clone(&planned)))?;
@@ -166,9 +167,15 @@ impl Lowering<'_> {
     fn place_on_sources(&mut self, plan: &LogicalPlan, tables: Vec<Arc<TableDef>>, output: &Output) -> Result<()> {
         refuse_markers(plan)?;
         check_row_wise(plan)?;
+        let is_alone = tables.len() == 1;
         for def in tables {
             let alone = without_others(plan.clone(), &def.name)?;
             let optimized = self.catalog.state.optimize(&alone).map_err(sql_error)?;
+            // With a second table below the same aggregate its keys may lie anywhere.
+            if let (Output::Exchange(aggregate), true) = (output, is_alone) {
+                let keys = partition_keys(&optimized, &def, aggregate.layout.keys.len());
+                aggregate.partitioned.set(keys).map_err(|_| Error::internal("an aggregate is placed twice"))?;
+            }
             let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
             let branch = Branch { plan, window_by_window: false, output: output.clone() };
             match self.sources.iter_mut().find(|source| source.def.name == def.name) {
@@ -183,12 +190,66 @@ impl Lowering<'_> {
     fn finish(self) -> Result<Vec<Stage>> {
         let catalog = self.catalog;
         let mut stages = Vec::new();
-        for Source { def, branches } in self.sources {
+        let mut above = self.stages;
+        for Source { def, mut branches } in self.sources {
+            if let [branch] = branches.as_mut_slice() {
+                join_hops(branch, &mut above);
+            }
             let plan = source_plan(catalog, def, &branches)?;
             stages.push(Stage { input: StageInput::Table(Arc::new(plan)), branches });
         }
-        stages.extend(self.stages);
+        stages.extend(above);
         Ok(stages)
+    }
+}
+
+/// Puts the windows above a source's only branch into its task, where its partitions hold their keys alone, and the query above the
+/// windows brings together nothing else.
+fn join_hops(branch: &mut Branch, above: &mut Vec<Stage>) {
+    let Output::Exchange(aggregate) = &branch.output else { return };
+    let (Some(partitioned), Some(spread)) = (aggregate.partitioned.get(), aggregate.spread.get()) else { return };
+    if partitioned.is_empty() || !partitioned.iter().all(|key| spread.contains(key)) {
+        return;
+    }
+    let is_above = |stage: &Stage| match (&stage.input, stage.branches.as_slice()) {
+        (StageInput::Exchanges(inputs), [Branch { output: Output::Sink(_), .. }]) => {
+            matches!(inputs.as_slice(), [input] if input.aggregate.exchange == aggregate.exchange)
+        }
+        _ => false,
+    };
+    let Some(index) = above.iter().position(is_above) else { return };
+    let Stage { input: StageInput::Exchanges(mut inputs), mut branches } = above.remove(index) else { return };
+    if let (Some(input), Some(Branch { plan, window_by_window, output: Output::Sink(sink) })) =
+        (inputs.pop(), branches.pop())
+    {
+        let local = LocalWindows { aggregate: input.aggregate, feed: input.feed, plan, window_by_window, sink };
+        branch.output = Output::Local(Arc::new(local));
+    }
+}
+
+/// Which of the keys, the first `n_keys` columns of `plan`, are the columns that a topic is partitioned by; none unless all are there.
+fn partition_keys(plan: &LogicalPlan, def: &TableDef, n_keys: usize) -> Vec<usize> {
+    let columns: Vec<Option<String>> = (0..n_keys).map(|index| untouched(plan, index)).collect();
+    let key = |name: &String| columns.iter().position(|column| column.as_ref() == Some(name));
+    let keys: Option<Vec<usize>> = def.partitioned_by.iter().map(key).collect();
+    keys.unwrap_or_default()
+}
+
+/// The table's column that an output column of a row-wise plan is, if nothing was done to it.
+fn untouched(plan: &LogicalPlan, index: usize) -> Option<String> {
+    match plan {
+        LogicalPlan::Projection(node) => {
+            let mut expression = node.expr.get(index)?;
+            while let Expr::Alias(alias) = expression {
+                expression = &alias.expr;
+            }
+            let Expr::Column(column) = expression else { return None };
+            untouched(&node.input, node.input.schema().maybe_index_of_column(column)?)
+        }
+        LogicalPlan::Filter(node) => untouched(&node.input, index),
+        LogicalPlan::SubqueryAlias(node) => untouched(&node.input, index),
+        LogicalPlan::TableScan(node) => Some(node.projected_schema.field(index).name().clone()),
+        _ => None,
     }
 }
 

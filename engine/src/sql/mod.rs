@@ -15,6 +15,7 @@ mod limits;
 mod lower;
 mod names;
 pub mod script;
+mod side;
 mod source;
 mod spread;
 mod table;
@@ -156,8 +157,9 @@ fn bind_statement(
                     check_calls(&catalog.created, expression.as_ref())?;
                 }
             }
-            let def = table::define(catalog, request, ddl)?;
-            catalog.add_table(def)?;
+            for def in table::define(catalog, request, ddl)? {
+                catalog.add_table(def)?;
+            }
             Ok(None)
         }
         StatementKind::CreateView(name, query) => {

@@ -15,7 +15,7 @@ use crate::plan::{Branch, ColumnSource, EventTime, Output, SourcePlan, TableDef,
 
 /// What has to be decoded of a table for these branches.
 pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Branch]) -> Result<SourcePlan> {
-    let needs_time = branches.iter().any(|branch| matches!(branch.output, Output::Exchange(_)));
+    let needs_time = branches.iter().any(|branch| matches!(branch.output, Output::Exchange(_) | Output::Local(_)));
     let mut needed: BTreeMap<String, ()> = BTreeMap::new();
     for branch in branches {
         for column in branch.plan.feeds.get(&def.name).into_iter().flatten() {

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::functions::TIMESTAMP;
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
+use super::side::side_topics;
 use super::{PlanRequest, sql_error};
 use crate::connector::TableRequest;
 use crate::error::{Error, Location, Result};
@@ -18,8 +19,8 @@ use crate::format::Format;
 use crate::options::Options;
 use crate::plan::{BadRecordPolicy, Column, ColumnSource, Metadata, TableDef};
 
-/// Makes the table of a CREATE TABLE.
-pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<TableDef> {
+/// Makes the table of a CREATE TABLE, and those that it brings along.
+pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Vec<TableDef>> {
     let name = ddl.name.as_str();
     let mut options = request.options(Options::new(name), name, &ddl.options)?;
     let connector = options.require("connector")?;
@@ -61,14 +62,35 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
         bad_record: BadRecordPolicy::Drop,
         max_drift: options.parse_duration("max_drift")?,
+        partitioned_by: Vec::new(),
         late_table: options.take("late_table").map(Into::into),
     };
     def.bad_record = bad_record_policy(name, &mut options)?;
     check_metadata(&def, ddl)?;
+    def.partitioned_by = partitioned_by(&def, &mut options)?;
     let time_option = options.take("event_time_field");
     def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
+    let mut made = side_topics(&mut def, &mut options)?;
     options.finish()?;
-    Ok(def)
+    made.push(def);
+    Ok(made)
+}
+
+/// The columns that the producer of a topic partitions by.
+fn partitioned_by(def: &TableDef, options: &mut Options) -> Result<Vec<String>> {
+    let Some(text) = options.take("partitioned_by") else { return Ok(Vec::new()) };
+    if !def.table.has_metadata() {
+        return Err(Error::invalid(format!("table `{}`: `partitioned_by` is for connector `kafka`", def.name))
+            .hint("leave it out"));
+    }
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    for name in &names {
+        if !def.columns.iter().any(|column| column.field.name() == name) {
+            let columns = list(def.columns.iter().map(|column| column.field.name().as_str()));
+            return Err(options.bad_value("partitioned_by", &text, &format!("columns, with commas: {columns}")));
+        }
+    }
+    Ok(names)
 }
 
 fn bad_record_policy(name: &str, options: &mut Options) -> Result<BadRecordPolicy> {

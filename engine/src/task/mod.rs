@@ -6,6 +6,7 @@
 
 mod decode;
 mod letters;
+mod local;
 mod source;
 mod timed;
 mod windows;
@@ -219,7 +220,7 @@ impl Task {
         let mut flushed = match &mut self.body {
             Body::Source(body) => {
                 body.tend(&self.context, self.source.as_mut(), self.now)?;
-                body.flush(&self.context)?
+                body.flush(&mut self.context)?
             }
             Body::Windows(body) => body.flush(&self.context)?,
         };

@@ -9,11 +9,12 @@ use arrow::compute::take_record_batch;
 
 use super::decode::{Decoded, decode};
 use super::letters::{Letter, bad_records, late_rows};
+use super::local::{LocalBody, Places};
 use super::timed::attach_event_time;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, Decoder};
-use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId};
+use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::align::Progress;
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
@@ -26,14 +27,28 @@ struct Split {
     watermark: SplitWatermark,
     decoder: Option<Box<dyn Decoder>>,
     is_held: bool,
+    /// Where the last owner had come to: what lies before it was read once, and only windows need it again.
+    replay_until: Position,
+}
+
+/// What becomes of the rows of a branch.
+enum Way {
+    /// They go straight to a sink.
+    Sink,
+    /// To an exchange, as partials.
+    Exchange(PartialAggregate, Partitioner),
+    /// To windows here.
+    Local(Box<LocalBody>),
 }
 
 /// The chain's state.
 pub(super) struct SourceBody {
     plan: Arc<SourcePlan>,
     splits: BTreeMap<SplitId, Split>,
-    /// Per branch; `None` for a branch that goes straight to a sink.
-    partials: Vec<Option<(PartialAggregate, Partitioner)>>,
+    /// Per branch.
+    ways: Vec<Way>,
+    /// Where every split was at the last flush.
+    flushed: Places,
 }
 
 impl SourceBody {
@@ -47,16 +62,18 @@ impl SourceBody {
     ) -> Result<Self> {
         let wants = |wanted: Metadata| plan.metadata().any(|metadata| metadata == wanted);
         source.want(wants(Metadata::Key), wants(Metadata::Headers));
-        let partial = |output: &Output| match output {
-            Output::Sink(_) => Ok(None),
+        let closed_through = last.and_then(|last| last.closed_through).unwrap_or(i64::MIN);
+        let way = |output: &Output| match output {
+            Output::Sink(_) => Ok(Way::Sink),
+            Output::Local(local) => Ok(Way::Local(Box::new(LocalBody::new(context, local, closed_through)?))),
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
                 let partial = PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool)?;
-                Ok(Some((partial, partitioner)))
+                Ok(Way::Exchange(partial, partitioner))
             }
         };
-        let partials = context.branches().iter().map(|branch| partial(&branch.output)).collect::<Result<Vec<_>>>()?;
-        let mut body = Self { plan, splits: BTreeMap::new(), partials };
+        let ways = context.branches().iter().map(|branch| way(&branch.output)).collect::<Result<Vec<_>>>()?;
+        let mut body = Self { plan, splits: BTreeMap::new(), ways, flushed: Places::new() };
         let has_begun = last.is_some();
         body.read(splits, last.unwrap_or(&CommitRecord::default()), has_begun, source, now)?;
         Ok(body)
@@ -72,13 +89,17 @@ impl SourceBody {
         now: Duration,
     ) -> Result<()> {
         for split in splits {
-            let position = match last.positions.get(split) {
-                Some(position) => *position,
+            let committed = last.positions.get(split).copied();
+            let position = match last.replay_from.get(split).copied().or(committed) {
+                Some(position) => position,
                 None => source.start(split, has_joined)?,
             };
             source.assign(split, position)?;
+            let replay_until = committed.unwrap_or(position);
             let watermark = SplitWatermark::new(last.watermarks.get(split).copied().unwrap_or(i64::MIN), now);
-            self.splits.insert(split.clone(), Split { position, watermark, decoder: None, is_held: false });
+            self.flushed.insert(split.clone(), (position, watermark.value()));
+            let state = Split { position, watermark, decoder: None, is_held: false, replay_until };
+            self.splits.insert(split.clone(), state);
         }
         Ok(())
     }
@@ -98,7 +119,8 @@ impl SourceBody {
 
     fn fetched(&mut self, context: &mut Context, fetched: Fetched, now: Duration) -> Result<Step> {
         let plan = Arc::clone(&self.plan);
-        let (id, next, end_of_split) = (fetched.split.clone(), fetched.next, fetched.end_of_split);
+        let (id, start, next, end_of_split) =
+            (fetched.split.clone(), fetched.start, fetched.next, fetched.end_of_split);
         let split = self
             .splits
             .get_mut(&id)
@@ -136,43 +158,47 @@ impl SourceBody {
             split.decoder = None;
         }
         let n_read = n_rows + decoded.letters.len();
+        let replay_until = split.replay_until;
+        let is_replay = start < replay_until;
+        decoded.letters.retain(|letter| replay_until <= letter.position);
         bad_records(context, &plan.table, &id, &decoded.letters)?;
         if 0 < decoded.batch.num_rows() {
             let position =
                 |row: u32| decoded.position(numbers.as_ref().map_or(row as usize, |numbers| numbers[row as usize]));
-            self.run_branches(context, &decoded.batch, &id, &position)?;
+            let origin = Origin { split: &id, position: &position, replay_until: replay_until.0, is_replay };
+            self.run_branches(context, &decoded.batch, &origin)?;
         }
         Ok(Step::Worked(n_read))
     }
 
-    fn run_branches(
-        &mut self,
-        context: &mut Context,
-        batch: &RecordBatch,
-        split: &SplitId,
-        position: &dyn Fn(u32) -> u64,
-    ) -> Result<()> {
+    fn run_branches(&mut self, context: &mut Context, batch: &RecordBatch, origin: &Origin<'_>) -> Result<()> {
         let dataflow = Arc::clone(&context.dataflow);
         let branches = &dataflow.stages[context.stage].branches;
         let mut late = BTreeSet::new();
-        for (branch, partial) in branches.iter().zip(&mut self.partials) {
+        for (branch, way) in branches.iter().zip(&mut self.ways) {
             let fed = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
             for made in branch.plan.run(fed, &context.runtime)? {
-                match (&branch.output, partial.as_mut()) {
-                    (Output::Sink(name), _) if 0 < made.num_rows() => context.rows.push((Arc::clone(name), made)),
-                    (Output::Exchange(_), Some((partial, _))) => {
-                        let found = partial.process(&made)?;
-                        context.metrics.late_rows.add(found.n_rows as u64);
-                        late.extend(found.rows);
+                let found = match way {
+                    Way::Exchange(partial, _) => partial.process(&made)?,
+                    Way::Local(local) => local.process(&made)?,
+                    Way::Sink => {
+                        if let (Output::Sink(name), true) = (&branch.output, 0 < made.num_rows()) {
+                            context.rows.push((Arc::clone(name), made));
+                        }
+                        continue;
                     }
-                    _ => {}
+                };
+                if !origin.is_replay {
+                    context.metrics.late_rows.add(found.n_rows as u64);
                 }
+                late.extend(found.rows);
             }
         }
+        late.retain(|&row| origin.replay_until <= (origin.position)(row));
         if let (Some(table), false) = (&self.plan.table.late_table, late.is_empty()) {
-            let positions: Vec<u64> = late.iter().map(|&row| position(row)).collect();
+            let positions: Vec<u64> = late.iter().map(|&row| (origin.position)(row)).collect();
             let rows = take_record_batch(batch, &UInt32Array::from_iter_values(late))?;
-            context.rows.push((Arc::clone(table), late_rows(&rows, split, &positions)?));
+            context.rows.push((Arc::clone(table), late_rows(&rows, origin.split, &positions)?));
         }
         Ok(())
     }
@@ -205,31 +231,73 @@ impl SourceBody {
     }
 
     /// Gives up the partials and says how far reading has come.
-    pub(super) fn flush(&mut self, context: &Context) -> Result<Flushed> {
+    pub(super) fn flush(&mut self, context: &mut Context) -> Result<Flushed> {
         let watermarks: BTreeMap<_, _> =
             self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.time())).collect();
         let watermarks = Arc::new(watermarks);
-        let mut all = Vec::new();
-        for (branch, partial) in self.partials.iter_mut().enumerate() {
-            let (Some((partial, partitioner)), Output::Exchange(aggregate)) =
-                (partial, &context.branches()[branch].output)
-            else {
-                continue;
-            };
-            for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
-                if let Some(partials) = context.partials(branch, batch) {
-                    let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
-                    all.push((aggregate.exchange.clone(), partition as u32, partials));
-                }
-            }
-        }
-        let record = CommitRecord {
-            positions: self.splits.iter().map(|(id, split)| (id.clone(), split.position)).collect(),
+        let is_replay = self.splits.values().any(|split| split.position < split.replay_until);
+        let local_watermark = (!is_replay).then(|| least(&watermarks));
+        let mut record = CommitRecord {
+            positions: self
+                .splits
+                .iter()
+                .map(|(id, split)| (id.clone(), split.position.max(split.replay_until)))
+                .collect(),
             watermarks: self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.value())).collect(),
             ..CommitRecord::default()
         };
+        let mut all = Vec::new();
+        let dataflow = Arc::clone(&context.dataflow);
+        let branches = &dataflow.stages[context.stage].branches;
+        for (index, (branch, way)) in branches.iter().zip(&mut self.ways).enumerate() {
+            match (way, &branch.output) {
+                (Way::Local(local), _) => {
+                    local.flush(context, &self.flushed, local_watermark)?;
+                    record.closed_through = Some(local.closed_through());
+                    for (id, split) in &self.splits {
+                        let (from, watermark) = local.replay_from(id, (split.position, split.watermark.value()));
+                        record.replay_from.insert(id.clone(), from);
+                        record.watermarks.insert(id.clone(), watermark);
+                    }
+                }
+                (Way::Exchange(partial, partitioner), Output::Exchange(aggregate)) => {
+                    for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
+                        if let Some(partials) = context.partials(index, batch) {
+                            let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
+                            all.push((aggregate.exchange.clone(), partition as u32, partials));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let place = |(id, split): (&SplitId, &Split)| (id.clone(), (split.position, split.watermark.value()));
+        self.flushed = self.splits.iter().map(place).collect();
         Ok(Flushed { partials: all, record, told: Some(watermarks) })
     }
+}
+
+/// Where the rows of a piece are from.
+struct Origin<'a> {
+    split: &'a SplitId,
+    /// The position of a row, by its number.
+    position: &'a dyn Fn(u32) -> u64,
+    /// Rows before this have been here once.
+    replay_until: u64,
+    /// Whether the piece begins before that.
+    is_replay: bool,
+}
+
+/// The watermark over a task's own splits: the least of those that are not idle; without any, nothing moves, unless there is no split.
+fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
+    if watermarks.is_empty() {
+        return i64::MAX;
+    }
+    let active = watermarks.values().filter_map(|time| match time {
+        SplitTime::Active(watermark) => Some(watermark.0),
+        SplitTime::Idle(_) => None,
+    });
+    active.min().unwrap_or(i64::MIN)
 }
 
 fn without_event_time(decoded: &Decoded, row: usize) -> Letter {

@@ -72,7 +72,7 @@ impl WindowsBody {
             return Err(Error::internal(format!("task `{}`: a stage over windows has one branch", context.name)));
         };
         let partial = match &branch.output {
-            Output::Sink(_) => None,
+            Output::Sink(_) | Output::Local(_) => None,
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
                 Some((PartialAggregate::new(Arc::clone(aggregate), pool)?, partitioner))
@@ -161,7 +161,9 @@ impl WindowsBody {
                 (Output::Exchange(_), Some((partial, _))) => {
                     partial.process(&batch)?;
                 }
-                (Output::Exchange(_), None) => return Err(Error::internal("an exchange without its aggregate")),
+                (Output::Exchange(_) | Output::Local(_), _) => {
+                    return Err(Error::internal("an exchange without its aggregate"));
+                }
             }
         }
         Ok(())

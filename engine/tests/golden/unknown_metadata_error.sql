@@ -3,5 +3,5 @@ CREATE TABLE flows (ts TIMESTAMP,
 WITH (connector = 'test', format = 'csv');
 SELECT ts FROM flows;
 /* expected error
-line 2, column 3: table `flows`: column `k`: there is no metadata `ofset` here; valid are 'value' (the record's own bytes) and 'split' (the file it is from)
+line 2, column 3: table `flows`: column `k`: there is no metadata `ofset` here; valid are 'value' (the record's own bytes) and 'split' (the file it is from); for connector `kafka` also 'topic', 'partition', 'offset', 'timestamp', 'key' and 'headers'
 */

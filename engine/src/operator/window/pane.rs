@@ -161,6 +161,18 @@ impl GroupStates {
         Ok(())
     }
 
+    /// Makes a partial of each row by itself, without looking for its group: `keys…, states…, __rows`.
+    pub fn pass(&self, keys: &[ArrayRef], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let mut columns = keys.to_vec();
+        for (call, accumulator) in self.layout.calls.iter().zip(&self.accumulators) {
+            let arguments = call.arguments(batch)?;
+            let filter = call.filter.as_ref().map(|filter| evaluate_filter(filter, batch)).transpose()?;
+            columns.extend(accumulator.convert_to_state(&arguments, filter.as_ref())?);
+        }
+        columns.push(Arc::new(Int64Array::from(vec![1; batch.num_rows()])));
+        Ok(columns)
+    }
+
     /// Aggregates rows into groups that the caller has numbered (sessions); only for layouts without keys.
     pub fn update_numbered(&mut self, groups: &[usize], n_groups: usize, batch: &RecordBatch) -> Result<()> {
         self.rows.resize(n_groups, 0);

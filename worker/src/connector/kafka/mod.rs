@@ -112,6 +112,24 @@ impl Table for KafkaTable {
         Some(self.format.clone())
     }
 
+    fn side_topic(&self, topic: &str, format: &Format) -> Result<Option<Arc<dyn Table>>> {
+        if !is_topic_name(topic) {
+            return Err(Error::invalid(format!("table `{}`: `{topic}` is no topic's name", self.name))
+                .hint("a name has letters, digits, `.`, `_` and `-`, at most 249 of them"));
+        }
+        let sink = SinkOptions::take(&mut Options::new(&self.name))?;
+        let expressions = Expressions::plan(&self.name, &[], &sink)?;
+        Ok(Some(Arc::new(Self {
+            name: self.name.clone(),
+            cluster: self.cluster.clone(),
+            topic: topic.into(),
+            role: Role::Sink,
+            format: format.clone(),
+            source: None,
+            sink: Some((sink, expressions)),
+        })))
+    }
+
     fn has_metadata(&self) -> bool {
         true
     }

@@ -115,14 +115,14 @@ fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
 
 fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending> {
     // At once, so that others see who owns the task.
-    running.commit_changes()?;
+    commit(shared, running)?;
     let mut last_commit = clock::since(shared.begun);
     loop {
         if shared.failed.load(Ordering::Relaxed) {
             return Ok(Ending::Released);
         }
         if shared.stop.load(Ordering::Relaxed) {
-            running.commit_changes()?;
+            commit(shared, running)?;
             info!(task = %task.name, "stopped after its last commit");
             return Ok(Ending::Released);
         }
@@ -138,10 +138,19 @@ fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending>
         let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
         let is_full = shared.options.commit_rows <= running.uncommitted();
         if is_due || is_full {
-            running.commit_changes()?;
+            commit(shared, running)?;
             last_commit = elapsed;
         }
     }
+}
+
+/// Commits what has changed, and counts how long that took.
+fn commit(shared: &Shared, running: &mut Task) -> Result<()> {
+    let begun = clock::now();
+    if running.commit_changes()? {
+        shared.metrics.commit_durations.add(clock::since(begun));
+    }
+    Ok(())
 }
 
 /// The commits of one life.

@@ -1,0 +1,71 @@
+//! `dead_letter_topic` and `late_topic`: sink tables that a source table brings along, beside its own topic.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::format::raw::RawOptions;
+use crate::options::Options;
+use crate::plan::{BadRecordPolicy, Column, ColumnSource, TableDef};
+
+/// Takes both options; gives the tables that they make, and lets `def` write to them.
+pub(super) fn side_topics(def: &mut TableDef, options: &mut Options) -> Result<Vec<TableDef>> {
+    let mut made = Vec::new();
+    if let Some(topic) = options.take("dead_letter_topic") {
+        if def.bad_record != BadRecordPolicy::Drop {
+            return Err(Error::invalid(format!(
+                "table `{}`: `dead_letter_topic` beside another rule for bad records",
+                def.name
+            ))
+            .hint("leave out `dead_letter_table` and `bad_record`"));
+        }
+        let raw = Format::RawString(RawOptions::from_options(&mut Options::new(&*def.name))?);
+        let value: FieldRef = Arc::new(Field::new("value", DataType::Binary, true));
+        let side = side_table(def, ("dead_letter_topic", &topic), raw, &[value])?;
+        def.bad_record = BadRecordPolicy::DeadLetter(Arc::clone(&side.name));
+        made.push(side);
+    }
+    if let Some(topic) = options.take("late_topic") {
+        if def.late_table.is_some() {
+            return Err(Error::invalid(format!("table `{}` has `late_table` and `late_topic`", def.name))
+                .hint("keep one of them"));
+        }
+        let format = def.format.clone().ok_or_else(|| Error::internal("a topic without a format"))?;
+        let columns: Vec<FieldRef> = def
+            .columns
+            .iter()
+            .filter(|column| matches!(column.from, ColumnSource::Record(_)))
+            .map(|column| Arc::clone(&column.field))
+            .collect();
+        let side = side_table(def, ("late_topic", &topic), format, &columns)?;
+        def.late_table = Some(Arc::clone(&side.name));
+        made.push(side);
+    }
+    Ok(made)
+}
+
+fn side_table(of: &TableDef, option: (&str, &str), format: Format, columns: &[FieldRef]) -> Result<TableDef> {
+    let (option, topic) = option;
+    let table = of.table.side_topic(topic, &format)?.ok_or_else(|| {
+        let table = option.replace("topic", "table");
+        Error::invalid(format!("table `{}`: `{option}` is for connector `kafka`", of.name))
+            .hint(format!("name a sink table with `{table}`"))
+    })?;
+    let column =
+        |(index, field): (usize, &FieldRef)| Column { field: Arc::clone(field), from: ColumnSource::Record(index) };
+    Ok(TableDef {
+        name: format!("__{}_{option}", of.name).into(),
+        columns: columns.iter().enumerate().map(column).collect(),
+        table,
+        format: Some(format),
+        event_time: None,
+        idle_timeout: None,
+        allowed_lateness: std::time::Duration::ZERO,
+        bad_record: BadRecordPolicy::Drop,
+        max_drift: None,
+        partitioned_by: Vec::new(),
+        late_table: None,
+    })
+}

@@ -1,0 +1,84 @@
+//! Windows in one hop: a source whose partitions already hold every row of a key together needs no exchange.
+//!
+//! The task's state is then its open windows, and its log is the source itself: recovery reads again from the earliest commit whose
+//! rows an open window still holds, with the watermarks of that moment, so that every row is judged as it was. Rows before the
+//! committed position have been read once: their late rows and dead letters are in their tables already.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use super::Context;
+use crate::error::Result;
+use crate::log::{Position, SplitId};
+use crate::operator::closed::ClosedQuery;
+use crate::operator::merge::WindowMerge;
+use crate::operator::partial::{Late, PartialAggregate};
+use crate::plan::LocalWindows;
+
+/// Where each split was at a commit: its position and its watermark.
+pub(super) type Places = BTreeMap<SplitId, (Position, i64)>;
+
+/// Partials and open windows of one task.
+pub(super) struct LocalBody {
+    partial: PartialAggregate,
+    query: ClosedQuery,
+    sink: Arc<str>,
+    /// Every window that ends at or before this has been given out.
+    closed_through: i64,
+    /// What open windows may still need, oldest first: where it began, and its stamp (see [`crate::operator::merge`]).
+    needed: VecDeque<(Places, i64)>,
+}
+
+impl LocalBody {
+    pub(super) fn new(context: &Context, plan: &LocalWindows, closed_through: i64) -> Result<Self> {
+        let pool = &context.runtime.memory_pool;
+        let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, pool)?;
+        let merges = vec![(Arc::clone(&plan.feed), merge)];
+        let runtime = Arc::clone(&context.runtime);
+        Ok(Self {
+            partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,
+            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, runtime),
+            sink: Arc::clone(&plan.sink),
+            closed_through,
+            needed: VecDeque::new(),
+        })
+    }
+
+    /// Aggregates rows.
+    pub(super) fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
+        self.partial.process(batch)
+    }
+
+    /// At a commit: what was aggregated since the last one, at `begun`, joins the open windows; those that `watermark` has passed
+    /// are given out. In a replay nothing closes before everything is back.
+    pub(super) fn flush(&mut self, context: &mut Context, begun: &Places, watermark: Option<i64>) -> Result<()> {
+        let is_replay = watermark.is_none();
+        if let Some(batch) = self.partial.flush()? {
+            self.needed.push_back((begun.clone(), self.query.window(0).stamp(&batch)));
+            context.metrics.late_rows.add(self.query.merge(0, &batch, is_replay)?);
+        }
+        let Some(watermark) = watermark else { return Ok(()) };
+        while self.closed_through < watermark {
+            let closed = self.query.advance(watermark)?;
+            context.metrics.windows_closed.add(closed.n_windows);
+            self.closed_through = closed.reached;
+            context.rows.extend(closed.rows.into_iter().map(|rows| (Arc::clone(&self.sink), rows)));
+        }
+        let window = self.query.window(0);
+        while self.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
+            self.needed.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Where a replay of a split would begin; `now` is where it is.
+    pub(super) fn replay_from(&self, split: &SplitId, now: (Position, i64)) -> (Position, i64) {
+        self.needed.iter().find_map(|(places, _)| places.get(split)).copied().unwrap_or(now)
+    }
+
+    pub(super) fn closed_through(&self) -> i64 {
+        self.closed_through
+    }
+}

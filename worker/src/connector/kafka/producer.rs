@@ -30,6 +30,8 @@ const TRANSACTION: &str = "15000";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one try of it takes, so that a wish to stop is heard.
 const SLICE: Duration = Duration::from_secs(1);
+/// Things that a client may have to tell between two commits, about.
+const TOLD: usize = 64;
 /// How long giving up a transaction may take; whoever comes next settles it anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
@@ -239,6 +241,10 @@ impl Transactions for KafkaTransactions {
     }
 
     fn had_trouble(&self) -> bool {
+        // What the client has to tell waits in its queue until someone asks.
+        if let Some(producer) = &self.producer {
+            (0..TOLD).for_each(|_| producer.poll(Duration::ZERO));
+        }
         self.watch.had_trouble()
     }
 }

@@ -16,7 +16,7 @@ CASES ?= 20000
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench lint fmt capture models fuzz kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka lint fmt capture models fuzz kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,11 @@ bench: setup ## Run the benchmarks in benches/
 	cargo bench --locked -p davy-benches
 	DAVY_ONNXRUNTIME=$${ORT_DYLIB_PATH:-$(HOME)/.cache/davy/onnxruntime/1.31.1/libonnxruntime.so} \
 	  cargo bench --locked -p davy-forest --bench score
+
+bench-kafka: setup ## Measure throughput, commits, recovery and latency over a Kafka broker
+	cargo build --release --locked -p davy
+	scripts/kafka.sh with bench-$$$$ -- benches/kafka.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
+	scripts/kafka.sh with bench-$$$$ -- cargo bench --locked -p davy-worker --bench fresh_producer
 
 lint: setup ## Check format, clippy, dependencies and scripts, as far as the tools are installed
 	@scripts/lint.sh

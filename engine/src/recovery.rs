@@ -78,30 +78,42 @@ pub fn decide(asking: &Asking<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Op
         Found::Whole(None) => Recovery::StartFresh,
         Found::Whole(Some(record)) => decide_whole(asking, record),
         Found::Splits(splits) if splits.is_empty() => Recovery::StartFresh,
-        Found::Splits(splits) => decide_splits(asking, splits, bounds).unwrap_or_else(|refusal| refusal),
+        Found::Splits(splits) => decide_splits(asking, splits, bounds).unwrap_or_else(Into::into),
     }
 }
 
-fn refuse(why: String, remedy: &'static str) -> Recovery {
-    Recovery::Refuse { why, remedy }
+/// Why not, and the way out.
+struct Refusal {
+    why: String,
+    remedy: &'static str,
 }
 
-fn other_plan(written: u64, planned: u64) -> Recovery {
+impl From<Refusal> for Recovery {
+    fn from(Refusal { why, remedy }: Refusal) -> Self {
+        Self::Refuse { why, remedy }
+    }
+}
+
+fn refuse(why: String, remedy: &'static str) -> Refusal {
+    Refusal { why, remedy }
+}
+
+fn other_plan(written: u64, planned: u64) -> Refusal {
     let why = format!("the committed position was written by plan `{written:08x}`, this build plans `{planned:08x}`");
     refuse(why, OTHER_PLAN)
 }
 
-fn replays_too_far(split: &SplitId, from: Position) -> Recovery {
+fn replays_too_far(split: &SplitId, from: Position) -> Refusal {
     refuse(format!("the last commit would replay split `{split}` from {} but never read that far", from.0), DAMAGED)
 }
 
 fn decide_whole(asking: &Asking<'_>, record: CommitRecord) -> Recovery {
     if record.fingerprint != asking.fingerprint {
-        return other_plan(record.fingerprint, asking.fingerprint);
+        return other_plan(record.fingerprint, asking.fingerprint).into();
     }
     for (split, from) in &record.replay_from {
         if record.positions.get(split).is_none_or(|position| position < from) {
-            return replays_too_far(split, *from);
+            return replays_too_far(split, *from).into();
         }
     }
     Recovery::Resume(record, Vec::new())
@@ -111,7 +123,7 @@ fn decide_splits(
     asking: &Asking<'_>,
     mut found: Vec<(SplitId, Position, Mark)>,
     bounds: &dyn Fn(&SplitId) -> Option<Bounds>,
-) -> Result<Recovery, Recovery> {
+) -> Result<Recovery, Refusal> {
     let mut notices = Vec::new();
     let mut closed_through = None;
     for (split, position, mark) in &mut found {
@@ -129,7 +141,7 @@ fn decide_splits(
             Mark::Here(mark) => check_mark(asking, split, *position, mark, &mut closed_through)?,
         }
         if let Some(bounds) = bounds(split) {
-            check_bounds(asking, split, position, mark, bounds, &mut notices)?;
+            check_bounds(asking, (split, position, mark), bounds, &mut notices)?;
         }
     }
     Ok(Recovery::Resume(CommitRecord { fingerprint: asking.fingerprint, ..record_of(&found) }, notices))
@@ -141,7 +153,7 @@ fn check_mark(
     position: Position,
     mark: &SplitMark,
     closed: &mut Option<i64>,
-) -> Result<(), Recovery> {
+) -> Result<(), Refusal> {
     if mark.fingerprint != asking.fingerprint {
         return Err(other_plan(mark.fingerprint, asking.fingerprint));
     }
@@ -167,12 +179,10 @@ fn check_mark(
 
 fn check_bounds(
     asking: &Asking<'_>,
-    split: &SplitId,
-    position: &mut Position,
-    mark: &Mark,
+    (split, position, mark): (&SplitId, &mut Position, &Mark),
     bounds: Bounds,
     notices: &mut Vec<String>,
-) -> Result<(), Recovery> {
+) -> Result<(), Refusal> {
     if let Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) = mark
         && replay_from < position
         && *replay_from < bounds.first

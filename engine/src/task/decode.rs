@@ -39,7 +39,9 @@ impl Decoded {
 pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, fetched: Fetched) -> Result<Decoded> {
     let Fetched { split, start, preamble, payload, messages, .. } = fetched;
     let data = match payload {
-        Payload::Batch(batch) => return of_rows(plan, &split, start, batch, Vec::new(), None),
+        Payload::Batch(batch) => {
+            return of_rows(plan, &split, Decoded { batch, letters: Vec::new(), origins: None, start });
+        }
         Payload::Partials(_) => return Err(Error::internal("a table gave partials")),
         Payload::Nothing => Vec::new(),
         Payload::Bytes(data) => data,
@@ -56,7 +58,7 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
         decoder.push(&data, &mut bad);
         let at = |record: BadRecord| Letter { position: Position(start.0 + record.offset), record };
         let letters = bad.into_iter().map(at).collect();
-        return of_rows(plan, &split, start, decoder.finish()?, letters, None);
+        return of_rows(plan, &split, Decoded { batch: decoder.finish()?, letters, origins: None, start });
     };
     let origins = if plan.needs_origins() {
         let mut rows: Vec<u32> = Vec::new();
@@ -76,7 +78,7 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
     };
     let mut letters: Vec<Letter> = bad.into_iter().map(|record| at_message(&messages, record)).collect();
     letters.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_letter(position, is_tombstone)));
-    of_rows(plan, &split, start, decoder.finish()?, letters, origins)
+    of_rows(plan, &split, Decoded { batch: decoder.finish()?, letters, origins, start })
 }
 
 fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
@@ -98,15 +100,7 @@ fn empty_letter(position: u64, is_tombstone: bool) -> Letter {
 }
 
 /// Brings a decoded batch to the plan's schema, which may have columns of the split and of the message besides.
-fn of_rows(
-    plan: &SourcePlan,
-    split: &SplitId,
-    start: Position,
-    rows: RecordBatch,
-    letters: Vec<Letter>,
-    origins: Option<(Arc<Messages>, Vec<u32>)>,
-) -> Result<Decoded> {
-    let mut decoded = Decoded { batch: rows, letters, origins, start };
+fn of_rows(plan: &SourcePlan, split: &SplitId, mut decoded: Decoded) -> Result<Decoded> {
     if plan.schema.fields() == decoded.batch.schema().fields() {
         return Ok(decoded);
     }

@@ -135,8 +135,7 @@ impl Task {
             StageInput::Table(plan) => Body::Source(SourceBody::recover(
                 &context,
                 Arc::clone(plan),
-                &splits,
-                last.as_ref(),
+                (&splits, last.as_ref()),
                 source.as_mut(),
                 now,
             )?),
@@ -265,7 +264,7 @@ impl Task {
         let (last, notices) = settle(&asking, found, self.source.as_mut())?;
         self.notices.extend(notices);
         self.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
-        body.read(&joined, &last.unwrap_or_default(), true, self.source.as_mut(), self.now)
+        body.read((&joined, true), &last.unwrap_or_default(), self.source.as_mut(), self.now)
     }
 }
 

@@ -36,7 +36,7 @@ enum Way {
     /// They go straight to a sink.
     Sink,
     /// To an exchange, as partials.
-    Exchange(PartialAggregate, Partitioner),
+    Exchange(Box<(PartialAggregate, Partitioner)>),
     /// To windows here.
     Local(Box<LocalBody>),
 }
@@ -55,8 +55,7 @@ impl SourceBody {
     pub(super) fn recover(
         context: &Context,
         plan: Arc<SourcePlan>,
-        splits: &[SplitId],
-        last: Option<&CommitRecord>,
+        (splits, last): (&[SplitId], Option<&CommitRecord>),
         source: &mut dyn Source,
         now: Duration,
     ) -> Result<Self> {
@@ -69,22 +68,21 @@ impl SourceBody {
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
                 let partial = PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool)?;
-                Ok(Way::Exchange(partial, partitioner))
+                Ok(Way::Exchange(Box::new((partial, partitioner))))
             }
         };
         let ways = context.branches().iter().map(|branch| way(&branch.output)).collect::<Result<Vec<_>>>()?;
         let mut body = Self { plan, splits: BTreeMap::new(), ways, flushed: Places::new() };
         let has_begun = last.is_some();
-        body.read(splits, last.unwrap_or(&CommitRecord::default()), has_begun, source, now)?;
+        body.read((splits, has_begun), last.unwrap_or(&CommitRecord::default()), source, now)?;
         Ok(body)
     }
 
-    /// Begins to read splits, from where `last` says or from where they begin.
+    /// Begins to read splits, from where `last` says or from where they begin; and whether they have joined a pipeline that runs.
     pub(super) fn read(
         &mut self,
-        splits: &[SplitId],
+        (splits, has_joined): (&[SplitId], bool),
         last: &CommitRecord,
-        has_joined: bool,
         source: &mut dyn Source,
         now: Duration,
     ) -> Result<()> {
@@ -179,7 +177,7 @@ impl SourceBody {
             let fed = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
             for made in branch.plan.run(fed, &context.runtime)? {
                 let found = match way {
-                    Way::Exchange(partial, _) => partial.process(&made)?,
+                    Way::Exchange(exchange) => exchange.0.process(&made)?,
                     Way::Local(local) => local.process(&made)?,
                     Way::Sink => {
                         if let (Output::Sink(name), true) = (&branch.output, 0 < made.num_rows()) {
@@ -260,7 +258,8 @@ impl SourceBody {
                         record.watermarks.insert(id.clone(), watermark);
                     }
                 }
-                (Way::Exchange(partial, partitioner), Output::Exchange(aggregate)) => {
+                (Way::Exchange(exchange), Output::Exchange(aggregate)) => {
+                    let (partial, partitioner) = exchange.as_mut();
                     for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
                         if let Some(partials) = context.partials(index, batch) {
                             let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };

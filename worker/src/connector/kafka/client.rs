@@ -18,7 +18,7 @@ use super::options::{Cluster, Security};
 use crate::clock;
 
 /// How long a question to a broker may take.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER: Duration = Duration::from_secs(4);
 
 /// What a client tells its owner.
 #[derive(Clone, Debug, Default)]

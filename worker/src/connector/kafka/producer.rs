@@ -30,6 +30,8 @@ const TRANSACTION: &str = "15000";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one try of it takes, so that a wish to stop is heard.
 const SLICE: Duration = Duration::from_secs(1);
+/// Between two tries of a call that failed at once.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Things that a client may have to tell between two commits, about.
 const TOLD: usize = 64;
 /// How long giving up a transaction may take; whoever comes next settles it anyway.
@@ -95,6 +97,7 @@ impl KafkaTransactions {
             if !is_again || patience <= clock::since(begun) {
                 return Err(self.failed(what, &error));
             }
+            clock::rest(PAUSE);
         }
     }
 

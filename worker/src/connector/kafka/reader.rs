@@ -275,10 +275,11 @@ unsafe fn event<'a>(
     raw: *mut sys::rd_kafka_message_t,
 ) -> Result<Option<Event<'a>>, (String, i32, RDKafkaErrorCode)> {
     use sys::rd_kafka_resp_err_t as Code;
-    // SAFETY: every message has a topic, and its name lives as long as the topic.
-    let topic = match message.rkt.is_null() {
-        true => "",
-        false => unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) }.to_str().unwrap_or_default(),
+    let topic = if message.rkt.is_null() {
+        ""
+    } else {
+        // SAFETY: the topic is there, and its name lives as long as it.
+        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) }.to_str().unwrap_or_default()
     };
     let partition = message.partition;
     match message.err {

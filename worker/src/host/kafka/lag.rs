@@ -90,9 +90,9 @@ fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> L
         Mark::Here(mark) => Some(mark),
         Mark::Erased | Mark::Unreadable(_) => None,
     });
-    let watermark = mark.and_then(|mark| match mark.state {
-        SplitState::Source { watermark } => Some(watermark),
-        SplitState::Windows { expected, .. } => Some(expected),
+    let watermark = mark.map(|mark| match mark.state {
+        SplitState::Source { watermark } => watermark,
+        SplitState::Windows { expected, .. } => expected,
     });
     LagRow {
         dataflow,

@@ -5,6 +5,7 @@
 
 mod canary;
 mod case;
+mod cases;
 mod check;
 mod faults;
 mod feed;

@@ -39,6 +39,23 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        lose_request: 0,
+        lose_answer: 0,
+        delay: 0,
+        crash: 0,
+        pause: 0,
+        damage: 0,
+        deliver_late: 0,
+        kill: 0,
+        duplicate: 0,
+        time_jump: 0,
+        join: 0,
+        purge: 0,
+        any_owner: 0,
+    };
+
     /// Each kind is left out, rare or frequent: runs differ in what they are rich in.
     pub fn random(rng: &mut Rng) -> Self {
         let mut pick = |rare: usize, frequent: usize| *rng.pick(&[0, rare, frequent]);
@@ -83,7 +100,7 @@ impl Plan {
             broken,
             faults,
             n_exchange_partitions: 4 + rng.below(5) as u32,
-            record_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 700]),
+            record_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 1, 900]),
             messages_per_poll: *rng.pick(&[1, 3, 10]),
             commit_percent: *rng.pick(&[15, 40, 80]),
             n_turns: 60 + rng.below(80),

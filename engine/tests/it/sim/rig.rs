@@ -72,6 +72,14 @@ struct Chance(Weak<Rig>);
 impl Weather for Chance {
     fn fate(&self, owner: u64, request: &Request) -> Fate {
         let Some(rig) = self.0.upgrade() else { return Fate::Deliver };
+        let comes_late = {
+            let mut state = rig.state();
+            let percent = state.faults.map_or(0, |faults| faults.deliver_late);
+            state.rng.percent(percent)
+        };
+        if comes_late {
+            rig.deliver_late();
+        }
         let mut state = rig.state();
         let fate = draw(&mut state);
         if fate != Fate::Deliver {

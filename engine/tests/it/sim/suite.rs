@@ -8,9 +8,12 @@ use super::faults::{Broken, Faults, Plan};
 use super::rig::{Outcome, run};
 use crate::random::number_from_environment;
 
-fn play(seed: u64, broken: Broken, change: fn(&mut Faults)) -> Outcome {
+/// What a test makes of a random plan.
+type Change = fn(&mut Plan);
+
+fn play(seed: u64, broken: Broken, change: Change) -> Outcome {
     let mut plan = Plan::random(seed, broken);
-    change(&mut plan.faults);
+    change(&mut plan);
     run(&Case::of(seed), plan)
 }
 
@@ -38,7 +41,7 @@ fn first_red(seeds: std::ops::Range<u64>, play: impl Fn(u64) -> Outcome + Sync) 
     red.into_inner().unwrap()
 }
 
-fn check(test: &str, n_seeds: u64, change: fn(&mut Faults)) {
+fn check(test: &str, n_seeds: u64, change: Change) {
     let seeds = match number_from_environment("SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number_from_environment("CASES").unwrap_or(n_seeds),
@@ -59,8 +62,22 @@ fn whatever_goes_wrong_the_rows_are_the_oracles() {
     check("whatever_goes_wrong_the_rows_are_the_oracles", 5_000, |_| ());
 }
 
-fn with_damage(faults: &mut Faults) {
+fn with_damage(Plan { faults, .. }: &mut Plan) {
     faults.damage = 4;
+}
+
+fn with_much_damage(Plan { faults, .. }: &mut Plan) {
+    faults.damage = 20;
+}
+
+/// Owners stay, requests are late.
+fn with_late_requests(Plan { faults, .. }: &mut Plan) {
+    (faults.delay, faults.deliver_late) = (150, 10);
+}
+
+/// Owners are replaced and go on, and their requests get lost.
+fn with_old_owners(Plan { faults, .. }: &mut Plan) {
+    (faults.lose_answer, faults.duplicate, faults.any_owner) = (100, 8, 60);
 }
 
 #[test]
@@ -82,13 +99,12 @@ fn a_replay_is_the_same_run() {
 
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
-    let none: fn(&mut Faults) = |_| ();
-    let all = [
-        (Broken::NoFencing, none),
-        (Broken::OffsetsFirst, none),
-        (Broken::NoChecksum, with_damage),
-        (Broken::NeverTrouble, none),
-        (Broken::BlindRefresh, none),
+    let all: [(Broken, Change); 5] = [
+        (Broken::NoFencing, with_old_owners),
+        (Broken::OffsetsFirst, |_| ()),
+        (Broken::NoChecksum, with_much_damage),
+        (Broken::NeverTrouble, with_late_requests),
+        (Broken::BlindRefresh, with_old_owners),
     ];
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {

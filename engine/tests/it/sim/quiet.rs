@@ -38,6 +38,15 @@ impl Rig {
         self.say("the sentinels come".into());
         Feed::write_sentinels(&mut self.network.broker(), &tables);
         self.run_dry()?;
+        // Whoever has started anew has to hear of everyone, and those who have nothing new to say repeat it after a while.
+        loop {
+            let n_owners = self.state().n_owners;
+            self.pass(Duration::from_secs(6));
+            self.run_dry()?;
+            if self.state().n_owners == n_owners {
+                break;
+            }
+        }
         let mut state = self.state();
         let groups: Vec<(Arc<str>, String)> = state
             .slots

@@ -5,6 +5,7 @@
 
 pub mod mark;
 pub mod memory;
+pub mod sim;
 pub mod transactions;
 pub mod wire;
 

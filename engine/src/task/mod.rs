@@ -18,7 +18,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::{Bounds, Commit, CommitRecord, ExchangeId, Found, Partials, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
@@ -126,7 +126,8 @@ impl Task {
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
         let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
-        let (last, notices) = settle(&asking, found, source.as_mut())?;
+        let settled = settle(&asking, found.clone(), source.as_mut());
+        let (last, notices) = settled.map_err(|error| overtaken(commit.as_mut(), &splits, &found).unwrap_or(error))?;
         let rows = Vec::new();
         let context =
             Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };
@@ -285,6 +286,14 @@ fn settle(asking: &Asking<'_>, found: Found, source: &mut dyn Source) -> Result<
         Recovery::Resume(record, notices) => Ok((Some(record), notices)),
         Recovery::Refuse { why, remedy } => Err(Recovery::refusal(asking.task, &why, remedy)),
     }
+}
+
+/// Whether what was found is no longer what is committed. An owner that stood still while a newer one went on, and while what that
+/// one no longer needs was deleted, would else say that rows are lost.
+fn overtaken(commit: &mut dyn Commit, splits: &[SplitId], found: &Found) -> Option<Error> {
+    let Found::Splits(_) = found else { return None };
+    let is_stale = commit.find(splits).is_ok_and(|again| again != *found);
+    is_stale.then(|| Error::Fenced("someone else has committed since this owner took over".into()))
 }
 
 impl Context {

@@ -121,7 +121,9 @@ impl WindowsBody {
             Payload::Bytes(_) | Payload::Batch(_) => return Err(Error::internal("an exchange gave rows")),
         };
         let is_replay = start < input.replay_until;
-        if !(is_replay && input.is_heard) {
+        // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
+        let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
+        if !is_piece && !(is_replay && input.is_heard) {
             input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
         }
         if let Some(batch) = &partials.batch {

@@ -9,5 +9,6 @@
 mod golden;
 mod oracle;
 mod random;
+mod sim;
 mod soup;
 mod support;

@@ -3,7 +3,7 @@
 //! Every case follows from one seed: script, rows, their way through the splits, polls, commits, crashes. A failing test prints
 //! its seed, the rows that still fail after shrinking, and the line that replays exactly that case. `CASES=1000` runs more seeds.
 
-mod agree;
+pub mod agree;
 mod canary;
 mod crash;
 mod cut;
@@ -12,9 +12,9 @@ mod held;
 mod model;
 mod rig;
 mod schedule;
-mod scripts;
+pub mod scripts;
 mod source;
-mod stream;
+pub mod stream;
 
 use stream::Input;
 
@@ -27,7 +27,7 @@ impl Rng {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
     }
 
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -54,7 +54,7 @@ impl Rng {
     }
 }
 
-fn number_from_environment(name: &str) -> Option<u64> {
+pub fn number_from_environment(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "tests have no command line of their own")]
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))

@@ -34,7 +34,7 @@ fn compare(wanted: &BTreeMap<String, Vec<String>>, found: &Run, schedule: Schedu
 }
 
 /// Late rows as their table prints them: the oracle reads them back.
-fn late_lines(records: &[String]) -> Result<Vec<String>, String> {
+pub fn late_lines(records: &[String]) -> Result<Vec<String>, String> {
     let seen = BTreeMap::from([("flows".to_owned(), records.to_vec())]);
     let text = Script { name: "late", query: "SELECT ts, k, v FROM flows", oracle: None }.text();
     Ok(oracle::rows(&World::default(), &text, &seen)?.remove("results").unwrap_or_default())

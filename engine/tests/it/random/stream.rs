@@ -48,6 +48,17 @@ impl Input {
         Self(["flows", "other"].map(table).into())
     }
 
+    /// Gives `flows` a split more, whose rows all come after those of the others: one that joins while a run goes on.
+    pub fn join(&mut self, rng: &mut Rng, shape: Shape) {
+        let Some(flows) = self.0.get_mut("flows") else { return };
+        let mut latest = flows.iter().filter_map(|row| row.time_ms).max().unwrap_or(0) + shape.disorder_ms;
+        for _ in 0..rng.below(8) {
+            latest += rng.between(0, 4_000);
+            let time = rng.between(latest - shape.disorder_ms, latest);
+            flows.push(record(rng, SplitId::from("s3"), time));
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }

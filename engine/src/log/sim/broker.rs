@@ -1,0 +1,230 @@
+//! The broker: what each request of the transaction protocol does, and what a reader finds.
+//!
+//! The decision to end a transaction is one step, the marks in each of its partitions are others: [`Broker::mark`] writes one of
+//! them, and a test says when. Like brokers since Kafka 3.6 it asks the coordinator before a transaction begins in a partition or
+//! a group, so that none is left hanging there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::coordinator::{Member, Transactional};
+use super::group::Groups;
+use super::partition::{Isolation, Partition, Read};
+use super::{Place, Producer, Refusal};
+use crate::log::transactions::Message;
+use crate::log::{Bounds, Position, SplitId};
+
+/// What a client asks for. `task` is its transactional id.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names are Kafka's, and the fields say what they are")]
+pub enum Request {
+    InitProducerId { task: Arc<str> },
+    AddPartition { task: Arc<str>, producer: Producer, place: Place },
+    AddOffsets { task: Arc<str>, producer: Producer, group: Arc<str> },
+    Produce { task: Arc<str>, producer: Producer, sequence: u64, place: Place, message: Message },
+    TxnOffsetCommit { task: Arc<str>, producer: Producer, group: Arc<str>, positions: Vec<(SplitId, Position, String)> },
+    EndTxn { task: Arc<str>, producer: Producer, commits: bool },
+    OffsetFetch { group: Arc<str>, splits: Vec<SplitId> },
+}
+
+/// What a broker answers when it has done it.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// Nothing but that.
+    Done,
+    /// A fresh producer.
+    Producer(Producer),
+    /// Positions and their metadata; splits without are not listed.
+    Positions(Vec<(SplitId, Position, String)>),
+}
+
+/// What the broker is to be like.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Whether older epochs are refused; a broker that does not is there to see that tests notice.
+    pub checks_epochs: bool,
+    /// How long a transaction may be open.
+    pub transaction_timeout: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { checks_epochs: true, transaction_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// A cluster of one.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    rules: Rules,
+    now: Duration,
+    topics: BTreeMap<Arc<str>, Vec<Partition>>,
+    transactional: BTreeMap<Arc<str>, Transactional>,
+    groups: Groups,
+}
+
+impl Broker {
+    /// Without topics.
+    pub fn new(rules: Rules) -> Self {
+        let (topics, transactional) = (BTreeMap::new(), BTreeMap::new());
+        Self { rules, now: Duration::ZERO, topics, transactional, groups: Groups::default() }
+    }
+
+    /// Makes a topic, or adds partitions to it.
+    pub fn make_topic(&mut self, topic: &str, n_partitions: usize) {
+        self.topics.entry(topic.into()).or_default().resize_with(n_partitions, Partition::default);
+    }
+
+    /// How many partitions a topic has.
+    pub fn n_partitions(&self, topic: &str) -> u32 {
+        self.topics.get(topic).map_or(0, |partitions| partitions.len() as u32)
+    }
+
+    /// Every partition there is.
+    pub fn places(&self) -> Vec<Place> {
+        let of = |(topic, partitions): (&Arc<str>, &Vec<Partition>)| {
+            let topic = Arc::clone(topic);
+            (0..partitions.len() as u32).map(move |partition| Place { topic: Arc::clone(&topic), partition })
+        };
+        self.topics.iter().flat_map(of).collect()
+    }
+
+    /// Writes a message outside any transaction.
+    pub fn append(&mut self, place: &Place, value: Vec<u8>) -> Result<(), Refusal> {
+        let message = Message { topic: Arc::clone(&place.topic), value, ..Message::default() };
+        self.partition_mut(place)?.append_plain(message);
+        Ok(())
+    }
+
+    /// Lets time pass; transactions that have been open for too long are given up. Says how many.
+    pub fn advance(&mut self, now: Duration) -> usize {
+        self.now = now;
+        let timeout = self.rules.transaction_timeout;
+        self.transactional.values_mut().map(|one| usize::from(one.expire(now, timeout))).sum()
+    }
+
+    /// Deletes records before an offset (DeleteRecords).
+    pub fn delete_before(&mut self, place: &Place, offset: Position) -> Result<(), Refusal> {
+        self.partition_mut(place)?.delete_before(offset.0);
+        Ok(())
+    }
+
+    /// What of a partition is still there, to its high watermark.
+    pub fn bounds(&self, place: &Place) -> Result<Bounds, Refusal> {
+        let partition = self.partition(place)?;
+        Ok(Bounds { first: Position(partition.first()), end: Position(partition.high_watermark()) })
+    }
+
+    /// Up to where committed readers see.
+    pub fn last_stable(&self, place: &Place) -> Result<Position, Refusal> {
+        Ok(Position(self.partition(place)?.last_stable()))
+    }
+
+    /// Reads a partition.
+    pub fn read(&self, place: &Place, from: Position, isolation: Isolation, n_max: usize) -> Result<Read, Refusal> {
+        Ok(self.partition(place)?.read(from.0, isolation, n_max))
+    }
+
+    /// What is committed of a split.
+    pub fn committed(&self, group: &Arc<str>, split: &SplitId) -> Option<(Position, String)> {
+        self.groups.committed(group, split).cloned()
+    }
+
+    /// Writes one of the marks that transactions wait for; says whether there was any.
+    pub fn mark(&mut self) -> bool {
+        let next = |one: &mut Transactional| one.next_mark().map(|(member, commits)| (one.producer, member, commits));
+        let Some((producer, member, commits)) = self.transactional.values_mut().find_map(next) else { return false };
+        match member {
+            Member::Group(group) => self.groups.end(producer.id, &group, commits),
+            Member::Partition(place) => {
+                if let Ok(partition) = self.partition_mut(&place) {
+                    partition.end_transaction(producer, commits);
+                }
+            }
+        }
+        true
+    }
+
+    /// Does what a request asks for.
+    pub fn handle(&mut self, request: &Request) -> Result<Response, Refusal> {
+        match request {
+            Request::InitProducerId { task } => {
+                let next_id = self.transactional.len() as u64;
+                let one = self.transactional.entry(Arc::clone(task)).or_insert_with(|| Transactional::new(next_id));
+                return one.init().map(Response::Producer);
+            }
+            Request::AddPartition { task, producer, place } => {
+                self.add(task, *producer, Member::Partition(place.clone()))?;
+            }
+            Request::AddOffsets { task, producer, group } => {
+                self.add(task, *producer, Member::Group(Arc::clone(group)))?;
+            }
+            Request::Produce { task, producer, sequence, place, message } => {
+                self.produce((task, *producer), *sequence, place, message)?;
+            }
+            Request::TxnOffsetCommit { task, producer, group, positions } => {
+                let member = Member::Group(Arc::clone(group));
+                if !self.owned(task, *producer)?.has(&member) {
+                    return Err(Refusal::InvalidState);
+                }
+                self.groups.wait(producer.id, group, positions);
+            }
+            Request::EndTxn { task, producer, commits } => self.owned(task, *producer)?.end(*commits)?,
+            Request::OffsetFetch { group, splits } => return self.fetch(group, splits).map(Response::Positions),
+        }
+        Ok(Response::Done)
+    }
+
+    fn add(&mut self, task: &Arc<str>, producer: Producer, member: Member) -> Result<(), Refusal> {
+        let now = self.now;
+        self.owned(task, producer)?.add(member, now)
+    }
+
+    fn produce(
+        &mut self,
+        (task, producer): (&Arc<str>, Producer),
+        sequence: u64,
+        place: &Place,
+        message: &Message,
+    ) -> Result<(), Refusal> {
+        let checks_epochs = self.rules.checks_epochs;
+        if !self.partition(place)?.is_new(producer, sequence, checks_epochs)? {
+            return Ok(());
+        }
+        if !self.partition(place)?.has_open(producer.id)
+            && !self.owned(task, producer)?.has(&Member::Partition(place.clone()))
+        {
+            return Err(Refusal::InvalidState);
+        }
+        self.partition_mut(place)?.append(producer, sequence, message.clone());
+        Ok(())
+    }
+
+    fn fetch(&self, group: &Arc<str>, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>, Refusal> {
+        if !self.groups.is_stable(group, splits) {
+            return Err(Refusal::Unstable);
+        }
+        let committed = |split: &SplitId| {
+            self.groups.committed(group, split).map(|(position, text)| (split.clone(), *position, text.clone()))
+        };
+        Ok(splits.iter().filter_map(committed).collect())
+    }
+
+    /// What the coordinator keeps of a task, if this producer is the newest.
+    fn owned(&mut self, task: &Arc<str>, producer: Producer) -> Result<&mut Transactional, Refusal> {
+        let checks_epochs = self.rules.checks_epochs;
+        let one = self.transactional.get_mut(task).ok_or(Refusal::Unknown)?;
+        if checks_epochs && one.producer != producer { Err(Refusal::Fenced) } else { Ok(one) }
+    }
+
+    fn partition(&self, place: &Place) -> Result<&Partition, Refusal> {
+        let partitions = self.topics.get(&place.topic).ok_or(Refusal::Unknown)?;
+        partitions.get(place.partition as usize).ok_or(Refusal::Unknown)
+    }
+
+    fn partition_mut(&mut self, place: &Place) -> Result<&mut Partition, Refusal> {
+        let partitions = self.topics.get_mut(&place.topic).ok_or(Refusal::Unknown)?;
+        partitions.get_mut(place.partition as usize).ok_or(Refusal::Unknown)
+    }
+}

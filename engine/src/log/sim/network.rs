@@ -1,0 +1,125 @@
+//! What lies between clients and the broker: requests and answers get lost, or come late.
+//!
+//! Within a connection requests keep their order. What is late here was sent over a connection that has broken since: it arrives
+//! whenever the test says so, after others that were sent later over a new one, and nobody waits for its answer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::broker::{Broker, Request, Response};
+use super::Refusal;
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, and so does its answer.
+    Deliver,
+    /// It never arrives.
+    LoseRequest,
+    /// It is done, but the client never hears of it.
+    LoseAnswer,
+    /// The client gives it up, and it arrives later.
+    Delay,
+    /// The client dies before it is sent.
+    CrashBefore,
+    /// The client dies when it has been done.
+    CrashAfter,
+    /// The client stands still before it is sent, while the world goes on.
+    PauseBefore,
+    /// The client stands still when it has been done.
+    PauseAfter,
+}
+
+/// Decides; a test's.
+pub trait Weather: Send + Sync {
+    /// What becomes of a request of this owner.
+    fn fate(&self, owner: u64, request: &Request) -> Fate;
+
+    /// Called while this owner stands still.
+    fn pause(&self, owner: u64);
+
+    /// What a broker said to a request, for the trace.
+    fn answered(&self, owner: u64, request: &Request, answer: &Result<Response, Refusal>);
+}
+
+/// What a client sees of a request.
+pub(super) enum Sent {
+    Answer(Result<Response, Refusal>),
+    Nothing,
+    Crashed,
+}
+
+/// A network and the broker behind it.
+pub struct Network {
+    broker: Mutex<Broker>,
+    late: Mutex<Vec<(u64, Request)>>,
+    weather: Arc<dyn Weather>,
+}
+
+impl Network {
+    /// Before a broker.
+    pub fn new(broker: Broker, weather: Arc<dyn Weather>) -> Self {
+        Self { broker: Mutex::new(broker), late: Mutex::default(), weather }
+    }
+
+    /// The broker, without the network.
+    pub fn broker(&self) -> MutexGuard<'_, Broker> {
+        // The state is changed whole: a panic elsewhere leaves it as good as it was.
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn late(&self) -> MutexGuard<'_, Vec<(u64, Request)>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many requests are late.
+    pub fn n_late(&self) -> usize {
+        self.late().len()
+    }
+
+    /// Lets a late request arrive.
+    pub fn deliver_late(&self, index: usize) {
+        let (owner, request) = self.late().remove(index);
+        self.deliver(owner, &request);
+    }
+
+    /// Writes all marks that transactions wait for.
+    pub fn settle(&self) {
+        let mut broker = self.broker();
+        while broker.mark() {}
+    }
+
+    fn deliver(&self, owner: u64, request: &Request) -> Sent {
+        let answer = self.broker().handle(request);
+        self.weather.answered(owner, request, &answer);
+        Sent::Answer(answer)
+    }
+
+    pub(super) fn send(&self, owner: u64, request: &Request) -> Sent {
+        match self.weather.fate(owner, request) {
+            Fate::Deliver => self.deliver(owner, request),
+            Fate::LoseRequest => Sent::Nothing,
+            Fate::LoseAnswer => {
+                self.deliver(owner, request);
+                Sent::Nothing
+            }
+            Fate::Delay => {
+                self.late().push((owner, request.clone()));
+                Sent::Nothing
+            }
+            Fate::CrashBefore => Sent::Crashed,
+            Fate::CrashAfter => {
+                self.deliver(owner, request);
+                Sent::Crashed
+            }
+            Fate::PauseBefore => {
+                self.weather.pause(owner);
+                self.deliver(owner, request)
+            }
+            Fate::PauseAfter => {
+                let answer = self.deliver(owner, request);
+                self.weather.pause(owner);
+                answer
+            }
+        }
+    }
+}

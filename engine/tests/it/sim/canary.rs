@@ -1,0 +1,113 @@
+//! Protections taken away, one at a time, around the client and the reader.
+
+use std::collections::BTreeMap;
+
+use davy_engine::Result;
+use davy_engine::log::sim::{SimClient, Tamper};
+use davy_engine::log::transactions::{Message, Transactions};
+use davy_engine::log::wire::Record;
+use davy_engine::log::{Position, SplitId};
+
+use super::faults::{Broken, Plan};
+use crate::random::Rng;
+
+pub struct BrokenClient {
+    inner: SimClient,
+    broken: Broken,
+    /// What a client that does not look again believes to be committed.
+    believed: BTreeMap<SplitId, (Position, String)>,
+    n_inits: usize,
+    messages: Vec<Message>,
+    positions: Vec<(SplitId, Position, String)>,
+}
+
+impl BrokenClient {
+    pub fn new(inner: SimClient, broken: Broken) -> Self {
+        let (messages, positions) = (Vec::new(), Vec::new());
+        Self { inner, broken, believed: BTreeMap::new(), n_inits: 0, messages, positions }
+    }
+}
+
+impl Transactions for BrokenClient {
+    fn init(&mut self) -> Result<()> {
+        self.n_inits += 1;
+        self.inner.init()
+    }
+
+    fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
+        if self.broken == Broken::BlindRefresh && 1 < self.n_inits {
+            let believed = |split: &SplitId| {
+                self.believed.get(split).map(|(position, text)| (split.clone(), *position, text.clone()))
+            };
+            return Ok(splits.iter().filter_map(believed).collect());
+        }
+        let found = self.inner.committed(splits)?;
+        self.believed.extend(found.iter().map(|(split, position, text)| (split.clone(), (*position, text.clone()))));
+        Ok(found)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.broken == Broken::OffsetsFirst {
+            return Ok(());
+        }
+        self.inner.begin()
+    }
+
+    fn produce(&mut self, message: Message) -> Result<()> {
+        if self.broken == Broken::OffsetsFirst {
+            self.messages.push(message);
+            return Ok(());
+        }
+        self.inner.produce(message)
+    }
+
+    fn send_offsets(&mut self, positions: &[(SplitId, Position, String)]) -> Result<()> {
+        self.positions = positions.to_vec();
+        if self.broken == Broken::OffsetsFirst {
+            return Ok(());
+        }
+        self.inner.send_offsets(positions)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if self.broken == Broken::OffsetsFirst {
+            self.inner.begin()?;
+            self.inner.send_offsets(&self.positions)?;
+            self.inner.commit()?;
+            self.inner.begin()?;
+            std::mem::take(&mut self.messages).into_iter().try_for_each(|message| self.inner.produce(message))?;
+        }
+        self.inner.commit()?;
+        let sent = self.positions.drain(..).map(|(split, position, text)| (split, (position, text)));
+        self.believed.extend(sent);
+        Ok(())
+    }
+
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
+
+    fn had_trouble(&self) -> bool {
+        self.broken != Broken::NeverTrouble && self.inner.had_trouble()
+    }
+}
+
+/// Damages records of partials now and then; with the checksum made good again where nobody is to notice.
+pub fn damage(plan: &Plan, mut rng: Rng) -> Tamper {
+    let (percent, hides) = (plan.faults.damage, plan.broken == Broken::NoChecksum);
+    Box::new(move |record: &mut Record| {
+        // Records without rows are left alone, and so is what comes before the rows: damaged lengths are found in any case.
+        if record.value.len() < 300 || !rng.percent(percent) {
+            return;
+        }
+        let at = record.value.len() - 1 - rng.below(record.value.len() / 4);
+        record.value[at] ^= 1 << rng.below(3);
+        if hides {
+            let (signed, checksum) = record.header.split_last_chunk_mut::<4>().expect("a header ends with its checksum");
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(signed);
+            hasher.update(&record.value);
+            *checksum = hasher.finalize().to_le_bytes();
+        }
+    })
+}

@@ -1,0 +1,103 @@
+//! The oracles: what a reader sees while it happens, and what is left at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use davy_engine::log::sim::{Broker, Isolation, Place};
+use davy_engine::log::{Position, SplitId};
+
+use super::case::Case;
+use super::feed::SENTINEL;
+
+/// A committed reader of the sinks' topics that looks now and then.
+#[derive(Debug, Default)]
+pub struct Reader {
+    positions: BTreeMap<Place, u64>,
+    seen: BTreeMap<Place, Vec<(u64, String)>>,
+}
+
+fn is_sink(case: &Case, place: &Place) -> bool {
+    case.planned.sinks.contains_key(&place.topic)
+}
+
+fn read_all(broker: &Broker, place: &Place, from: u64) -> (Vec<(u64, String)>, u64) {
+    let read = broker.read(place, Position(from), Isolation::Committed, usize::MAX).expect("the topic is there");
+    let text = |(offset, message): (u64, davy_engine::log::transactions::Message)| {
+        (offset, String::from_utf8(message.value).expect("rows are text"))
+    };
+    (read.messages.into_iter().map(text).collect(), read.next)
+}
+
+impl Reader {
+    /// Reads what is new; a row that has been there as often as it should is one too many.
+    pub fn poll(&mut self, case: &Case, broker: &Broker) -> Result<usize, String> {
+        let mut n_new = 0;
+        for place in broker.places().iter().filter(|place| is_sink(case, place)) {
+            let from = self.positions.get(place).copied().unwrap_or(0);
+            let (new, next) = read_all(broker, place, from);
+            n_new += new.len();
+            self.positions.insert(place.clone(), next);
+            self.seen.entry(place.clone()).or_default().extend(new);
+        }
+        if 0 < n_new { self.compare(case, false).map(|()| n_new) } else { Ok(0) }
+    }
+
+    fn compare(&self, case: &Case, is_end: bool) -> Result<(), String> {
+        for (sink, wanted) in &case.wanted {
+            let of_sink = self.seen.iter().filter(|(place, _)| *place.topic == **sink);
+            let mut found: Vec<&String> =
+                of_sink.flat_map(|(_, rows)| rows).map(|(_, row)| row).filter(|row| !row.contains(SENTINEL)).collect();
+            found.sort();
+            let is_right = if is_end { found.iter().copied().eq(wanted) } else { is_within(&found, wanted) };
+            if !is_right {
+                let when = if is_end { "at the end" } else { "in between" };
+                return Err(format!("{when} `{sink}` has {found:#?}\nwanted are {wanted:#?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The end: all rows, none taken back, every position at its end, nothing left open.
+    pub fn finish(mut self, case: &Case, broker: &Broker, groups: &[(Arc<str>, String)]) -> Result<(), String> {
+        self.poll(case, broker)?;
+        self.compare(case, true)?;
+        self.compare_bad(case)?;
+        for (place, seen) in &self.seen {
+            let (again, _) = read_all(broker, place, 0);
+            if again != *seen {
+                return Err(format!("{place}: seen {seen:#?}\nread again {again:#?}"));
+            }
+        }
+        for place in broker.places() {
+            let end = broker.bounds(&place).expect("listed").end;
+            let stable = broker.last_stable(&place).expect("listed");
+            if end != stable {
+                return Err(format!("{place}: a transaction is open at {} of {}", stable.0, end.0));
+            }
+            let readers = groups.iter().filter(|(_, topic)| **topic == *place.topic);
+            for (group, _) in readers {
+                let split = SplitId::from(place.to_string().as_str());
+                let committed = broker.committed(group, &split).map(|(position, _)| position);
+                if committed != Some(end) {
+                    return Err(format!("{place}: {group} has committed {committed:?}, the end is {}", end.0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_bad(&self, case: &Case) -> Result<(), String> {
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, row) in self.seen.iter().filter(|(place, _)| *place.topic == *"bad").flat_map(|(_, rows)| rows) {
+            let split = row.split(" | ").nth(1).unwrap_or_default();
+            *found.entry(split.to_owned()).or_default() += 1;
+        }
+        if found == case.n_bad { Ok(()) } else { Err(format!("dead letters {found:?}, wanted {:?}", case.n_bad)) }
+    }
+}
+
+/// Whether sorted rows are all among the sorted ones wanted, as often at most.
+fn is_within(found: &[&String], wanted: &[String]) -> bool {
+    let mut left = wanted.iter();
+    found.iter().all(|row| left.any(|wanted| wanted == *row))
+}

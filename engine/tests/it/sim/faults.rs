@@ -1,0 +1,109 @@
+//! What goes wrong in a run, as data.
+
+use crate::random::Rng;
+
+/// Which protection is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    Nothing,
+    /// The broker takes requests of older epochs.
+    NoFencing,
+    /// Positions are committed first, rows in a second transaction.
+    OffsetsFirst,
+    /// Damaged partials are taken as they are.
+    NoChecksum,
+    /// A producer that has seen trouble goes on.
+    NeverTrouble,
+    /// A producer that has seen trouble is replaced, and nobody looks whether someone else has committed since.
+    BlindRefresh,
+}
+
+/// How often things happen: requests' faults in a thousand, events' by weight.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    pub lose_request: usize,
+    pub lose_answer: usize,
+    pub delay: usize,
+    pub crash: usize,
+    pub pause: usize,
+    /// A record of partials that is read is damaged.
+    pub damage: usize,
+    pub deliver_late: usize,
+    pub kill: usize,
+    pub duplicate: usize,
+    pub time_jump: usize,
+    pub join: usize,
+    pub purge: usize,
+    /// Of a hundred steps, those of whichever owner, not the newest.
+    pub any_owner: usize,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        lose_request: 0,
+        lose_answer: 0,
+        delay: 0,
+        crash: 0,
+        pause: 0,
+        damage: 0,
+        deliver_late: 0,
+        kill: 0,
+        duplicate: 0,
+        time_jump: 0,
+        join: 0,
+        purge: 0,
+        any_owner: 0,
+    };
+
+    /// Each kind is left out, rare or frequent: runs differ in what they are rich in.
+    pub fn random(rng: &mut Rng) -> Self {
+        let mut pick = |rare: usize, frequent: usize| *rng.pick(&[0, rare, frequent]);
+        Self {
+            lose_request: pick(10, 60),
+            lose_answer: pick(10, 60),
+            delay: pick(10, 60),
+            crash: pick(3, 15),
+            pause: pick(3, 15),
+            damage: 0,
+            deliver_late: pick(4, 20).max(2),
+            kill: pick(1, 4),
+            duplicate: pick(1, 5),
+            time_jump: pick(1, 3),
+            join: pick(1, 4),
+            purge: pick(2, 10),
+            any_owner: pick(20, 50),
+        }
+    }
+}
+
+/// Everything else that differs between runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub broken: Broken,
+    pub faults: Faults,
+    pub n_exchange_partitions: u32,
+    pub record_bytes_max: usize,
+    pub messages_per_poll: usize,
+    /// Of a hundred turns of an owner, those that end with a commit.
+    pub commit_percent: usize,
+    pub n_turns: usize,
+}
+
+impl Plan {
+    pub fn random(seed: u64, broken: Broken) -> Self {
+        let mut rng = Rng::new(seed);
+        let faults = Faults::random(&mut rng);
+        Self {
+            seed,
+            broken,
+            faults,
+            n_exchange_partitions: 4 + rng.below(5) as u32,
+            record_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 1, 900]),
+            messages_per_poll: *rng.pick(&[1, 3, 10]),
+            commit_percent: *rng.pick(&[15, 40, 80]),
+            n_turns: 60 + rng.below(80),
+        }
+    }
+}

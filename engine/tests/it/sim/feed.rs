@@ -1,0 +1,77 @@
+//! The input on its way into the topics: row by row, while the run goes on.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use davy_engine::log::sim::{Broker, Place};
+
+use crate::random::Rng;
+use crate::random::stream::Input;
+
+/// The key that marks the rows which push the watermark over everything at the end.
+pub const SENTINEL: &str = "sentinel";
+
+/// How many partitions a table's topic has before one joins.
+const N_PARTITIONS: usize = 3;
+
+/// Rows that have not been written yet.
+pub struct Feed {
+    waiting: BTreeMap<Place, VecDeque<String>>,
+    pub has_joined: bool,
+}
+
+impl Feed {
+    /// Makes the topics.
+    pub fn new(input: &Input, broker: &mut Broker) -> Self {
+        let mut waiting: BTreeMap<Place, VecDeque<String>> = BTreeMap::new();
+        for (table, rows) in &input.0 {
+            broker.make_topic(table, N_PARTITIONS);
+            for row in rows {
+                let partition = row.split.0[1..].parse().expect("splits are called s0, s1, …");
+                let place = Place { topic: table.as_str().into(), partition };
+                waiting.entry(place).or_default().push_back(row.text.clone());
+            }
+        }
+        Self { waiting, has_joined: false }
+    }
+
+    /// Adds a partition to `flows`.
+    pub fn join(&mut self, broker: &mut Broker) {
+        broker.make_topic("flows", N_PARTITIONS + 1);
+        self.has_joined = true;
+    }
+
+    /// Writes some rows of some partition.
+    pub fn write_some(&mut self, rng: &mut Rng, broker: &mut Broker) -> Option<String> {
+        let has_joined = self.has_joined;
+        let exists = |place: &Place| has_joined || (place.partition as usize) < N_PARTITIONS;
+        let places: Vec<Place> =
+            self.waiting.iter().filter(|(place, rows)| exists(place) && !rows.is_empty()).map(|(place, _)| place.clone()).collect();
+        if places.is_empty() {
+            return None;
+        }
+        let place = rng.pick(&places).clone();
+        let rows = self.waiting.get_mut(&place)?;
+        let n = (1 + rng.below(6)).min(rows.len());
+        for row in rows.drain(..n) {
+            broker.append(&place, row.into_bytes()).expect("the partition is there");
+        }
+        Some(format!("{n} rows into {place}"))
+    }
+
+    /// Writes all that is left.
+    pub fn write_all(&mut self, broker: &mut Broker) {
+        for (place, rows) in std::mem::take(&mut self.waiting) {
+            for row in rows {
+                broker.append(&place, row.into_bytes()).expect("the partition is there");
+            }
+        }
+    }
+
+    /// Pushes every partition's watermark over all windows.
+    pub fn write_sentinels(broker: &mut Broker, tables: &[String]) {
+        let row = format!("{{\"ts\":\"1971-01-01T00:00:00\",\"k\":\"{SENTINEL}\",\"v\":1}}");
+        for place in broker.places().iter().filter(|place| tables.iter().any(|table| **table == *place.topic)) {
+            broker.append(place, row.clone().into_bytes()).expect("the partition is there");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The tests: many seeds, replays, and canaries.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::case::Case;
+use super::faults::{Broken, Faults, Plan};
+use super::rig::{Outcome, run};
+use crate::random::number_from_environment;
+
+/// What a test makes of a random plan.
+type Change = fn(&mut Plan);
+
+fn play(seed: u64, broken: Broken, change: Change) -> Outcome {
+    let mut plan = Plan::random(seed, broken);
+    change(&mut plan);
+    run(&Case::of(seed), plan)
+}
+
+/// Plays seeds in two threads until one fails; says which and why.
+fn first_red(seeds: std::ops::Range<u64>, play: impl Fn(u64) -> Outcome + Sync) -> Option<(u64, Outcome, String)> {
+    let next = AtomicU64::new(seeds.start);
+    let red = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seeds.end <= seed || red.lock().unwrap().is_some() {
+                        return;
+                    }
+                    let outcome = play(seed);
+                    if let Err(problem) = &outcome.result {
+                        let problem = problem.clone();
+                        red.lock().unwrap().get_or_insert((seed, outcome, problem));
+                    }
+                }
+            });
+        }
+    });
+    red.into_inner().unwrap()
+}
+
+fn check(test: &str, n_seeds: u64, change: Change) {
+    let seeds = match number_from_environment("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number_from_environment("CASES").unwrap_or(n_seeds),
+    };
+    let Some((seed, outcome, problem)) = first_red(seeds, |seed| play(seed, Broken::Nothing, change)) else { return };
+    let case = Case::of(seed);
+    panic!(
+        "{}\n{problem}\n`{}` {:?}\n{}SEED={seed} cargo test -p davy-engine --test it sim::suite::{test}",
+        outcome.trace.join("\n"),
+        case.script.name,
+        Plan::random(seed, Broken::Nothing),
+        case.input,
+    );
+}
+
+#[test]
+fn whatever_goes_wrong_the_rows_are_the_oracles() {
+    check("whatever_goes_wrong_the_rows_are_the_oracles", 5_000, |_| ());
+}
+
+fn with_damage(Plan { faults, .. }: &mut Plan) {
+    faults.damage = 4;
+}
+
+fn with_much_damage(Plan { faults, .. }: &mut Plan) {
+    faults.damage = 20;
+}
+
+/// Owners stay, requests are late.
+fn with_late_requests(Plan { faults, .. }: &mut Plan) {
+    (faults.delay, faults.deliver_late) = (150, 10);
+}
+
+/// Owners are replaced and go on, and their requests get lost.
+fn with_old_owners(Plan { faults, .. }: &mut Plan) {
+    (faults.lose_answer, faults.duplicate, faults.any_owner) = (100, 8, 60);
+}
+
+#[test]
+fn damaged_partials_are_refused_and_read_again() {
+    check("damaged_partials_are_refused_and_read_again", 100, with_damage);
+    let n_refused: usize = (0..20).map(|seed| play(seed, Broken::Nothing, with_damage).n_refused).sum();
+    assert!(0 < n_refused, "the test has seen damage");
+}
+
+#[test]
+fn a_replay_is_the_same_run() {
+    for seed in 0..10 {
+        let (one, other) = (play(seed, Broken::Nothing, |_| ()), play(seed, Broken::Nothing, |_| ()));
+        assert!(100 < one.trace.len(), "something happens");
+        let differs = one.trace.iter().zip(&other.trace).find(|(one, other)| one != other);
+        assert!(one.trace == other.trace, "seed {seed} differs at {differs:?}");
+    }
+}
+
+#[test]
+fn each_protection_that_is_taken_away_is_noticed() {
+    let all: [(Broken, Change); 5] = [
+        (Broken::NoFencing, with_old_owners),
+        (Broken::OffsetsFirst, |_| ()),
+        (Broken::NoChecksum, with_much_damage),
+        (Broken::NeverTrouble, with_late_requests),
+        (Broken::BlindRefresh, with_old_owners),
+    ];
+    for (broken, change) in all {
+        let reds = (0..200).filter(|&seed| {
+            play(seed, broken, change).result.is_err() && play(seed, Broken::Nothing, change).result.is_ok()
+        });
+        let n_wanted = if number_from_environment("CASES").is_some() { 200 } else { 1 };
+        let reds: Vec<u64> = reds.take(n_wanted).collect();
+        eprintln!("{broken:?} is noticed by {} seeds, the first is {:?}", reds.len(), reds.first());
+        assert!(!reds.is_empty(), "no seed of 200 notices {broken:?}");
+    }
+}

@@ -6,4 +6,6 @@
 mod broker;
 mod pipeline;
 mod reading;
+mod refusals;
+mod security;
 mod topics;

@@ -27,8 +27,8 @@ pub(crate) fn table(name: &str, columns: &str, topic: &str, options: &str) -> St
 pub(crate) fn table_on(servers: &str, name: &str, columns: &str, topic: &str, options: &str) -> String {
     let comma = if options.is_empty() { "" } else { ", " };
     format!(
-        "CREATE TABLE {name} ({columns}) WITH (connector = 'kafka', bootstrap_servers = '{servers}', \
-         topic = '{topic}'{comma}{options});\n"
+        "CREATE TABLE {name} ({columns}) WITH (connector = 'kafka', {options}{comma}topic = '{topic}', \
+         bootstrap_servers = '{servers}');\n"
     )
 }
 
@@ -135,6 +135,16 @@ impl Drop for Run {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// Checks all cases at once: most of the time each waits for a broker.
+pub(crate) fn at_once<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    let check = &check;
+    std::thread::scope(|scope| {
+        for case in cases {
+            std::thread::Builder::new().spawn_scoped(scope, move || check(case)).expect("a thread");
+        }
+    });
 }
 
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -25,7 +25,11 @@ pub(crate) fn unique(what: &str) -> String {
 }
 
 pub(crate) fn admin() -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", servers()).create().expect("an admin client")
+    admin_of(servers())
+}
+
+fn admin_of(servers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", servers).create().expect("an admin client")
 }
 
 /// Waits for an answer of the admin client.
@@ -51,12 +55,42 @@ pub(crate) fn topic_with(what: &str, n_partitions: i32, config: &[(&str, &str)])
 
 /// Makes a topic of this name.
 pub(crate) fn make(name: &str, n_partitions: i32, config: &[(&str, &str)]) {
+    make_on(servers(), name, n_partitions, config);
+}
+
+fn make_on(servers: &str, name: &str, n_partitions: i32, config: &[(&str, &str)]) {
     let mut new = NewTopic::new(name, n_partitions, TopicReplication::Fixed(1));
     for (name, value) in config {
         new = new.set(name, value);
     }
-    for made in answer(admin().create_topics([&new], &admin_options())) {
+    for made in answer(admin_of(servers).create_topics([&new], &admin_options())) {
         made.expect("a new topic");
+    }
+}
+
+/// A topic of any broker.
+pub(crate) struct Elsewhere {
+    servers: String,
+    pub(crate) name: String,
+}
+
+/// A new topic of another broker than the common one.
+pub(crate) fn on(servers: &str, what: &str, n_partitions: i32) -> Elsewhere {
+    let name = unique(what);
+    make_on(servers, &name, n_partitions, &[]);
+    Elsewhere { servers: servers.to_owned(), name }
+}
+
+impl Elsewhere {
+    /// Writes texts to partitions.
+    pub(crate) fn put(&self, messages: &[(i32, &str)]) {
+        let messages: Vec<Put<'_>> = messages.iter().map(|&(partition, text)| value(partition, text)).collect();
+        Writer::new(&[("bootstrap.servers", &self.servers)]).put(&self.name, &messages);
+    }
+
+    /// Everything that is committed.
+    pub(crate) fn all(&self) -> Vec<Got> {
+        to_the_end(Reader::on(&self.servers, &self.name, "read_committed"))
     }
 }
 
@@ -155,8 +189,12 @@ impl Reader {
     }
 
     pub(crate) fn with(topic: &str, isolation: &str) -> Self {
+        Self::on(servers(), topic, isolation)
+    }
+
+    fn on(servers: &str, topic: &str, isolation: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", servers())
+            .set("bootstrap.servers", servers)
             .set("group.id", "nobody")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")

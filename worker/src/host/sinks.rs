@@ -41,6 +41,7 @@ impl Sinks {
                     if is_outside && table.delivery() == Some(Delivery::ExactlyOnce) {
                         return Err(cannot_be_exact(&plan.name));
                     }
+                    table.check_topic()?;
                     if !is_outside && table.delivery() != Some(Delivery::AtLeastOnce) {
                         sinks.plans.insert(Arc::clone(&plan.name), plan.clone());
                         continue;

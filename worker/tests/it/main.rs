@@ -1,4 +1,4 @@
-//! The connectors against real files, programs and pipes.
+//! The connectors against real files, programs, pipes and a Kafka broker.
 #![allow(
     clippy::disallowed_methods,
     reason = "real programs and files are waited for with a deadline; the environment says where data is"
@@ -8,6 +8,7 @@ mod files;
 mod folders;
 mod generator;
 mod harness;
+mod kafka;
 mod nfcapd;
 mod options;
 mod rows;

@@ -14,7 +14,6 @@ mod partition;
 mod sink;
 mod source;
 
-
 use std::fmt;
 use std::sync::Arc;
 

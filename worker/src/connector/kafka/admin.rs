@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{debug, warn};
 
-use super::client::{ANSWER, Context, Watch, asking, config, failed};
+use super::client::{ANSWER, Context, admin, asking, failed};
 use super::options::Cluster;
 use super::reader::n_partitions;
 use super::source::partition_of;
@@ -20,11 +20,6 @@ use crate::clock;
 
 /// How often records that no recovery needs any more are deleted.
 const PURGE: Duration = Duration::from_secs(30);
-
-fn admin(cluster: &Cluster) -> Result<AdminClient<Context>> {
-    let made = config(cluster).create_with_context(Context::new(cluster, Watch::default()));
-    made.map_err(|error| failed("make an admin client", cluster, &error))
-}
 
 /// Waits for an answer of the admin client, which has a thread of its own.
 fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {

@@ -1,17 +1,28 @@
 //! librdkafka's clients: their configuration, what they tell of themselves, and their errors.
+//!
+//! A client that does not get through tries again for ever, and its calls only time out. Why it does not get through it tells on the
+//! side, to whoever polls it: so questions are asked in slices ([`ask`]), and a password that is refused is an answer within seconds.
+#![allow(
+    unsafe_code,
+    reason = "a token has to be there before the first poll: the safe interface gives it with a poll"
+)]
 
 use std::error::Error as StdError;
+use std::ffi::CString;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use davy_engine::{Error, Result};
 use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::{Client, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryResult, NoCustomPartitioner, ProducerContext};
+use rdkafka::producer::{BaseProducer, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext};
+use rdkafka_sys as sys;
 use tracing::{debug, warn};
 
 use super::options::{Cluster, Security};
@@ -19,6 +30,12 @@ use crate::clock;
 
 /// How long a question to a broker may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+/// The slices in which it is asked: together [`ANSWER`]. After each it is looked for what stands in the way.
+const SLICES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2)];
+/// How much of what a client has to tell is heard after a slice; a poll gives one event, and does not say whether there are more.
+const EVENTS: usize = 256;
+/// Who is refused for so long is refused for good. A broker that goes down in the middle of a handshake looks the same for a moment.
+const REFUSED: Duration = Duration::from_secs(2);
 
 /// What a client tells its owner.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +44,8 @@ pub(crate) struct Watch {
     trouble: Arc<AtomicBool>,
     /// Why a message could not be written.
     lost: Arc<Mutex<Option<String>>>,
+    /// Why the client does not get through, as it has told last.
+    obstacle: Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>,
 }
 
 impl Watch {
@@ -48,6 +67,14 @@ impl Watch {
 
     pub(crate) fn mark(&self) {
         self.trouble.store(true, Ordering::Relaxed);
+    }
+
+    fn obstacle(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn meet(&self, obstacle: Option<(RDKafkaErrorCode, String)>) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = obstacle;
     }
 }
 
@@ -86,6 +113,14 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.watch.mark();
         debug!(%error, reason, "kafka client");
+        // That all brokers are down says less than why the last of them was.
+        if let Some(code) = error.rdkafka_error_code()
+            && code != RDKafkaErrorCode::AllBrokersDown
+        {
+            // An alert is how the other side refuses a certificate; the library takes it for a connection that broke.
+            let code = if reason.contains("SSL alert") { RDKafkaErrorCode::SSL } else { code };
+            self.watch.meet(Some((code, without_state(reason).to_owned())));
+        }
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
@@ -128,6 +163,36 @@ pub(crate) fn config(cluster: &Cluster) -> ClientConfig {
     config
 }
 
+/// librdkafka's reason without how long it took in which of its states, which changes from one try to the next.
+fn without_state(reason: &str) -> &str {
+    reason.split_once(" (after ").map_or(reason, |(reason, _)| reason)
+}
+
+/// A consumer.
+pub(crate) fn consumer(cluster: &Cluster, config: &ClientConfig) -> Result<BaseConsumer<Context>> {
+    let made: Result<BaseConsumer<Context>, _> = config.create_with_context(Context::new(cluster, Watch::default()));
+    let client = made.map_err(|error| failed("make a consumer", cluster, &error))?;
+    set_token(client.client())?;
+    Ok(client)
+}
+
+/// A producer that tells `watch`.
+pub(crate) fn producer(cluster: &Cluster, config: &ClientConfig, watch: Watch) -> Result<BaseProducer<Context>> {
+    let made: Result<BaseProducer<Context>, _> = config.create_with_context(Context::new(cluster, watch));
+    let client = made.map_err(|error| failed("make a producer", cluster, &error))?;
+    set_token(client.client())?;
+    Ok(client)
+}
+
+/// A client for topics and their records.
+pub(crate) fn admin(cluster: &Cluster) -> Result<AdminClient<Context>> {
+    let made: Result<AdminClient<Context>, _> =
+        config(cluster).create_with_context(Context::new(cluster, Watch::default()));
+    let client = made.map_err(|error| failed("make an admin client", cluster, &error))?;
+    set_token(client.inner())?;
+    Ok(client)
+}
+
 /// A consumer that asks, and reads nothing.
 pub(crate) fn asking(cluster: &Cluster, group: Option<&str>) -> Result<BaseConsumer<Context>> {
     let mut config = config(cluster);
@@ -135,9 +200,74 @@ pub(crate) fn asking(cluster: &Cluster, group: Option<&str>) -> Result<BaseConsu
     if let Some(group) = group {
         config.set("group.id", group).set("group.protocol", "classic");
     }
-    config
-        .create_with_context(Context::new(cluster, Watch::default()))
-        .map_err(|error| failed("make a client", cluster, &error))
+    consumer(cluster, &config)
+}
+
+/// Gives a client its token. The library asks for it too, but hears the answer only when it is polled: a client that asks one
+/// question never is, and one for topics and their records cannot be.
+fn set_token(client: &Client<Context>) -> Result<()> {
+    if client.context().security.token.is_none() {
+        return Ok(());
+    }
+    let refused = |why: &dyn std::fmt::Display| Error::invalid(format!("`sasl.token` cannot be used: {why}"));
+    let token = client.context().generate_oauth_token(None).map_err(|error| refused(&error))?;
+    let text = CString::new(token.token).map_err(|_| refused(&"it has a NUL in it"))?;
+    let principal = CString::new(token.principal_name).map_err(|_| refused(&"its owner has a NUL"))?;
+    let mut why = [0; 256];
+    // SAFETY: the client is alive, the texts end with NUL and live until the call returns, there are no extensions, and the reason
+    // has the length that is told.
+    let code = unsafe {
+        sys::rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            text.as_ptr(),
+            token.lifetime_ms,
+            principal.as_ptr(),
+            ptr::null_mut(),
+            0,
+            why.as_mut_ptr(),
+            why.len(),
+        )
+    };
+    if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Ok(());
+    }
+    Err(refused(&RDKafkaErrorCode::from(code))
+        .hint("a token has one line of ASCII: check the file or variable it is from"))
+}
+
+/// Asks a question that a broker answers; `question` gets how long it may wait.
+pub(crate) fn ask<T>(
+    client: &BaseConsumer<Context>,
+    cluster: &Cluster,
+    what: &str,
+    question: impl Fn(Duration) -> Result<T, KafkaError>,
+) -> Result<T> {
+    let begun = clock::now();
+    let watch = &client.context().watch;
+    watch.meet(None);
+    let mut last = None;
+    for slice in SLICES {
+        let error = match question(slice) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        // This client has no messages: what comes is told to the context.
+        (0..EVENTS).for_each(|_| drop(client.poll(Duration::ZERO)));
+        let failure = failed(what, cluster, &error);
+        if !matches!(failure, Error::Unavailable(_)) {
+            return Err(failure);
+        }
+        let Some((code, reason)) = watch.obstacle() else {
+            last = Some(failure);
+            continue;
+        };
+        let message = format!("cannot {what} (Kafka at `{}`): {reason}", cluster.bootstrap_servers);
+        match remedy(code) {
+            Some(remedy) if REFUSED <= clock::since(begun) => return Err(Error::invalid(message).hint(remedy)),
+            _ => last = Some(Error::Unavailable(message)),
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::internal("nothing was asked")))
 }
 
 /// An error of a call, by what its receiver should do. Values of properties are never shown.
@@ -146,6 +276,11 @@ pub(crate) fn failed(what: &str, cluster: &Cluster, error: &KafkaError) -> Error
     if let KafkaError::ClientConfig(_, description, property, _) = error {
         return Error::invalid(format!("property `{property}` of the Kafka client is refused: {description}"))
             .hint("see librdkafka's CONFIGURATION.md for its values");
+    }
+    if let KafkaError::ClientCreation(why) = error
+        && why.contains("ssl.")
+    {
+        return Error::invalid(format!("cannot {what}: {why}")).hint("check `tls.ca`, `tls.certificate` and `tls.key`");
     }
     let message = format!("cannot {what} (Kafka at `{servers}`): {error}");
     let Some(code) = code_of(error) else { return Error::Unavailable(message) };
@@ -182,7 +317,7 @@ fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
         }
         RDKafkaErrorCode::ClusterAuthorizationFailed => Some("grant this user IDEMPOTENT_WRITE on the cluster"),
         RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::Authentication => {
-            Some("check `sasl.username`, `sasl.password` and `sasl.mechanism`")
+            Some("check `sasl.mechanism` and its secrets: `sasl.username` and `sasl.password`, or `sasl.token`")
         }
         RDKafkaErrorCode::SSL => Some("check `tls.ca`, `tls.certificate` and `tls.key`"),
         RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {

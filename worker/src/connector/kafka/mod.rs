@@ -27,6 +27,7 @@ use davy_engine::{Error, Result};
 use super::Role;
 pub(crate) use options::{Cluster, Compression, Delivery};
 use options::{SinkOptions, SourceOptions};
+use reader::n_partitions;
 use sink::{Encode, Expressions, PlainSink};
 use source::KafkaSource;
 
@@ -83,6 +84,12 @@ impl KafkaTable {
     /// What the script says of delivery.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
         self.sink.as_ref().and_then(|(options, _)| options.delivery)
+    }
+
+    /// Whether its topic is there, and this user gets through to it. A message to a topic that is missing would wait for half a minute.
+    pub(crate) fn check_topic(&self) -> Result<()> {
+        let found = n_partitions(&client::asking(&self.cluster, None)?, &self.cluster, &self.topic);
+        found.map(|_| ()).map_err(|error| error.context(&format!("table `{}`", self.name)))
     }
 
     /// How its messages are compressed.

@@ -19,7 +19,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{ANSWER, Context, Watch, asking, config, failed};
+use super::client::{self, Context, Watch, ask, asking, config, failed};
 use super::options::{Cluster, Compression};
 use super::source::partition_of;
 use crate::{clock, probe};
@@ -178,8 +178,7 @@ impl Transactions for KafkaTransactions {
             config.set("transaction.timeout.ms", TRANSACTION);
         }
         self.watch = Watch::default();
-        let made = config.create_with_context(Context::new(&self.cluster, self.watch.clone()));
-        let producer: BaseProducer<Context> = made.map_err(|error| self.failed("make a producer", &error))?;
+        let producer = client::producer(&self.cluster, &config, self.watch.clone())?;
         self.insist("take the task over", || producer.init_transactions(SLICE))?;
         self.producer = Some(producer);
         if self.group.is_none() {
@@ -270,8 +269,8 @@ pub(crate) fn committed(
         list.add_partition(&topic, number);
         names.insert((topic, number), split.clone());
     }
-    let found = consumer.committed_offsets(list, ANSWER);
-    let found = found.map_err(|error| failed("read committed positions", cluster, &error))?;
+    let what = "read committed positions";
+    let found = ask(&consumer, cluster, what, |wait| consumer.committed_offsets(list.clone(), wait))?;
     let metadata = metadata_of(&found);
     let mut positions = Vec::new();
     for (element, metadata) in found.elements().iter().zip(metadata) {

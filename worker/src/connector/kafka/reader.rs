@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys as sys;
 
-use super::client::{ANSWER, Context, Watch, config, failed};
+use super::client::{Context, ask, config, consumer, failed};
 use super::options::Cluster;
 
 /// Messages taken per call, at most: with one row each that is a batch whose fixed costs do not show.
@@ -133,9 +133,7 @@ impl Reader {
                 config.set(name, value);
             }
         }
-        let context = Context::new(cluster, Watch::default());
-        let client: BaseConsumer<Context> =
-            config.create_with_context(context).map_err(|error| failed("make a consumer", cluster, &error))?;
+        let client = consumer(cluster, &config)?;
         // SAFETY: the client is alive, and outlives its queue.
         let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
         let batch = vec![ptr::null_mut(); BATCH];
@@ -207,8 +205,9 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&partition.0, partition.1, Offset::Offset(ms))
             .map_err(|error| failed("look for a time", &self.cluster, &error))?;
-        let found = self.client.offsets_for_times(list, ANSWER);
-        let found = found.map_err(|error| failed("look for a time", &self.cluster, &error))?;
+        let found = ask(&self.client, &self.cluster, "look for a time", |wait| {
+            self.client.offsets_for_times(list.clone(), wait)
+        })?;
         match found.elements().first().map(|element| element.offset()) {
             Some(Offset::Offset(offset)) => Ok(Position(offset.unsigned_abs())),
             _ => Ok(self.bounds(partition)?.end),
@@ -325,15 +324,15 @@ unsafe fn bytes<'a>(pointer: *const c_void, length: usize) -> Option<&'a [u8]> {
 
 /// How many partitions a topic has.
 pub(crate) fn n_partitions(client: &BaseConsumer<Context>, cluster: &Cluster, topic: &str) -> Result<i32> {
-    let metadata = client.fetch_metadata(Some(topic), ANSWER);
-    let metadata = metadata.map_err(|error| failed(&format!("ask for topic `{topic}`"), cluster, &error))?;
+    let what = format!("look at topic `{topic}`");
+    let metadata = ask(client, cluster, &what, |wait| client.fetch_metadata(Some(topic), wait))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
     match (found, error) {
         (Some(found), None) if !found.partitions().is_empty() => Ok(found.partitions().len() as i32),
         (_, error) => {
             let code = error.unwrap_or(RDKafkaErrorCode::UnknownTopicOrPartition);
-            Err(failed(&format!("read topic `{topic}`"), cluster, &KafkaError::MetadataFetch(code)))
+            Err(failed(&what, cluster, &KafkaError::MetadataFetch(code)))
         }
     }
 }
@@ -341,8 +340,7 @@ pub(crate) fn n_partitions(client: &BaseConsumer<Context>, cluster: &Cluster, to
 /// What of a partition is there.
 pub(crate) fn bounds(client: &BaseConsumer<Context>, cluster: &Cluster, partition: &Partition) -> Result<Bounds> {
     let (topic, number) = partition;
-    let (low, high) = client
-        .fetch_watermarks(topic, *number, ANSWER)
-        .map_err(|error| failed(&format!("ask for the bounds of `{topic}/{number}`"), cluster, &error))?;
+    let what = format!("ask for the bounds of `{topic}/{number}`");
+    let (low, high) = ask(client, cluster, &what, |wait| client.fetch_watermarks(topic, *number, wait))?;
     Ok(Bounds { first: Position(low.unsigned_abs()), end: Position(high.unsigned_abs()) })
 }

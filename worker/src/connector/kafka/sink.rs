@@ -7,9 +7,11 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, SchemaError};
+use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::parser::ParserError;
 use davy_engine::format::{Encoder, Format};
 use davy_engine::log::Sink;
 use davy_engine::log::transactions::{Message, OutsideSink, RowEncoder};
@@ -18,7 +20,7 @@ use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use super::client::{Context, Watch, failed};
+use super::client::{self, Context, Watch, failed};
 use super::options::{Cluster, SinkOptions};
 use super::producer::{producer_config, send};
 
@@ -48,7 +50,7 @@ impl Expressions {
             let planned =
                 context.parse_sql_expr(text, &schema).and_then(|parsed| context.create_physical_expr(parsed, &schema));
             planned.map_err(|error| {
-                let why = error.strip_backtrace();
+                let why = why(&error, columns);
                 Error::invalid(format!(
                     "table `{table}`: option `{option} = '{text}'` is no expression over its columns: {why}"
                 ))
@@ -59,6 +61,24 @@ impl Expressions {
         let headers =
             options.headers.iter().map(|(name, text)| Ok((name.clone(), plan(&format!("header.{name}"), text)?)));
         Ok(Self { key, headers: headers.collect::<Result<_>>()? })
+    }
+}
+
+/// What is wrong with an expression, in one line.
+fn why(error: &DataFusionError, columns: &[FieldRef]) -> String {
+    match error.find_root() {
+        DataFusionError::SchemaError(why, _) => match why.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => {
+                let names: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name())).collect();
+                format!("there is no column `{}`, they are {}", field.name, names.join(", "))
+            }
+            other => other.to_string(),
+        },
+        DataFusionError::SQL(why, _) => match why.as_ref() {
+            ParserError::ParserError(why) | ParserError::TokenizerError(why) => why.clone(),
+            ParserError::RecursionLimitExceeded => "it is nested too deep".to_owned(),
+        },
+        other => other.strip_backtrace().replace('\n', " "),
     }
 }
 
@@ -214,8 +234,7 @@ pub(crate) struct PlainSink {
 impl PlainSink {
     pub(crate) fn open(cluster: &Cluster, options: &SinkOptions, encode: Encode) -> Result<Self> {
         let config = producer_config(cluster, options.compression);
-        let made = config.create_with_context(Context::new(cluster, Watch::default()));
-        let producer = made.map_err(|error| failed("make a producer", cluster, &error))?;
+        let producer = client::producer(cluster, &config, Watch::default())?;
         Ok(Self { cluster: cluster.clone(), producer, encode, staged: Vec::new() })
     }
 

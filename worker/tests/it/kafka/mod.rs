@@ -1,0 +1,13 @@
+//! The Kafka connector against a real broker.
+//!
+//! Every test has topics and a pipeline of its own, so that all of them share one broker and run at once. What crashes, paused brokers
+//! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
+
+mod broker;
+mod late_end;
+mod pipeline;
+mod proxy;
+mod reading;
+mod refusals;
+mod security;
+mod topics;

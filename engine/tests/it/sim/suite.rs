@@ -72,7 +72,7 @@ fn with_much_damage(Plan { faults, .. }: &mut Plan) {
 
 /// Owners stay, requests are late.
 fn with_late_requests(Plan { faults, .. }: &mut Plan) {
-    (faults.delay, faults.deliver_late) = (150, 10);
+    (faults.delay, faults.deliver_late, faults.kill, faults.duplicate) = (150, 30, 0, 0);
 }
 
 /// Owners are replaced and go on, and their requests get lost.
@@ -81,10 +81,55 @@ fn with_old_owners(Plan { faults, .. }: &mut Plan) {
 }
 
 #[test]
+fn late_requests_touch_no_other_transaction() {
+    check("late_requests_touch_no_other_transaction", 300, with_late_requests);
+}
+
+#[test]
+fn old_owners_show_nothing() {
+    check("old_owners_show_nothing", 300, with_old_owners);
+}
+
+#[test]
 fn damaged_partials_are_refused_and_read_again() {
     check("damaged_partials_are_refused_and_read_again", 100, with_damage);
     let n_refused: usize = (0..20).map(|seed| play(seed, Broken::Nothing, with_damage).n_refused).sum();
     assert!(0 < n_refused, "the test has seen damage");
+}
+
+/// What some runs in a hundred must have seen, by a word of their traces.
+const SEEN: &[&str] = &[
+    "PauseBefore",
+    "PauseAfter",
+    "CrashBefore produce",
+    "CrashAfter produce",
+    "CrashBefore offsets",
+    "CrashAfter offsets",
+    "CrashBefore commit",
+    "CrashAfter commit",
+    "LoseAnswer commit",
+    "Delay commit",
+    "Delay offsets",
+    "Delay produce",
+    "a late request arrives",
+    "→ Fenced",
+    "→ InvalidState",
+    "→ Concurrent",
+    "1 transactions expire",
+    "is purged below",
+    "are gone",
+    "a partition joins",
+    "someone else has committed since",
+    "does not come up",
+];
+
+#[test]
+fn runs_see_what_they_are_for() {
+    let traces: Vec<Vec<String>> = (0..100).map(|seed| play(seed, Broken::Nothing, |_| ()).trace).collect();
+    let n_runs = |word: &str| traces.iter().filter(|trace| trace.iter().any(|line| line.contains(word))).count();
+    let counts: Vec<(&str, usize)> = SEEN.iter().map(|word| (*word, n_runs(word))).collect();
+    eprintln!("{counts:#?}");
+    assert!(counts.iter().all(|(_, n_runs)| 0 < *n_runs), "{counts:#?}");
 }
 
 #[test]

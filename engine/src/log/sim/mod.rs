@@ -14,6 +14,8 @@ mod partition;
 mod sink;
 mod source;
 
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -103,7 +103,8 @@ pub fn damage(plan: &Plan, mut rng: Rng) -> Tamper {
         let at = record.value.len() - 1 - rng.below(record.value.len() / 4);
         record.value[at] ^= 1 << rng.below(3);
         if hides {
-            let (signed, checksum) = record.header.split_last_chunk_mut::<4>().expect("a header ends with its checksum");
+            let (signed, checksum) =
+                record.header.split_last_chunk_mut::<4>().expect("a header ends with its checksum");
             let mut hasher = crc32fast::Hasher::new();
             hasher.update(signed);
             hasher.update(&record.value);

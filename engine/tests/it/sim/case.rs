@@ -15,8 +15,7 @@ use crate::support::World;
 /// Scripts whose late rows the oracle can be kept from: tumbling windows of ten seconds.
 const WILD: &[&str] = &["tumble", "global aggregate", "windows of windows"];
 /// The others read streams within the bound on disorder.
-const ORDERLY: &[&str] =
-    &[
+const ORDERLY: &[&str] = &[
     "hop that divides",
     "session",
     "session without keys",
@@ -79,7 +78,8 @@ impl Case {
         let planned = planned(&script.text_with_sides());
         // Each query reads for itself, and says for itself what it cannot read.
         let stages = planned.dataflows.iter().flat_map(|dataflow| &dataflow.stages);
-        let n_readers = stages.filter(|stage| matches!(&stage.input, StageInput::Table(plan) if *plan.table.name == *"flows"));
+        let n_readers =
+            stages.filter(|stage| matches!(&stage.input, StageInput::Table(plan) if *plan.table.name == *"flows"));
         let n_readers = n_readers.count();
         let mut n_bad = BTreeMap::new();
         for row in input.0["flows"].iter().filter(|row| row.time_ms.is_none()) {

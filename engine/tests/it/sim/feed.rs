@@ -44,8 +44,12 @@ impl Feed {
     pub fn write_some(&mut self, rng: &mut Rng, broker: &mut Broker) -> Option<String> {
         let has_joined = self.has_joined;
         let exists = |place: &Place| has_joined || (place.partition as usize) < N_PARTITIONS;
-        let places: Vec<Place> =
-            self.waiting.iter().filter(|(place, rows)| exists(place) && !rows.is_empty()).map(|(place, _)| place.clone()).collect();
+        let places: Vec<Place> = self
+            .waiting
+            .iter()
+            .filter(|(place, rows)| exists(place) && !rows.is_empty())
+            .map(|(place, _)| place.clone())
+            .collect();
         if places.is_empty() {
             return None;
         }

@@ -300,13 +300,17 @@ impl Rig {
     fn purge(&self) {
         let mut state = self.state();
         let mut broker = self.network.broker();
-        let readers: Vec<(Arc<str>, Arc<str>)> =
-            state.slots.iter().flat_map(|slot| slot.topics.iter().map(|topic| (slot.group.clone(), topic.clone()))).collect();
+        let readers: Vec<(Arc<str>, Arc<str>)> = state
+            .slots
+            .iter()
+            .flat_map(|slot| slot.topics.iter().map(|topic| (slot.group.clone(), topic.clone())))
+            .collect();
         for place in broker.places() {
             let split = SplitId::from(place.to_string().as_str());
             let of_topic: Vec<&Arc<str>> =
                 readers.iter().filter(|(_, topic)| *topic == place.topic).map(|(group, _)| group).collect();
-            let needed = |group: &&Arc<str>| broker.committed(group, &split).map_or(Position(0), |one| needed_from(&one));
+            let needed =
+                |group: &&Arc<str>| broker.committed(group, &split).map_or(Position(0), |one| needed_from(&one));
             let Some(from) = of_topic.iter().copied().map(|group| needed(&group)).min() else { continue };
             if broker.bounds(&place).expect("listed").first < from {
                 state.trace.push(format!("{place} is purged below {}", from.0));

@@ -41,6 +41,9 @@ pub struct Case {
     pub n_bad: BTreeMap<String, usize>,
 }
 
+/// By the script's name and the input's number.
+type Known = HashMap<(&'static str, u64), Arc<Case>>;
+
 impl Case {
     /// The case of a seed.
     pub fn of(seed: u64) -> Arc<Self> {
@@ -50,7 +53,7 @@ impl Case {
         let is_wild = number < WILD.len();
         let name = if is_wild { WILD[number] } else { ORDERLY[number - WILD.len()] };
         let input_seed = rng.next() % INPUTS;
-        static KNOWN: Mutex<Option<HashMap<(&str, u64), Arc<Case>>>> = Mutex::new(None);
+        static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
         if let Some(case) =
             KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().get(&(name, input_seed))
         {

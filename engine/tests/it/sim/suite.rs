@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::case::Case;
-use super::faults::{Broken, Faults, Plan};
+use super::faults::{Broken, Plan};
 use super::rig::{Outcome, run};
 use crate::random::number_from_environment;
 
@@ -70,9 +70,12 @@ fn with_much_damage(Plan { faults, .. }: &mut Plan) {
     faults.damage = 20;
 }
 
-/// Owners stay, requests are late.
-fn with_late_requests(Plan { faults, .. }: &mut Plan) {
-    (faults.delay, faults.deliver_late, faults.kill, faults.duplicate) = (150, 30, 0, 0);
+/// Owners stay until they crash in a commit, and requests are late by some commits.
+fn with_late_requests(plan: &mut Plan) {
+    let Plan { faults, .. } = plan;
+    (faults.delay, faults.delay_last, faults.deliver_late, faults.crash) = (0, 350, 6, 20);
+    (faults.kill, faults.duplicate, faults.pause) = (0, 0, 0);
+    (plan.commit_percent, plan.record_bytes_max, plan.n_turns) = (80, 1, 150);
 }
 
 /// Owners are replaced and go on, and their requests get lost.
@@ -144,18 +147,21 @@ fn a_replay_is_the_same_run() {
 
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
-    let all: [(Broken, Change); 5] = [
+    let n_wanted = if number_from_environment("CASES").is_some() { 200 } else { 1 };
+    let all: [(Broken, Change); 8] = [
         (Broken::NoFencing, with_old_owners),
         (Broken::OffsetsFirst, |_| ()),
         (Broken::NoChecksum, with_much_damage),
         (Broken::NeverTrouble, with_late_requests),
         (Broken::BlindRefresh, with_old_owners),
+        (Broken::NoReplay, |_| ()),
+        (Broken::ForgetsClosed, |_| ()),
+        (Broken::ForgetsWatermarks, |_| ()),
     ];
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {
             play(seed, broken, change).result.is_err() && play(seed, Broken::Nothing, change).result.is_ok()
         });
-        let n_wanted = if number_from_environment("CASES").is_some() { 200 } else { 1 };
         let reds: Vec<u64> = reds.take(n_wanted).collect();
         eprintln!("{broken:?} is noticed by {} seeds, the first is {:?}", reds.len(), reds.first());
         assert!(!reds.is_empty(), "no seed of 200 notices {broken:?}");

@@ -127,7 +127,7 @@ impl Task {
         let accepts_loss = source.accepts_loss();
         let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
         let settled = settle(&asking, found.clone(), source.as_mut());
-        let (last, notices) = settled.map_err(|error| overtaken(commit.as_mut(), &splits, &found).unwrap_or(error))?;
+        let (last, notices) = settled.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         let rows = Vec::new();
         let context =
             Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };
@@ -288,12 +288,15 @@ fn settle(asking: &Asking<'_>, found: Found, source: &mut dyn Source) -> Result<
     }
 }
 
-/// Whether what was found is no longer what is committed. An owner that stood still while a newer one went on, and while what that
+/// A refusal, if what it was decided on is still committed. An owner that stood still while a newer one went on, and while what that
 /// one no longer needs was deleted, would else say that rows are lost.
-fn overtaken(commit: &mut dyn Commit, splits: &[SplitId], found: &Found) -> Option<Error> {
-    let Found::Splits(_) = found else { return None };
-    let is_stale = commit.find(splits).is_ok_and(|again| again != *found);
-    is_stale.then(|| Error::Fenced("someone else has committed since this owner took over".into()))
+fn unless_overtaken(refusal: Error, commit: &mut dyn Commit, splits: &[SplitId], found: &Found) -> Error {
+    match (found, commit.find(splits)) {
+        (Found::Whole(_), _) => refusal,
+        (Found::Splits(_), Ok(again)) if again == *found => refusal,
+        (Found::Splits(_), Ok(_)) => Error::Fenced("someone else has committed since this owner took over".into()),
+        (Found::Splits(_), Err(error)) => error,
+    }
 }
 
 impl Context {

@@ -123,7 +123,8 @@ impl WindowsBody {
         let is_replay = start < input.replay_until;
         // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
         let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
-        if !is_piece && !(is_replay && input.is_heard) {
+        let is_known = is_replay && input.is_heard;
+        if !is_piece && !is_known {
             input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
         }
         if let Some(batch) = &partials.batch {

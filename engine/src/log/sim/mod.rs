@@ -14,6 +14,9 @@ mod partition;
 mod sink;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

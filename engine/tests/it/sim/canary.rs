@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use davy_engine::Result;
+use davy_engine::log::mark::{Mark, SplitMark, SplitState};
 use davy_engine::log::sim::{SimClient, Tamper};
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::wire::Record;
@@ -41,7 +42,10 @@ impl Transactions for BrokenClient {
             };
             return Ok(splits.iter().filter_map(believed).collect());
         }
-        let found = self.inner.committed(splits)?;
+        let mut found = self.inner.committed(splits)?;
+        if self.n_inits == 1 {
+            found.iter_mut().for_each(|(_, position, text)| *text = forget(self.broken, *position, text));
+        }
         self.believed.extend(found.iter().map(|(split, position, text)| (split.clone(), (*position, text.clone()))));
         Ok(found)
     }
@@ -90,6 +94,20 @@ impl Transactions for BrokenClient {
     fn had_trouble(&self) -> bool {
         self.broken != Broken::NeverTrouble && self.inner.had_trouble()
     }
+}
+
+/// What an owner that starts is told of a split, with a part left out.
+fn forget(broken: Broken, position: Position, text: &str) -> String {
+    let Mark::Here(mut mark) = SplitMark::decode(text) else { return text.to_owned() };
+    match (&mut mark.state, broken) {
+        (SplitState::Windows { replay_from, .. }, Broken::NoReplay) => *replay_from = position,
+        (SplitState::Windows { closed_through, expected, .. }, Broken::ForgetsClosed) => {
+            (*closed_through, *expected) = (i64::MIN, i64::MIN);
+        }
+        (SplitState::Source { watermark }, Broken::ForgetsWatermarks) => *watermark = i64::MIN,
+        _ => {}
+    }
+    mark.encode()
 }
 
 /// Damages records of partials now and then; with the checksum made good again where nobody is to notice.

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use davy_engine::log::memory::MemoryLog;
-use davy_engine::log::{Commit, Partials, Transaction};
+use davy_engine::log::{
+    Bounds, Commit, Found, Partials, Polled, Position, Source, SplitId, Transaction,
+    mark::{Mark, SplitMark, SplitState},
+};
 use davy_engine::plan::StageInput;
 use davy_engine::task::{Task, TaskParts};
+use davy_engine::{Error, Result};
 
 use crate::random::scripts::{by_name, planned};
 
@@ -43,4 +47,79 @@ fn a_piece_of_a_flush_that_was_cut_closes_no_window() {
     task.step(Duration::ZERO).unwrap();
     task.commit().unwrap();
     assert_eq!(log.committed("0/1/0").unwrap().closed_through, Some(i64::MIN));
+}
+
+/// Stands still between reading its position and asking what is left of the split: by then a newer owner has committed `now`.
+struct Overtaken {
+    fingerprint: u64,
+    now: u64,
+}
+
+impl Overtaken {
+    fn found(&self, position: u64) -> Found {
+        let state = SplitState::Source { watermark: i64::MIN };
+        let mark =
+            SplitMark { fingerprint: self.fingerprint, task: 0, n_tasks: 1, owner: 1, sequence: position, state };
+        Found::Splits(vec![(SplitId::from("flows/0"), Position(position), Mark::Here(mark))])
+    }
+}
+
+impl Commit for Overtaken {
+    fn take_over(&mut self, _splits: &[SplitId]) -> Result<Found> {
+        Ok(self.found(3))
+    }
+
+    fn find(&mut self, _splits: &[SplitId]) -> Result<Found> {
+        Ok(self.found(self.now))
+    }
+
+    fn commit(&mut self, _transaction: Transaction) -> Result<()> {
+        Err(Error::Fenced("overtaken".into()))
+    }
+}
+
+/// All below 7 is deleted.
+struct Purged;
+
+impl Source for Purged {
+    fn splits(&mut self) -> Result<Vec<SplitId>> {
+        Ok(vec![SplitId::from("flows/0")])
+    }
+
+    fn bounds(&mut self, _split: &SplitId) -> Result<Option<Bounds>> {
+        Ok(Some(Bounds { first: Position(7), end: Position(9) }))
+    }
+
+    fn assign(&mut self, _split: &SplitId, _from: Position) -> Result<()> {
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled> {
+        Ok(Polled::Pending)
+    }
+}
+
+#[test]
+fn an_owner_that_was_overtaken_while_it_started_is_fenced_and_has_lost_nothing() {
+    let dataflow = Arc::clone(&planned(&by_name("tumble").text()).dataflows[0]);
+    let start = |now: u64| {
+        let parts = TaskParts {
+            name: "0/0/0".into(),
+            source: Box::new(Purged),
+            commit: Box::new(Overtaken { fingerprint: dataflow.fingerprint, now }),
+            dataflow: Arc::clone(&dataflow),
+            stage: 0,
+            n_tasks: [1, 1].into(),
+            index: 0,
+            n_partitions: 1,
+            runtime: Arc::default(),
+            metrics: Arc::default(),
+            board: Arc::default(),
+            probe: |_| (),
+        };
+        Task::recover(parts, Duration::ZERO).map(|_| ())
+    };
+    assert!(matches!(start(8), Err(Error::Fenced(_))));
+    let lost = start(3).unwrap_err().to_string();
+    assert!(lost.contains("4 messages are lost"), "{lost}");
 }

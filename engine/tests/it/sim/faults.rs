@@ -16,6 +16,12 @@ pub enum Broken {
     NeverTrouble,
     /// A producer that has seen trouble is replaced, and nobody looks whether someone else has committed since.
     BlindRefresh,
+    /// What open windows hold is not read again.
+    NoReplay,
+    /// A new owner does not know which windows are in the output.
+    ForgetsClosed,
+    /// A new owner does not know its splits' watermarks.
+    ForgetsWatermarks,
 }
 
 /// How often things happen: requests' faults in a thousand, events' by weight.
@@ -24,6 +30,8 @@ pub struct Faults {
     pub lose_request: usize,
     pub lose_answer: usize,
     pub delay: usize,
+    /// The same, of requests that end a transaction or carry its positions.
+    pub delay_last: usize,
     pub crash: usize,
     pub pause: usize,
     /// A record of partials that is read is damaged.
@@ -39,23 +47,6 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Nothing goes wrong.
-    pub const NONE: Self = Self {
-        lose_request: 0,
-        lose_answer: 0,
-        delay: 0,
-        crash: 0,
-        pause: 0,
-        damage: 0,
-        deliver_late: 0,
-        kill: 0,
-        duplicate: 0,
-        time_jump: 0,
-        join: 0,
-        purge: 0,
-        any_owner: 0,
-    };
-
     /// Each kind is left out, rare or frequent: runs differ in what they are rich in.
     pub fn random(rng: &mut Rng) -> Self {
         let mut pick = |rare: usize, frequent: usize| *rng.pick(&[0, rare, frequent]);
@@ -63,6 +54,7 @@ impl Faults {
             lose_request: pick(10, 60),
             lose_answer: pick(10, 60),
             delay: pick(10, 60),
+            delay_last: pick(40, 200),
             crash: pick(3, 15),
             pause: pick(3, 15),
             damage: 0,

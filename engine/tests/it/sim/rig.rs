@@ -81,7 +81,7 @@ impl Weather for Chance {
             rig.deliver_late();
         }
         let mut state = rig.state();
-        let fate = draw(&mut state);
+        let fate = draw(&mut state, request);
         if fate != Fate::Deliver {
             state.trace.push(format!("owner {owner}: {fate:?} {}", trace::request(request)));
         }
@@ -110,16 +110,18 @@ impl Weather for Chance {
     }
 }
 
-fn draw(state: &mut State) -> Fate {
+fn draw(state: &mut State, request: &Request) -> Fate {
     let Some(faults) = state.faults else { return Fate::Deliver };
     let can_pause = state.n_paused < 2;
     let mut number = state.rng.below(1_000);
     let crashes = [faults.crash / 2, faults.crash.div_ceil(2)];
     let pauses = if can_pause { [faults.pause / 2, faults.pause.div_ceil(2)] } else { [0, 0] };
+    let is_last = matches!(request, Request::EndTxn { .. } | Request::TxnOffsetCommit { .. });
+    let delay = if is_last { faults.delay + faults.delay_last } else { faults.delay };
     let table = [
         (faults.lose_request, Fate::LoseRequest),
         (faults.lose_answer, Fate::LoseAnswer),
-        (faults.delay, Fate::Delay),
+        (delay, Fate::Delay),
         (crashes[0], Fate::CrashBefore),
         (crashes[1], Fate::CrashAfter),
         (pauses[0], Fate::PauseBefore),

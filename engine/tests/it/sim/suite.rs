@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::case::Case;
-use super::faults::{Broken, Faults, Plan};
+use super::faults::{Broken, Plan};
 use super::rig::{Outcome, run};
 use crate::random::number_from_environment;
 
@@ -70,9 +70,12 @@ fn with_much_damage(Plan { faults, .. }: &mut Plan) {
     faults.damage = 20;
 }
 
-/// Owners stay, requests are late.
-fn with_late_requests(Plan { faults, .. }: &mut Plan) {
-    (faults.delay, faults.deliver_late) = (150, 10);
+/// Owners stay until they crash in a commit, and requests are late by some commits.
+fn with_late_requests(plan: &mut Plan) {
+    let Plan { faults, .. } = plan;
+    (faults.delay, faults.delay_last, faults.deliver_late, faults.crash) = (0, 350, 6, 20);
+    (faults.kill, faults.duplicate, faults.pause) = (0, 0, 0);
+    (plan.commit_percent, plan.record_bytes_max, plan.n_turns) = (80, 1, 150);
 }
 
 /// Owners are replaced and go on, and their requests get lost.
@@ -81,10 +84,55 @@ fn with_old_owners(Plan { faults, .. }: &mut Plan) {
 }
 
 #[test]
+fn late_requests_touch_no_other_transaction() {
+    check("late_requests_touch_no_other_transaction", 300, with_late_requests);
+}
+
+#[test]
+fn old_owners_show_nothing() {
+    check("old_owners_show_nothing", 300, with_old_owners);
+}
+
+#[test]
 fn damaged_partials_are_refused_and_read_again() {
     check("damaged_partials_are_refused_and_read_again", 100, with_damage);
     let n_refused: usize = (0..20).map(|seed| play(seed, Broken::Nothing, with_damage).n_refused).sum();
     assert!(0 < n_refused, "the test has seen damage");
+}
+
+/// What some runs in a hundred must have seen, by a word of their traces.
+const SEEN: &[&str] = &[
+    "PauseBefore",
+    "PauseAfter",
+    "CrashBefore produce",
+    "CrashAfter produce",
+    "CrashBefore offsets",
+    "CrashAfter offsets",
+    "CrashBefore commit",
+    "CrashAfter commit",
+    "LoseAnswer commit",
+    "Delay commit",
+    "Delay offsets",
+    "Delay produce",
+    "a late request arrives",
+    "→ Fenced",
+    "→ InvalidState",
+    "→ Concurrent",
+    "1 transactions expire",
+    "is purged below",
+    "are gone",
+    "a partition joins",
+    "someone else has committed since",
+    "does not come up",
+];
+
+#[test]
+fn runs_see_what_they_are_for() {
+    let traces: Vec<Vec<String>> = (0..100).map(|seed| play(seed, Broken::Nothing, |_| ()).trace).collect();
+    let n_runs = |word: &str| traces.iter().filter(|trace| trace.iter().any(|line| line.contains(word))).count();
+    let counts: Vec<(&str, usize)> = SEEN.iter().map(|word| (*word, n_runs(word))).collect();
+    eprintln!("{counts:#?}");
+    assert!(counts.iter().all(|(_, n_runs)| 0 < *n_runs), "{counts:#?}");
 }
 
 #[test]
@@ -99,18 +147,23 @@ fn a_replay_is_the_same_run() {
 
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
-    let all: [(Broken, Change); 5] = [
+    let n_wanted = if number_from_environment("CASES").is_some() { 200 } else { 1 };
+    let all: [(Broken, Change); 8] = [
         (Broken::NoFencing, with_old_owners),
         (Broken::OffsetsFirst, |_| ()),
         (Broken::NoChecksum, with_much_damage),
         (Broken::NeverTrouble, with_late_requests),
         (Broken::BlindRefresh, with_old_owners),
+        (Broken::NoReplay, |_| ()),
+        (Broken::ForgetsClosed, |_| ()),
+        (Broken::ForgetsWatermarks, |_| ()),
     ];
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {
-            play(seed, broken, change).result.is_err() && play(seed, Broken::Nothing, change).result.is_ok()
+            // Wrong rows, not some error on the way to them.
+            play(seed, broken, change).result.is_err_and(|problem| problem.contains("wanted are"))
+                && play(seed, Broken::Nothing, change).result.is_ok()
         });
-        let n_wanted = if number_from_environment("CASES").is_some() { 200 } else { 1 };
         let reds: Vec<u64> = reds.take(n_wanted).collect();
         eprintln!("{broken:?} is noticed by {} seeds, the first is {:?}", reds.len(), reds.first());
         assert!(!reds.is_empty(), "no seed of 200 notices {broken:?}");

@@ -211,8 +211,8 @@ impl Source for KafkaSource {
         let partition = partition_of(split)?;
         let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
         // Without an answer nobody knows, and a split is not idle as long as nobody knows.
-        let Ok(bounds) = self.reader.bounds(&partition) else { return Ok(false) };
-        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| bounds.end.0 <= *next))
+        let Ok(end) = self.reader.high_watermark(&partition) else { return Ok(false) };
+        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| end.0 <= *next))
     }
 
     fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {

@@ -182,20 +182,16 @@ impl Reader {
         Ok(())
     }
 
-    fn stop(&mut self, partition: &Partition) {
+    /// Gives a partition up, until it is assigned again.
+    ///
+    /// The library could pause it, but in its batches it counts the end of a partition as a message: resumed, it would leave out the
+    /// first that was written while it was held.
+    pub(crate) fn stop(&mut self, partition: &Partition) {
         if let Some(topic) = self.topics.get(&partition.0) {
             // SAFETY: the topic is alive.
             unsafe { sys::rd_kafka_consume_stop(topic.0, partition.1) };
         }
         self.reading.retain(|other| other != partition);
-    }
-
-    /// Holds a partition back, or lets it go on.
-    pub(crate) fn hold(&self, partition: &Partition, is_held: bool) -> Result<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.0, partition.1);
-        let done = if is_held { self.client.pause(&list) } else { self.client.resume(&list) };
-        done.map_err(|error| failed("hold a partition back", &self.cluster, &error))
     }
 
     /// What of a partition is there.

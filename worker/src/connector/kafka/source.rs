@@ -216,7 +216,14 @@ impl Source for KafkaSource {
     }
 
     fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {
-        self.reader.hold(&partition_of(split)?, is_held)
+        let partition = partition_of(split)?;
+        if is_held {
+            self.reader.stop(&partition);
+            return Ok(());
+        }
+        let from = self.next.get(&partition.1);
+        let from = *from.ok_or_else(|| Error::internal(format!("split `{split}` was held before it was assigned")))?;
+        self.reader.assign(&partition, from)
     }
 
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {

@@ -4,8 +4,13 @@
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
 mod broker;
+mod late;
+mod on_disk;
+mod partitions;
 mod pipeline;
+mod poison;
 mod reading;
 mod refusals;
 mod security;
 mod topics;
+mod writing;

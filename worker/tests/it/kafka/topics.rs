@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::broker::servers;
 
 /// How long anything may take that must happen: as long as a busy machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A name that no other test has, in no other run on the same broker either.
 pub(crate) fn unique(what: &str) -> String {

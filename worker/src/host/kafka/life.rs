@@ -179,7 +179,7 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         StageInput::Table(_) => Box::new(commit),
         StageInput::Exchanges(_) => {
             let topics: HashMap<Arc<str>, Arc<str>> = task.identity.topics.clone();
-            Box::new(PurgingCommit::new(commit, &task.cluster, topics))
+            Box::new(PurgingCommit::new(commit, &task.cluster, topics, shared.options.purge_interval))
         }
     })
 }

@@ -153,7 +153,10 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         let table = plan.table.as_deref().and_then(KafkaTable::of);
         let destination = match table {
             Some(table) if table.delivery() != Some(Delivery::AtLeastOnce) => {
-                compression = table.compression();
+                // One producer writes them all: dead letters and late rows go like the results.
+                if name == task.dataflow.sink {
+                    compression = table.compression();
+                }
                 Destination::Inside(Box::new(table.encoder(plan, &shared.name)?))
             }
             _ => {

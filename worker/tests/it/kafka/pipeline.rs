@@ -75,10 +75,15 @@ pub(crate) fn refusal(name: &str, script: &str) -> String {
 
 /// As [`refusal`], with its kind.
 pub(crate) fn error(name: &str, script: &str) -> Error {
-    let mut run = start(name, script);
+    error_with(options(name), script)
+}
+
+pub(crate) fn error_with(options: HostOptions, script: &str) -> Error {
+    let name = options.name.clone();
+    let mut run = start_with(options, script);
     let deadline = Instant::now() + PATIENCE;
     while !run.is_over() {
-        assert!(Instant::now() < deadline, "it was not refused; notices: {:#?}", notices(name));
+        assert!(Instant::now() < deadline, "it was not refused; notices: {:#?}", notices(&name));
         std::thread::park_timeout(Duration::from_millis(5));
     }
     run.join().expect_err("refused")

@@ -68,6 +68,12 @@ fn make_on(servers: &str, name: &str, n_partitions: i32, config: &[(&str, &str)]
     }
 }
 
+/// Makes a plain topic, unless one of this name is still there.
+pub(crate) fn try_make(name: &str, n_partitions: i32) -> bool {
+    let new = NewTopic::new(name, n_partitions, TopicReplication::Fixed(1));
+    answer(admin().create_topics([&new], &admin_options())).into_iter().all(|made| made.is_ok())
+}
+
 /// A topic of any broker.
 pub(crate) struct Elsewhere {
     servers: String,

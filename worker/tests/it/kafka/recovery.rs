@@ -132,6 +132,31 @@ fn a_topic_without_positions_is_read_from_where_the_table_says() {
 }
 
 #[test]
+fn windows_whose_topic_has_forgotten_its_positions_are_not_gone_on_with() {
+    let begun = Begun { name: unique("forgot"), from: topic("from", 1), to: topic("to", 1) };
+    let script = |options: &str| {
+        "SET exchange_partitions = 2;\n".to_owned()
+            + &table("a", "ts TIMESTAMP, WATERMARK FOR ts AS ts", &begun.from, &format!("format = 'csv'{options}"))
+            + &table("b", "n BIGINT", &begun.to, "format = 'csv'")
+            + "INSERT INTO b SELECT count(*) AS n FROM a GROUP BY tumble(INTERVAL '10 seconds');"
+    };
+    put(&begun.from, &[value(0, "1\n2\n15")]);
+    let mut run = start(&begun.name, &script(""));
+    run.wait_for(&begun.to, 1);
+    run.stop();
+    begun.make_anew(&["16\n25"]);
+    assert_eq!(
+        refusal(&begun.name, &script("")),
+        "table `a`: its windows are there, but how far it was read is forgotten: the topic was made anew, or its positions were \
+         deleted; say 'source.on_loss' = 'continue' for the table, or start fresh under another name"
+    );
+    let mut run = start(&begun.name, &script(", 'source.on_loss' = 'continue'"));
+    run.wait_for(&begun.to, 2);
+    run.stop();
+    assert_eq!(texts(&all(&begun.to)), ["2", "2"], "the window that was open, with a row from either topic");
+}
+
+#[test]
 fn a_position_that_an_administrator_sets_is_taken_and_told() {
     let begun = Begun::new();
     begun.set_position(1, "");

@@ -41,6 +41,8 @@ pub struct HostOptions {
     pub fixed_tasks: bool,
     /// The pipeline's name, where its script has none.
     pub name: String,
+    /// How often records that no recovery needs any more are deleted from exchanges.
+    pub purge_interval: Duration,
 }
 
 impl Default for HostOptions {
@@ -52,6 +54,7 @@ impl Default for HostOptions {
             max_tasks: cores,
             fixed_tasks: false,
             name: "pipeline".to_owned(),
+            purge_interval: Duration::from_secs(30),
         }
     }
 }

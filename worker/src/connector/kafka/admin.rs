@@ -18,9 +18,6 @@ use super::reader::n_partitions;
 use super::source::partition_of;
 use crate::clock;
 
-/// How often records that no recovery needs any more are deleted.
-const PURGE: Duration = Duration::from_secs(30);
-
 /// Waits for an answer of the admin client, which has a thread of its own.
 fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -81,13 +78,15 @@ pub(crate) struct PurgingCommit<C> {
     topics: HashMap<Arc<str>, Arc<str>>,
     admin: Option<AdminClient<Context>>,
     purged: BTreeMap<SplitId, Position>,
+    interval: Duration,
     last: Duration,
 }
 
 impl<C> PurgingCommit<C> {
-    pub(crate) fn new(inner: C, cluster: &Cluster, topics: HashMap<Arc<str>, Arc<str>>) -> Self {
+    /// Deletes at most once in `interval`.
+    pub(crate) fn new(inner: C, cluster: &Cluster, topics: HashMap<Arc<str>, Arc<str>>, interval: Duration) -> Self {
         let cluster = cluster.clone();
-        Self { inner, cluster, topics, admin: None, purged: BTreeMap::new(), last: clock::running() }
+        Self { inner, cluster, topics, admin: None, purged: BTreeMap::new(), interval, last: clock::running() }
     }
 
     fn purge(&mut self, replay_from: BTreeMap<SplitId, Position>) -> Result<()> {
@@ -134,7 +133,7 @@ impl<C: Commit> Commit for PurgingCommit<C> {
         let replay_from = transaction.record.replay_from.clone();
         self.inner.commit(transaction)?;
         let now = clock::running();
-        if PURGE <= now.saturating_sub(self.last) {
+        if self.interval <= now.saturating_sub(self.last) {
             self.last = now;
             match self.purge(replay_from) {
                 Ok(()) => debug!("purged exchanges"),

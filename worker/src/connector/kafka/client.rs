@@ -30,6 +30,8 @@ use crate::clock;
 
 /// How long a question to a broker may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+/// How long it is waited before a question that got a passing refusal is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// The slices in which it is asked: together [`ANSWER`]. After each it is looked for what stands in the way.
 const SLICES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2)];
 /// How much of what a client has to tell is heard after a slice; a poll gives one event, and does not say whether there are more.
@@ -193,6 +195,14 @@ pub(crate) fn admin(cluster: &Cluster) -> Result<AdminClient<Context>> {
     Ok(client)
 }
 
+/// A consumer that asks for the ends of partitions, what is in open transactions included: to others a partition ends before the first
+/// of these.
+pub(crate) fn asking_beyond_transactions(cluster: &Cluster) -> Result<BaseConsumer<Context>> {
+    let mut config = config(cluster);
+    config.set("enable.auto.commit", "false").set("isolation.level", "read_uncommitted");
+    consumer(cluster, &config)
+}
+
 /// A consumer that asks, and reads nothing.
 pub(crate) fn asking(cluster: &Cluster, group: Option<&str>) -> Result<BaseConsumer<Context>> {
     let mut config = config(cluster);
@@ -245,8 +255,10 @@ pub(crate) fn ask<T>(
     let begun = clock::now();
     let watch = &client.context().watch;
     watch.meet(None);
-    let mut last = None;
-    for slice in SLICES {
+    let [mut slice, rest @ ..] = SLICES;
+    let mut slices = rest.into_iter();
+    loop {
+        let asked = clock::now();
         let error = match question(slice) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -257,17 +269,27 @@ pub(crate) fn ask<T>(
         if !matches!(failure, Error::Unavailable(_)) {
             return Err(failure);
         }
-        let Some((code, reason)) = watch.obstacle() else {
-            last = Some(failure);
-            continue;
+        let elapsed = clock::since(begun);
+        let failure = match watch.obstacle() {
+            None => failure,
+            Some((code, reason)) => {
+                let message = format!("cannot {what} (Kafka at `{}`): {reason}", cluster.bootstrap_servers);
+                match remedy(code) {
+                    Some(remedy) if REFUSED <= elapsed => return Err(Error::invalid(message).hint(remedy)),
+                    _ => Error::Unavailable(message),
+                }
+            }
         };
-        let message = format!("cannot {what} (Kafka at `{}`): {reason}", cluster.bootstrap_servers);
-        match remedy(code) {
-            Some(remedy) if REFUSED <= clock::since(begun) => return Err(Error::invalid(message).hint(remedy)),
-            _ => last = Some(Error::Unavailable(message)),
+        if ANSWER <= elapsed {
+            return Err(failure);
+        }
+        if slice <= clock::since(asked) {
+            slice = slices.next().unwrap_or(slice).min(ANSWER - elapsed);
+        } else {
+            // It was answered, but not yet by the right broker, or a partition has no leader now.
+            clock::rest(AGAIN);
         }
     }
-    Err(last.unwrap_or_else(|| Error::internal("nothing was asked")))
 }
 
 /// An error of a call, by what its receiver should do. Values of properties are never shown.

@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys as sys;
 
-use super::client::{Context, ask, config, consumer, failed};
+use super::client::{Context, ask, asking_beyond_transactions, config, consumer, failed};
 use super::options::Cluster;
 
 /// Messages taken per call, at most: with one row each that is a batch whose fixed costs do not show.
@@ -88,6 +88,8 @@ pub(crate) struct Reader {
     queue: Queue,
     topics: BTreeMap<Arc<str>, Topic>,
     client: BaseConsumer<Context>,
+    /// Made when it is first needed.
+    beyond: Option<BaseConsumer<Context>>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
     /// Messages to be taken with the next call.
     wanted: usize,
@@ -142,6 +144,7 @@ impl Reader {
             queue: Queue(queue),
             topics: BTreeMap::new(),
             client,
+            beyond: None,
             batch,
             wanted: 256,
             reading: Vec::new(),
@@ -179,7 +182,11 @@ impl Reader {
         Ok(())
     }
 
-    fn stop(&mut self, partition: &Partition) {
+    /// Gives a partition up, until it is assigned again.
+    ///
+    /// The library could pause it, but in its batches it counts the end of a partition as a message: resumed, it would leave out the
+    /// first that was written while it was held.
+    pub(crate) fn stop(&mut self, partition: &Partition) {
         if let Some(topic) = self.topics.get(&partition.0) {
             // SAFETY: the topic is alive.
             unsafe { sys::rd_kafka_consume_stop(topic.0, partition.1) };
@@ -187,17 +194,18 @@ impl Reader {
         self.reading.retain(|other| other != partition);
     }
 
-    /// Holds a partition back, or lets it go on.
-    pub(crate) fn hold(&self, partition: &Partition, is_held: bool) -> Result<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.0, partition.1);
-        let done = if is_held { self.client.pause(&list) } else { self.client.resume(&list) };
-        done.map_err(|error| failed("hold a partition back", &self.cluster, &error))
-    }
-
     /// What of a partition is there.
     pub(crate) fn bounds(&self, partition: &Partition) -> Result<Bounds> {
         bounds(&self.client, &self.cluster, partition)
+    }
+
+    /// The high watermark of a partition. Rows in a transaction that is open lie before it, and will come.
+    pub(crate) fn high_watermark(&mut self, partition: &Partition) -> Result<Position> {
+        let client = match &self.beyond {
+            Some(client) => client,
+            None => self.beyond.insert(asking_beyond_transactions(&self.cluster)?),
+        };
+        Ok(bounds(client, &self.cluster, partition)?.end)
     }
 
     /// The first position whose message was made at or after `ms`; the end where there is none.

@@ -211,12 +211,19 @@ impl Source for KafkaSource {
         let partition = partition_of(split)?;
         let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
         // Without an answer nobody knows, and a split is not idle as long as nobody knows.
-        let Ok(bounds) = self.reader.bounds(&partition) else { return Ok(false) };
-        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| bounds.end.0 <= *next))
+        let Ok(end) = self.reader.high_watermark(&partition) else { return Ok(false) };
+        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| end.0 <= *next))
     }
 
     fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {
-        self.reader.hold(&partition_of(split)?, is_held)
+        let partition = partition_of(split)?;
+        if is_held {
+            self.reader.stop(&partition);
+            return Ok(());
+        }
+        let from = self.next.get(&partition.1);
+        let from = *from.ok_or_else(|| Error::internal(format!("split `{split}` was held before it was assigned")))?;
+        self.reader.assign(&partition, from)
     }
 
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {

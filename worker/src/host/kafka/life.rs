@@ -162,7 +162,10 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         let table = plan.table.as_deref().and_then(KafkaTable::of);
         let destination = match table {
             Some(table) if table.delivery() != Some(Delivery::AtLeastOnce) => {
-                compression = table.compression();
+                // One producer writes them all: dead letters and late rows go like the results.
+                if name == task.dataflow.sink {
+                    compression = table.compression();
+                }
                 Destination::Inside(Box::new(table.encoder(plan, &shared.name)?))
             }
             _ => {
@@ -188,7 +191,7 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         StageInput::Table(_) => Box::new(commit),
         StageInput::Exchanges(_) => {
             let topics: HashMap<Arc<str>, Arc<str>> = task.identity.topics.clone();
-            Box::new(PurgingCommit::new(commit, &task.cluster, topics))
+            Box::new(PurgingCommit::new(commit, &task.cluster, topics, shared.options.purge_interval))
         }
     })
 }

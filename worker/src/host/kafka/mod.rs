@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use davy_engine::connector::Share;
-use davy_engine::log::mark::{Mark, SplitMark};
+use davy_engine::log::mark::{Mark, SplitMark, SplitState};
 use davy_engine::log::wire::Wire;
 use davy_engine::log::{ExchangeId, Source};
 use davy_engine::operator::align::Board;
@@ -98,16 +98,17 @@ pub(super) fn tasks_of(
     }
     let topics: HashMap<Arc<str>, Arc<str>> =
         writes.iter().map(|(exchange, (topic, _))| (Arc::clone(&exchange.0), Arc::clone(topic))).collect();
-    let mut n_tasks = Vec::new();
+    let mut pasts = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
         let identity = Identity {
             transactional_id: String::new(),
             group: group(pipeline, number, stage),
             topics: topics_of(&planned.input, &topics),
         };
-        n_tasks.push(count_tasks(shared, cluster, &planned.input, &identity)?);
+        pasts.push(past_of(shared, cluster, &planned.input, &identity)?);
     }
-    let n_tasks: Arc<[u32]> = n_tasks.into();
+    check_pasts(&pasts)?;
+    let n_tasks: Arc<[u32]> = pasts.iter().map(|past| past.n_tasks).collect();
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
         let board = Arc::default();
@@ -156,30 +157,68 @@ fn check_sinks(shared: &Shared, cluster: &Cluster, dataflow: &Dataflow) -> Resul
     Ok(())
 }
 
-/// How many tasks a stage has: as many as when the pipeline was made.
-fn count_tasks(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Identity) -> Result<u32> {
-    let splits = match input {
-        StageInput::Table(plan) => plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?.splits()?,
+/// What a stage has left behind when it ran before.
+struct Past {
+    /// How many tasks it has: as many as when the pipeline was made.
+    n_tasks: u32,
+    /// The table that it reads, where no position of it is known and loss is not accepted.
+    forgotten: Option<Arc<str>>,
+    /// Whether it has heard of rows.
+    has_heard: bool,
+}
+
+fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Identity) -> Result<Past> {
+    let (splits, table) = match input {
+        StageInput::Table(plan) => {
+            let mut source = plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?;
+            (source.splits()?, (!source.accepts_loss()).then(|| Arc::clone(&plan.table.name)))
+        }
         StageInput::Exchanges(inputs) => {
             let of = |number| {
                 inputs
                     .iter()
                     .map(move |input| davy_engine::log::memory::exchange_split(&input.aggregate.exchange, number))
             };
-            (0..shared.exchange_partitions).flat_map(of).collect()
+            ((0..shared.exchange_partitions).flat_map(of).collect(), None)
         }
     };
     let n_splits = match input {
         StageInput::Table(_) => splits.len() as u32,
         StageInput::Exchanges(_) => shared.exchange_partitions,
     };
-    let marks = committed(cluster, identity, &splits)?;
-    let known = marks.iter().find_map(|(_, _, text)| match SplitMark::decode(text) {
-        Mark::Here(mark) => Some(mark.n_tasks),
-        Mark::Erased | Mark::Unreadable(_) => None,
-    });
+    let found = committed(cluster, identity, &splits)?;
+    let marks: Vec<SplitMark> = found
+        .iter()
+        .filter_map(|(_, _, text)| match SplitMark::decode(text) {
+            Mark::Here(mark) => Some(mark),
+            Mark::Erased | Mark::Unreadable(_) => None,
+        })
+        .collect();
     let wanted = shared.options.max_tasks.clamp(1, 1_024) as u32;
-    decide_tasks(known, wanted, shared.options.fixed_tasks, n_splits)
+    let known = marks.first().map(|mark| mark.n_tasks);
+    let has_heard = |mark: &SplitMark| match mark.state {
+        SplitState::Source { .. } => false,
+        SplitState::Windows { expected, .. } => expected != i64::MIN,
+    };
+    Ok(Past {
+        n_tasks: decide_tasks(known, wanted, shared.options.fixed_tasks, n_splits)?,
+        forgotten: table.filter(|_| found.is_empty()),
+        has_heard: marks.iter().any(has_heard),
+    })
+}
+
+/// Windows that have heard of rows are behind a table whose positions were committed with these rows. Kafka forgets positions with their
+/// topic: read as if it were new, what was not yet read of the old one would be missing, and nobody would know.
+fn check_pasts(pasts: &[Past]) -> Result<()> {
+    let has_heard = pasts.iter().any(|past| past.has_heard);
+    match pasts.iter().find_map(|past| past.forgotten.as_ref()) {
+        Some(table) if has_heard => Err(Error::invalid(format!(
+            "table `{table}`: its windows are there, but how far it was read is forgotten: the topic was made anew, or its \
+             positions were deleted"
+        ))
+        .hint("say 'source.on_loss' = 'continue' for the table, or start fresh under another name")),
+        _ => Ok(()),
+    }
 }
 
 /// | made with | asked for | tasks |

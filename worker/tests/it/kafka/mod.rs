@@ -4,10 +4,17 @@
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
 mod broker;
+mod late;
 mod late_end;
+mod on_disk;
+mod partitions;
 mod pipeline;
+mod poison;
 mod proxy;
 mod reading;
+mod recovery;
 mod refusals;
+mod restart;
 mod security;
 mod topics;
+mod writing;

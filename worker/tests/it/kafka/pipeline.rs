@@ -75,10 +75,15 @@ pub(crate) fn refusal(name: &str, script: &str) -> String {
 
 /// As [`refusal`], with its kind.
 pub(crate) fn error(name: &str, script: &str) -> Error {
-    let mut run = start(name, script);
+    error_with(options(name), script)
+}
+
+pub(crate) fn error_with(options: HostOptions, script: &str) -> Error {
+    let name = options.name.clone();
+    let mut run = start_with(options, script);
     let deadline = Instant::now() + PATIENCE;
     while !run.is_over() {
-        assert!(Instant::now() < deadline, "it was not refused; notices: {:#?}", notices(name));
+        assert!(Instant::now() < deadline, "it was not refused; notices: {:#?}", notices(&name));
         std::thread::park_timeout(Duration::from_millis(5));
     }
     run.join().expect_err("refused")
@@ -100,7 +105,8 @@ impl Run {
             if self.is_over() {
                 panic!("waiting for {what}, the pipeline ended: {:?}", self.join());
             }
-            assert!(Instant::now() < deadline, "{what} did not happen");
+            assert!(Instant::now() < deadline, "{what} did not happen; {:#?}", self.metrics);
+            std::thread::park_timeout(Duration::from_millis(2));
         }
     }
 
@@ -118,10 +124,19 @@ impl Run {
         });
     }
 
+    /// Waits for `is_there`, or for the end of a bounded input.
+    pub(crate) fn until_or_end(&mut self, mut is_there: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_there() && !self.is_over() {
+            assert!(Instant::now() < deadline, "it did not happen");
+        }
+    }
+
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) -> Arc<Metrics> {
         self.stop.store(true, Ordering::Relaxed);
-        assert_eq!(self.join().expect("a clean end"), Ending::Released);
+        let ending = self.join().expect("a clean end");
+        assert!(matches!(ending, Ending::Released | Ending::Complete), "{ending:?}");
         Arc::clone(&self.metrics)
     }
 

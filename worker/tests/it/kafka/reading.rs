@@ -63,3 +63,64 @@ fn what_is_not_committed_is_read_only_on_request() {
         assert_eq!(texts(&all(&to)).join(" "), expected, "{mode}");
     }
 }
+
+#[test]
+fn rows_lie_in_messages_in_many_ways() {
+    let csv: [&[u8]; 6] =
+        [b"\xEF\xBB\xBF1,a\n2,b\n", b"3,c\r\n4,d\r\n", b"5,e", b"\"6,f\"", b"\"7,g\\n8,h\"", b"\n9,i\n\n"];
+    let json: [&[u8]; 5] = [
+        b"{\"n\":1,\"t\":\"a\"}\n{\"n\":2,\"t\":\"b\"}",
+        b"[{\"n\":3,\"t\":\"c\"},{\"n\":4,\"t\":\"d\"}]",
+        b"{\"t\":\"e\",\"more\":[1],\"n\":5}\r\n",
+        b" {\"n\":6} ",
+        b"{\"n\":7,\"t\":{\"x\":[1,2]}}",
+    ];
+    let cases = [
+        ("csv", csv.as_slice(), "1,a,0 2,b,0 3,c,1 4,d,1 5,e,2 6,f,3 7,g,4 8,h,4 9,i,5"),
+        ("json", json.as_slice(), r#"1,a,0 2,b,0 3,c,1 4,d,1 5,e,2 6,,3 7,"{""x"":[1,2]}",4"#),
+    ];
+    for (format, messages, expected) in cases {
+        let (from, to) = (topic("from", 1), topic("to", 1));
+        put(&from, &messages.iter().map(|message| value(0, *message)).collect::<Vec<_>>());
+        let columns = "n BIGINT, t TEXT, o BIGINT METADATA FROM 'offset'";
+        let script = table("a", columns, &from, &format!("format = '{format}'"))
+            + &table("b", "n BIGINT, t TEXT, o BIGINT", &to, "format = 'csv'")
+            + "INSERT INTO b SELECT n, t, o FROM a;";
+        let mut run = start(&unique("forms"), &script);
+        run.wait_for(&to, expected.split(' ').count());
+        assert_eq!(run.bad_records().len(), 0, "{format}");
+        run.stop();
+        assert_eq!(texts(&all(&to)).join(" "), expected, "{format}");
+    }
+}
+
+#[test]
+fn a_query_sees_all_that_is_known_of_a_message() {
+    let (from, to) = (topic("from", 2), topic("to", 1));
+    let full = Put {
+        partition: 1,
+        key: Some(b"k"),
+        value: Some(br#"{"x":"u"}"#),
+        headers: &[("a", "1"), ("b", "2"), ("a", "3")],
+        timestamp: Some(5_000),
+    };
+    put(&from, &[Put { value: Some(br#"{"x":"v"}"#), ..full.clone() }, full]);
+    put(&from, &[Put { timestamp: Some(7_000), ..value(0, r#"{"x":"w"}"#) }]);
+    let columns = "x TEXT, topic TEXT METADATA FROM 'topic', p INT METADATA FROM 'partition', \
+        o BIGINT METADATA FROM 'offset', at TIMESTAMP METADATA FROM 'timestamp', k TEXT METADATA FROM 'key', \
+        h TEXT METADATA FROM 'headers', v TEXT METADATA FROM 'value'";
+    let plain = "x TEXT, topic TEXT, p INT, o BIGINT, at TIMESTAMP, k TEXT, h TEXT, v TEXT";
+    let script = table("a", columns, &from, "")
+        + &table("b", plain, &to, "format = 'csv', 'csv.delimiter' = ';'")
+        + "INSERT INTO b SELECT x, topic, p, o, at, k, h, v FROM a;";
+    let mut run = start(&unique("metadata"), &script);
+    run.wait_for(&to, 3);
+    run.stop();
+    let rows = texts(&all(&to)).join("\n").replace(&from, "from");
+    assert_eq!(
+        rows,
+        "u;from;1;1;1970-01-01 00:00:05;k;\"{\"\"a\"\":\"\"3\"\",\"\"b\"\":\"\"2\"\"}\";\"{\"\"x\"\":\"\"u\"\"}\"\n\
+         v;from;1;0;1970-01-01 00:00:05;k;\"{\"\"a\"\":\"\"3\"\",\"\"b\"\":\"\"2\"\"}\";\"{\"\"x\"\":\"\"v\"\"}\"\n\
+         w;from;0;0;1970-01-01 00:00:07;;;\"{\"\"x\"\":\"\"w\"\"}\""
+    );
+}

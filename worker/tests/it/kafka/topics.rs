@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::broker::servers;
 
 /// How long anything may take that must happen: as long as a busy machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A name that no other test has, in no other run on the same broker either.
 pub(crate) fn unique(what: &str) -> String {
@@ -66,6 +66,12 @@ fn make_on(servers: &str, name: &str, n_partitions: i32, config: &[(&str, &str)]
     for made in answer(admin_of(servers).create_topics([&new], &admin_options())) {
         made.expect("a new topic");
     }
+}
+
+/// Makes a plain topic, unless one of this name is still there.
+pub(crate) fn try_make(name: &str, n_partitions: i32) -> bool {
+    let new = NewTopic::new(name, n_partitions, TopicReplication::Fixed(1));
+    answer(admin().create_topics([&new], &admin_options())).into_iter().all(|made| made.is_ok())
 }
 
 /// A topic of any broker.

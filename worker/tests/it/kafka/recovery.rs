@@ -1,0 +1,230 @@
+//! What a pipeline does with the positions that it finds: goes on, goes on and says what it lost, or refuses with a way out.
+
+use davy_worker::host::HostOptions;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::broker::servers;
+use super::pipeline::{error_with, notices, options, refusal, start, table};
+use super::topics::{admin, admin_options, all, answer, make, put, texts, topic, unique, value};
+
+/// A pipeline that has read `1`, `2` and `3` from a partition, and was stopped.
+struct Begun {
+    name: String,
+    from: String,
+    to: String,
+}
+
+impl Begun {
+    fn new() -> Self {
+        let begun = Self { name: unique("begun"), from: topic("from", 1), to: topic("to", 1) };
+        put(&begun.from, &[value(0, "1"), value(0, "2"), value(0, "3")]);
+        let mut run = start(&begun.name, &begun.script(""));
+        run.wait_for(&begun.to, 3);
+        run.stop();
+        begun
+    }
+
+    fn script(&self, options: &str) -> String {
+        table("a", "x TEXT", &self.from, &format!("format = 'raw_string'{options}"))
+            + &table("b", "x TEXT", &self.to, "format = 'raw_string'")
+            + "INSERT INTO b SELECT x FROM a;"
+    }
+
+    /// Runs it again until `expected` is all there is, and gives what it said of its input.
+    fn goes_on(&self, options: &str, expected: &str) -> String {
+        let mut run = start(&self.name, &self.script(options));
+        run.wait_for(&self.to, expected.split(' ').count());
+        run.stop();
+        assert_eq!(texts(&all(&self.to)).join(" "), expected);
+        notices(&self.name).into_iter().filter(|line| line.contains("notice=")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn refuses(&self, expected: &str) {
+        let said = refusal(&self.name, &self.script("")).replace(&self.from, "from").replace(&self.name, "begun");
+        assert_eq!(said, expected);
+    }
+
+    /// Deletes all messages before this offset, as retention would.
+    fn forget(&self, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.from, 0, Offset::Offset(before)).expect("a partition");
+        answer(admin().delete_records(&list, &admin_options()));
+    }
+
+    /// What stands beside its position.
+    fn metadata(&self) -> String {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.from, 0);
+        let found = self.client().committed_offsets(list, super::topics::PATIENCE).expect("an answer");
+        found.elements()[0].metadata().to_owned()
+    }
+
+    /// A client that is in its group, without being a member.
+    fn client(&self) -> BaseConsumer {
+        let group = format!("davy.{}.1.1", self.name);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", servers()).set("group.id", &group);
+        config.create().expect("a consumer")
+    }
+
+    /// Sets its position as an administrator does, with this metadata.
+    fn set_position(&self, offset: i64, metadata: &str) {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&self.from, 0);
+        element.set_offset(Offset::Offset(offset)).expect("an offset");
+        element.set_metadata(metadata);
+        self.client().commit(&list, CommitMode::Sync).expect("committed");
+    }
+
+    fn make_anew(&self, messages: &[&str]) {
+        answer(admin().delete_topics(&[&self.from], &admin_options()));
+        // Deleting goes on after the answer.
+        let deadline = std::time::Instant::now() + super::topics::PATIENCE;
+        while !super::topics::try_make(&self.from, 1) {
+            assert!(std::time::Instant::now() < deadline, "the old topic is still there");
+        }
+        put(&self.from, &messages.iter().map(|message| value(0, *message)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_stopped_pipeline_goes_on_where_it_was() {
+    let begun = Begun::new();
+    put(&begun.from, &[value(0, "4")]);
+    assert_eq!(begun.goes_on("", "1 2 3 4"), "", "nothing to say");
+}
+
+#[test]
+fn messages_that_are_gone_are_missed() {
+    let begun = Begun::new();
+    put(&begun.from, &[value(0, "4"), value(0, "5"), value(0, "6")]);
+    begun.forget(5);
+    begun.refuses(
+        "task `begun/1/1/0`: split `from/0` begins at 5, reading had come to 3: 2 messages are lost; to do without them, \
+         say 'source.on_loss' = 'continue' for the table, or start fresh under another name",
+    );
+    let said = begun.goes_on(", 'source.on_loss' = 'continue'", "1 2 3 6");
+    assert!(said.contains("messages are lost"), "{said}");
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_another_one() {
+    let begun = Begun::new();
+    let metadata = begun.metadata();
+    begun.make_anew(&["new"]);
+    // Kafka forgets positions with their topic; they are still there after an election that lost messages.
+    begun.set_position(3, &metadata);
+    begun.refuses(
+        "task `begun/1/1/0`: split `from/0` ends at 1, but reading had come to 3: it is another topic now; if the topic was \
+         made anew, say 'source.on_loss' = 'continue' for the table, or start fresh under another name",
+    );
+    let said = begun.goes_on(", 'source.on_loss' = 'continue'", "1 2 3 new");
+    assert!(said.contains("it is another topic now"), "{said}");
+}
+
+#[test]
+fn a_topic_without_positions_is_read_from_where_the_table_says() {
+    let begun = Begun::new();
+    begun.make_anew(&["new"]);
+    assert_eq!(begun.goes_on("", "1 2 3 new"), "");
+}
+
+#[test]
+fn windows_whose_topic_has_forgotten_its_positions_are_not_gone_on_with() {
+    let begun = Begun { name: unique("forgot"), from: topic("from", 1), to: topic("to", 1) };
+    let script = |options: &str| {
+        "SET exchange_partitions = 2;\n".to_owned()
+            + &table("a", "ts TIMESTAMP, WATERMARK FOR ts AS ts", &begun.from, &format!("format = 'csv'{options}"))
+            + &table("b", "n BIGINT", &begun.to, "format = 'csv'")
+            + "INSERT INTO b SELECT count(*) AS n FROM a GROUP BY tumble(INTERVAL '10 seconds');"
+    };
+    put(&begun.from, &[value(0, "1\n2\n15")]);
+    let mut run = start(&begun.name, &script(""));
+    run.wait_for(&begun.to, 1);
+    run.stop();
+    begun.make_anew(&["16\n25"]);
+    assert_eq!(
+        refusal(&begun.name, &script("")),
+        "table `a`: its windows are there, but how far it was read is forgotten: the topic was made anew, or its positions were \
+         deleted; say 'source.on_loss' = 'continue' for the table, or start fresh under another name"
+    );
+    let mut run = start(&begun.name, &script(", 'source.on_loss' = 'continue'"));
+    run.wait_for(&begun.to, 2);
+    run.stop();
+    assert_eq!(texts(&all(&begun.to)), ["2", "2"], "the window that was open, with a row from either topic");
+}
+
+#[test]
+fn a_position_that_an_administrator_sets_is_taken_and_told() {
+    let begun = Begun::new();
+    begun.set_position(1, "");
+    let said = begun.goes_on("", "1 2 2 3 3");
+    assert!(said.contains("the position 1 was set from outside"), "{said}");
+}
+
+#[test]
+fn a_mark_that_is_not_ours_is_refused() {
+    let begun = Begun::new();
+    begun.set_position(1, "reset by hand");
+    begun.refuses(
+        "task `begun/1/1/0`: the mark beside the position of split `from/0` cannot be read: it is no mark of Davy's; start \
+         fresh under another name, or go back to the build that wrote it",
+    );
+}
+
+#[test]
+fn another_query_does_not_take_over_positions() {
+    let begun = Begun::new();
+    let said = refusal(&begun.name, &begun.script("").replace("SELECT x", "SELECT upper(x) AS x"));
+    assert!(said.contains("the committed position was written by plan `"), "{said}");
+    let remedy = "drain with the script or build that wrote it, or start fresh under another name";
+    assert!(said.ends_with(remedy), "{said}");
+    assert_eq!(all(&begun.to).len(), 3);
+}
+
+#[test]
+fn the_number_of_tasks_and_partitions_is_fixed() {
+    let (name, from, to) = (unique("fixed"), topic("from", 4), topic("to", 1));
+    let script = |n_partitions: u32| {
+        format!("SET exchange_partitions = {n_partitions};\n")
+            + &table("a", "ts TIMESTAMP, WATERMARK FOR ts AS ts", &from, "format = 'csv'")
+            + &table("b", "n BIGINT", &to, "format = 'csv'")
+            + "INSERT INTO b SELECT count(*) AS n FROM a GROUP BY tumble(INTERVAL '10 seconds');"
+    };
+    put(&from, &[0, 1, 2, 3].map(|partition| value(partition, "1\n99")));
+    let mut run = start(&name, &script(4));
+    run.wait_for(&to, 1);
+    run.stop();
+    let three = HostOptions { max_tasks: 3, fixed_tasks: true, ..options(&name) };
+    assert_eq!(
+        error_with(three, &script(4)).to_string(),
+        "the pipeline was made with 2 tasks, 3 are asked for; run it with --tasks 2 or without, or start fresh under another name"
+    );
+    let said = refusal(&name, &script(8)).replace(&name, "fixed");
+    assert_eq!(
+        said,
+        "the exchange `davy.fixed.w1_1` has 4 partitions, the pipeline wants 8; its number is fixed when a pipeline is made: \
+         SET exchange_partitions to it, or start fresh under another name"
+    );
+    // Without a wish it has as many tasks as it had.
+    put(&from, &[0, 1, 2, 3].map(|partition| value(partition, "200")));
+    let more = HostOptions { max_tasks: 4, ..options(&name) };
+    let mut run = super::pipeline::start_with(more, &script(4));
+    run.wait_for(&to, 2);
+    run.stop();
+    assert_eq!(texts(&all(&to)), ["4", "4"]);
+}
+
+#[test]
+fn a_topic_that_somebody_else_made_for_an_exchange_must_fit() {
+    let (name, from, to) = (unique("other"), topic("from", 1), topic("to", 1));
+    make(&format!("davy.{name}.w1_1"), 3, &[]);
+    let script = "SET exchange_partitions = 2;\n".to_owned()
+        + &table("a", "ts TIMESTAMP, WATERMARK FOR ts AS ts", &from, "format = 'csv'")
+        + &table("b", "n BIGINT", &to, "format = 'csv'")
+        + "INSERT INTO b SELECT count(*) AS n FROM a GROUP BY tumble(INTERVAL '10 seconds');";
+    let said = refusal(&name, &script);
+    assert!(said.contains("has 3 partitions, the pipeline wants 2"), "{said}");
+}

@@ -1,0 +1,152 @@
+//! Sinks: what a row becomes on its way into a topic, where it goes there, and as a part of what.
+
+use super::broker::{secure, servers};
+use super::on_disk::{Codec, batches};
+use super::pipeline::{at_once, start, table, table_on};
+use super::topics::{Got, all, on, put, topic, unique, value};
+
+/// Rows that come as one message, so that they are one batch.
+const ROWS: &str = r#"{"sa":"a","n":1}
+{"sa":"b","n":2}
+{"sa":"a","n":3}
+{"n":4}
+{"sa":"a","n":5}"#;
+
+/// `key headers|value`, where line ends are `/`.
+fn shown(message: &Got) -> String {
+    let headers: String = message.headers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let key = message.key.as_deref().unwrap_or("-");
+    format!("{key}{headers}|{}", message.text().replace('\n', "/"))
+}
+
+#[test]
+fn rows_become_messages_as_the_table_says() {
+    let cases = [
+        ("", "-|a,1 -|b,2 -|a,3 -|,4 -|a,5"),
+        ("key = 'sa'", "a|a,1 b|b,2 a|a,3 -|,4 a|a,5"),
+        ("key = 'n'", "1|a,1 2|b,2 3|a,3 4|,4 5|a,5"),
+        ("key = 'concat(sa, '':'', n * 2)'", "a:2|a,1 b:4|b,2 a:6|a,3 :8|,4 a:10|a,5"),
+        (
+            "'header.host' = 'sa', 'header.twice' = 'n + n'",
+            "- host=a twice=2|a,1 - host=b twice=4|b,2 - host=a twice=6|a,3 - twice=8|,4 - host=a twice=10|a,5",
+        ),
+        ("rows_per_message = '2'", "-|a,1/b,2 -|a,3/,4 -|a,5"),
+        ("rows_per_message = '100'", "-|a,1/b,2/a,3/,4/a,5"),
+        ("rows_per_message = '2', key = 'sa'", "a|a,1/a,3 b|b,2 -|,4 a|a,5"),
+        ("rows_per_message = '9', 'header.n' = 'n'", "- n=1|a,1 - n=2|b,2 - n=3|a,3 - n=4|,4 - n=5|a,5"),
+    ];
+    let from = topic("from", 1);
+    put(&from, &[value(0, ROWS)]);
+    for delivery in ["", ", delivery = 'at_least_once'"] {
+        at_once(&cases, |(options, expected)| {
+            let to = topic("to", 1);
+            let comma = if options.is_empty() { "" } else { ", " };
+            let script = table("a", "sa TEXT, n BIGINT", &from, "")
+                + &table("b", "sa TEXT, n BIGINT", &to, &format!("format = 'csv'{comma}{options}{delivery}"))
+                + "INSERT INTO b SELECT sa, n FROM a;";
+            let mut run = start(&unique("messages"), &script);
+            run.wait_for(&to, expected.split('|').count() - 1);
+            assert_eq!(run.stop().sink_rows.get(), 5);
+            let messages: Vec<String> = all(&to).iter().map(shown).collect();
+            assert_eq!(messages.join(" "), *expected, "{options}{delivery}");
+        });
+    }
+}
+
+/// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils`), which Java's producers choose partitions by.
+fn murmur2(data: &[u8]) -> i32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c ^ data.len() as u32;
+    let (words, rest) = data.as_chunks::<4>();
+    for word in words {
+        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
+        k = (k ^ (k >> 24)).wrapping_mul(M);
+        hash = hash.wrapping_mul(M) ^ k;
+    }
+    if !rest.is_empty() {
+        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        hash = (hash ^ last).wrapping_mul(M);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+    (hash ^ (hash >> 15)) as i32
+}
+
+#[test]
+fn a_key_goes_where_a_java_producer_would_send_it() {
+    // From Kafka's own tests.
+    for (key, hash) in [
+        ("21", -973_932_308),
+        ("foobar", -790_332_482),
+        ("a-little-bit-long-string", -985_981_536),
+        ("abc", 479_470_107),
+    ] {
+        assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
+    }
+    let (from, to) = (topic("from", 1), topic("to", 7));
+    let rows: String = (0..300).map(|n| format!("10.0.{}.{n}\n", n % 3)).collect();
+    put(&from, &[value(0, &rows), value(0, &rows)]);
+    let script = table("a", "sa TEXT", &from, "format = 'csv'")
+        + &table("b", "sa TEXT", &to, "format = 'csv', key = 'sa'")
+        + "INSERT INTO b SELECT sa FROM a;";
+    let mut run = start(&unique("keys"), &script);
+    run.wait_for(&to, 600);
+    run.stop();
+    for message in all(&to) {
+        let key = message.key.as_deref().expect("a key");
+        assert_eq!(message.partition, (murmur2(key.as_bytes()) & 0x7fff_ffff) % 7, "{key}");
+    }
+}
+
+#[test]
+fn messages_are_compressed_and_in_transactions_as_the_table_says() {
+    let here = secure("DAVY_KAFKA");
+    let from = on(here, "from", 1);
+    let row = "10.0.0.1,".repeat(1_000);
+    from.put(&[(0, &row)]);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &row).expect("a file");
+    let topic = table_on(here, "a", "x TEXT", &from.name, "format = 'raw_string'");
+    let file = format!(
+        "CREATE TABLE a (x TEXT) WITH (connector = 'single_file', path = '{}', format = 'raw_string');\n",
+        file.path().display()
+    );
+    let cases = [
+        (&topic, "", Codec::Lz4, true),
+        (&topic, "delivery = 'exactly_once'", Codec::Lz4, true),
+        (&topic, "delivery = 'at_least_once'", Codec::Lz4, false),
+        (&file, "", Codec::Lz4, false),
+        (&file, "delivery = 'at_least_once'", Codec::Lz4, false),
+        (&topic, "compression = 'none'", Codec::None, true),
+        (&topic, "compression = 'gzip'", Codec::Gzip, true),
+        (&topic, "compression = 'snappy'", Codec::Snappy, true),
+        (&topic, "compression = 'lz4'", Codec::Lz4, true),
+        (&topic, "compression = 'zstd'", Codec::Zstd, true),
+        (&topic, "compression = 'zstd', delivery = 'at_least_once'", Codec::Zstd, false),
+    ];
+    at_once(&cases, |(source, options, codec, is_transactional)| {
+        let to = on(here, "to", 1);
+        let comma = if options.is_empty() { "" } else { ", " };
+        let script = (*source).clone()
+            + &table_on(here, "b", "x TEXT", &to.name, &format!("format = 'raw_string'{comma}{options}"))
+            + "INSERT INTO b SELECT x FROM a;";
+        let mut run = start(&unique("delivery"), &script);
+        run.until_or_end(|| !to.all().is_empty());
+        run.stop();
+        assert_eq!(to.all().iter().map(Got::text).collect::<Vec<_>>(), [row.as_str()]);
+        let found: Vec<_> = batches(&to.name).iter().map(|batch| (batch.codec, batch.is_transactional)).collect();
+        assert_eq!(found, [(*codec, *is_transactional)], "{source}{options}");
+    });
+}
+
+#[test]
+fn another_cluster_takes_rows_at_least_once() {
+    let (from, to) = (on(secure("DAVY_KAFKA"), "from", 1), on(servers(), "to", 1));
+    from.put(&[(0, "x"), (0, "y")]);
+    let script = table_on(secure("DAVY_KAFKA"), "a", "x TEXT", &from.name, "format = 'csv'")
+        + &table("b", "x TEXT", &to.name, "format = 'csv', delivery = 'at_least_once'")
+        + "INSERT INTO b SELECT x FROM a;";
+    let mut run = start(&unique("clusters"), &script);
+    run.wait_for(&to.name, 2);
+    run.stop();
+    assert_eq!(super::topics::texts(&to.all()), ["x", "y"]);
+}

@@ -148,6 +148,10 @@ pub(crate) fn failed(what: &str, cluster: &Cluster, error: &KafkaError) -> Error
             .hint("see librdkafka's CONFIGURATION.md for its values");
     }
     let message = format!("cannot {what} (Kafka at `{servers}`): {error}");
+    // Without threads it may work later; anything else is properties that do not go together, which no retry mends.
+    if matches!(error, KafkaError::ClientCreation(description) if !description.contains("thread")) {
+        return Error::invalid(message).hint("change what 'kafka.…' options of the table set, or leave them out");
+    }
     let Some(code) = code_of(error) else { return Error::Unavailable(message) };
     if is_fenced(code) {
         return Error::Fenced(message);

@@ -169,8 +169,14 @@ impl Transactions for KafkaTransactions {
         self.producer = None;
         let mut config = producer_config(&self.cluster, self.compression);
         config.set("transactional.id", &self.identity.transactional_id);
-        if !self.cluster.properties.contains_key("transaction.timeout.ms") {
-            config.set("transaction.timeout.ms", TRANSACTION);
+        let properties = &self.cluster.properties;
+        let timeout = properties.get("transaction.timeout.ms").map_or(TRANSACTION, String::as_str);
+        config.set("transaction.timeout.ms", timeout);
+        // The client refuses to wait for an answer for longer than the transaction lives.
+        if !properties.contains_key("socket.timeout.ms")
+            && timeout.parse().is_ok_and(|ms: u128| ms < ANSWER.as_millis())
+        {
+            config.set("socket.timeout.ms", timeout);
         }
         self.watch = Watch::default();
         let made = config.create_with_context(Context::new(&self.cluster, self.watch.clone()));

@@ -33,6 +33,9 @@ const SLICE: Duration = Duration::from_secs(1);
 /// How long giving up a transaction may take; whoever comes next settles it anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
+/// How soon a question is asked again when nobody could answer it yet.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Who a task is on the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
@@ -279,6 +282,13 @@ pub(crate) fn committed(
         positions.push((split.clone(), Position(offset.unsigned_abs()), metadata));
     }
     Ok(positions)
+}
+
+/// Whether a group is on its way to a broker, as in the first seconds after a start: it will be there soon.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| [CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator].contains(&code))
 }
 
 /// The metadata beside each position, in order; what is no text cannot be ours, and reads as such.

@@ -128,10 +128,19 @@ pub(crate) fn config(cluster: &Cluster) -> ClientConfig {
     config
 }
 
-/// A consumer that asks, and reads nothing.
+/// A consumer that asks, and reads nothing. Its answers wait for transactions that are open.
 pub(crate) fn asking(cluster: &Cluster, group: Option<&str>) -> Result<BaseConsumer<Context>> {
+    asker(cluster, group, "read_committed")
+}
+
+/// One whose answers do not wait, and leave out what open transactions hold.
+pub(crate) fn asking_at_once(cluster: &Cluster, group: &str) -> Result<BaseConsumer<Context>> {
+    asker(cluster, Some(group), "read_uncommitted")
+}
+
+fn asker(cluster: &Cluster, group: Option<&str>, isolation: &str) -> Result<BaseConsumer<Context>> {
     let mut config = config(cluster);
-    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("isolation.level", isolation);
     if let Some(group) = group {
         config.set("group.id", group).set("group.protocol", "classic");
     }

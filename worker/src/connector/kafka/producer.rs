@@ -13,13 +13,13 @@ use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{ANSWER, Context, Watch, asking, config, failed};
+use super::client::{ANSWER, Context, Watch, asking, asking_at_once, config, failed};
 use super::options::{Cluster, Compression};
 use super::source::partition_of;
 use crate::{clock, probe};
@@ -258,10 +258,27 @@ pub(crate) fn committed(
     identity: &Identity,
     splits: &[SplitId],
 ) -> Result<Vec<(SplitId, Position, String)>> {
+    positions(&asking(cluster, Some(&identity.group))?, (cluster, identity), splits)
+}
+
+/// Those committed so far, whatever open transactions will make of them: for whoever does not go on from there. A process that was
+/// killed leaves its transaction open for as long as the broker lets it, and nobody else should have to wait for that.
+pub(crate) fn committed_so_far(
+    cluster: &Cluster,
+    identity: &Identity,
+    splits: &[SplitId],
+) -> Result<Vec<(SplitId, Position, String)>> {
+    positions(&asking_at_once(cluster, &identity.group)?, (cluster, identity), splits)
+}
+
+fn positions(
+    consumer: &BaseConsumer<Context>,
+    (cluster, identity): (&Cluster, &Identity),
+    splits: &[SplitId],
+) -> Result<Vec<(SplitId, Position, String)>> {
     if splits.is_empty() {
         return Ok(Vec::new());
     }
-    let consumer = asking(cluster, Some(&identity.group))?;
     let mut list = TopicPartitionList::with_capacity(splits.len());
     let mut names = HashMap::new();
     for split in splits {
@@ -270,7 +287,13 @@ pub(crate) fn committed(
         list.add_partition(&topic, number);
         names.insert((topic, number), split.clone());
     }
-    let found = consumer.committed_offsets(list, ANSWER);
+    let begun = clock::now();
+    let found = loop {
+        match consumer.committed_offsets(list.clone(), ANSWER) {
+            Err(error) if is_moving(&error) && clock::since(begun) < ANSWER => clock::rest(AGAIN),
+            other => break other,
+        }
+    };
     let found = found.map_err(|error| failed("read committed positions", cluster, &error))?;
     let metadata = metadata_of(&found);
     let mut positions = Vec::new();

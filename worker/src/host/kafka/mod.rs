@@ -26,7 +26,7 @@ use davy_engine::{Error, Result};
 use super::Shared;
 use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
-use crate::connector::kafka::producer::{Identity, committed};
+use crate::connector::kafka::producer::{Identity, committed_so_far};
 use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
 pub(super) use life::drive;
 use naming::{exchange_topic, group, transactional_id};
@@ -173,7 +173,7 @@ fn count_tasks(shared: &Shared, cluster: &Cluster, input: &StageInput, identity:
         StageInput::Table(_) => splits.len() as u32,
         StageInput::Exchanges(_) => shared.exchange_partitions,
     };
-    let marks = committed(cluster, identity, &splits)?;
+    let marks = committed_so_far(cluster, identity, &splits)?;
     let known = marks.iter().find_map(|(_, _, text)| match SplitMark::decode(text) {
         Mark::Here(mark) => Some(mark.n_tasks),
         Mark::Erased | Mark::Unreadable(_) => None,

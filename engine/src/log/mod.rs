@@ -180,7 +180,7 @@ pub trait Commit: Send {
         Ok(Found::Whole(None))
     }
 
-    /// Whether another owner has committed since this one last did: asked by one that was told that it is fenced. A broker that has
+    /// Whether an owner that this one gives way to has committed since: asked by one that was told that it is fenced. A broker that has
     /// given up a transaction by itself says the same.
     fn is_superseded(&mut self) -> Result<bool> {
         Ok(true)

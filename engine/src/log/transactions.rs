@@ -96,7 +96,7 @@ pub struct TransactionalOptions {
     pub task: u32,
     /// How many tasks its stage has.
     pub n_tasks: u32,
-    /// A number that no other owner of the task has.
+    /// A number that no other process has, and that is greater in processes that start later.
     pub owner: u64,
     /// The topic of each exchange that is written, and how its partials look.
     pub exchanges: HashMap<ExchangeId, (Arc<str>, Wire)>,
@@ -204,6 +204,17 @@ impl<T: Transactions> TransactionalCommit<T> {
     }
 }
 
+/// Whether what stands committed is from an owner that `owner` gives way to.
+///
+/// Two processes that start at once may each take some of the tasks from the other. If both gave way, nobody would be left; so the
+/// one that started earlier does, and the other takes over what it has lost.
+fn is_newer(mark: &Mark, owner: u64) -> bool {
+    match mark {
+        Mark::Here(mark) => owner < mark.owner,
+        Mark::Erased | Mark::Unreadable(_) => true,
+    }
+}
+
 fn of_partials(topic: &Arc<str>, partition: u32, record: Record) -> Message {
     Message {
         topic: Arc::clone(topic),
@@ -226,11 +237,8 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
 
     fn is_superseded(&mut self) -> Result<bool> {
         let found = self.client.committed(&self.splits)?;
-        let is_other = |(_, _, text): &&(SplitId, Position, String)| match SplitMark::decode(text) {
-            Mark::Here(mark) => mark.owner != self.options.owner,
-            Mark::Erased | Mark::Unreadable(_) => true,
-        };
-        Ok(found.iter().filter(|entry| !self.last.contains(entry)).any(|entry| is_other(&entry)))
+        let changed = found.iter().filter(|entry| !self.last.contains(entry));
+        Ok(changed.into_iter().any(|(_, _, text)| is_newer(&SplitMark::decode(text), self.options.owner)))
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
@@ -268,4 +276,21 @@ pub(crate) fn record_of(found: &[(SplitId, Position, Mark)]) -> CommitRecord {
         }
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_owners_the_earlier_gives_way() {
+        let by = |owner| {
+            let state = SplitState::Source { watermark: 0 };
+            Mark::Here(SplitMark { fingerprint: 1, task: 0, n_tasks: 1, owner, sequence: 1, state })
+        };
+        let cases = [(by(8), true), (by(7), false), (by(6), false), (Mark::Erased, true)];
+        for (mark, expected) in cases {
+            assert_eq!(is_newer(&mark, 7), expected, "{mark:?}");
+        }
+    }
 }

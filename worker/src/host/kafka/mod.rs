@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a wish to stop | a last commit, then the end |
 //! | the broker is away, a transaction had to be given up | back off, then start again from the last commit |
-//! | fenced, and someone else has committed since | the end of this process's run: there is a newer owner |
+//! | fenced, and a process that started later has committed since | the end of this process's run: there is a newer owner |
+//! | fenced, and an earlier process has | it will give way: take over again |
 //! | fenced, and nobody has | the broker gave the transaction up by itself: start again |
 //! | anything else | the end of the run, with its error |
 

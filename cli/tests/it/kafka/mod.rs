@@ -29,7 +29,7 @@ fn number_from_environment(name: &str) -> Option<u64> {
 fn no_crash_at_any_point_loses_or_repeats_a_row() {
     let seed = number_from_environment("SEED").unwrap_or(0);
     play(&Play {
-        test: "no_crash_at_any_point_loses_or_repeats_a_row",
+        test: "kafka::no_crash_at_any_point_loses_or_repeats_a_row",
         seed,
         plan: Plan::matrix(seed),
         rows_per_second: 1_000,

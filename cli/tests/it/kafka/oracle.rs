@@ -10,7 +10,7 @@ use super::input::{DELAY_MS, N_PARTITIONS, WINDOW_MS, parse_time};
 use super::reader::{header, read_all};
 
 /// One row in so many goes through the filter.
-pub(super) const PASSES: i64 = 5;
+pub(super) const PASSES: i64 = 20;
 
 /// Partition and offset of an input row.
 type Place = (i32, i64);

@@ -64,16 +64,15 @@ pub(super) fn read_all(broker: &Broker, topic: &str, n: i32, mut take: impl FnMu
     let mut open = n;
     let mut last = now();
     while 0 < open {
-        match reader.poll(POLL) {
+        let polled = reader.poll(POLL);
+        if matches!(polled, Some(Ok(_) | Err(KafkaError::PartitionEOF(_)))) {
+            last = now();
+        }
+        match polled {
             Some(Ok(message)) => take(&message),
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
-            Some(Err(_)) => {}
-            None => assert!(now() - last < CALM, "topic `{topic}` cannot be read to its end"),
+            Some(Err(_)) | None => assert!(now() - last < CALM, "topic `{topic}` cannot be read to its end"),
         }
-        if open == n {
-            continue;
-        }
-        last = now();
     }
 }
 

@@ -126,6 +126,7 @@ impl Task {
         let accepts_loss = source.accepts_loss();
         let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
         let (last, notices) = settle(&asking, found, source.as_mut())?;
+        commit.claim()?;
         let rows = Vec::new();
         let context =
             Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };

@@ -6,6 +6,12 @@
 //!
 //! `SEED=…` plays one plan again. `make chaos` plays a long one.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a long run says how it went, a failed one how to play it again"
+)]
+
 mod broker;
 mod feed;
 mod input;
@@ -16,7 +22,7 @@ mod reader;
 mod rig;
 mod wait;
 
-use plan::Plan;
+use plan::{Injection, Plan};
 use rig::{Play, play};
 
 fn number_from_environment(name: &str) -> Option<u64> {
@@ -35,6 +41,19 @@ fn no_crash_at_any_point_loses_or_repeats_a_row() {
         rows_per_second: 1_000,
         n_rows: 0,
     });
+}
+
+#[test]
+fn who_stops_when_asked_reads_nothing_twice() {
+    let played = play(&Play {
+        test: "kafka::who_stops_when_asked_reads_nothing_twice",
+        seed: number_from_environment("SEED").unwrap_or(0),
+        plan: Plan(vec![Injection::Terminate; 4]),
+        rows_per_second: 1_000,
+        n_rows: 4_000,
+    });
+    // Both queries read every row that can be read.
+    assert_eq!(played.n_read, 2 * (played.n_rows - played.n_dead));
 }
 
 #[test]

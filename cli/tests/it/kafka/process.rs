@@ -58,6 +58,17 @@ impl Setup {
         (output.status.success() && !rows.is_empty()).then(|| rows.lines().map(lag).sum::<Option<u64>>())?
     }
 
+    /// Flows read by all processes that came to their end, as they have said it.
+    pub(super) fn n_read(&self) -> u64 {
+        let entries = std::fs::read_dir(&self.folder).expect("logs").flatten();
+        let logs = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+        let count = |log: String| {
+            let line = log.lines().find_map(|line| Some(line.split_once(" flows read")?.0.to_owned()))?;
+            line.split(' ').next_back()?.replace(',', "").parse::<u64>().ok()
+        };
+        logs.filter_map(count).sum()
+    }
+
     /// Processes that still run this pipeline.
     pub(super) fn leaked(&self) -> Vec<String> {
         let script = self.script();

@@ -1,5 +1,6 @@
 //! The rig: a broker, a feed, a pipeline that is started again after each death, a reader that watches, and the verdict.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::broker::Broker;
@@ -37,6 +38,19 @@ pub(super) struct Play {
     /// The feed goes on at least until it has written so many.
     pub(super) n_rows: u64,
 }
+
+/// What came of it.
+pub(super) struct Played {
+    /// Rows of the input,
+    pub(super) n_rows: u64,
+    /// of which so many cannot be read.
+    pub(super) n_dead: u64,
+    /// Flows read by processes that were not killed.
+    pub(super) n_read: u64,
+}
+
+/// Plays share the machine with nothing but other tests.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Says how to replay, also when a check panics.
 struct Replay<'a> {
@@ -95,7 +109,8 @@ fn script() -> String {
 }
 
 /// Plays the faults, and says how it went; panics when something is not as it must be.
-pub(super) fn play(play: &Play) {
+pub(super) fn play(play: &Play) -> Played {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut replay = Replay { play, done: Vec::new(), begun: now() };
     let mut rig = Rig::new(play);
     for fault in &play.plan.0 {
@@ -109,13 +124,14 @@ pub(super) fn play(play: &Play) {
             (play.n_rows <= rig.feed.n_rows()).then_some(())
         });
     }
-    let n_rows = rig.finish();
+    let played = rig.finish();
     let (n, took) = (play.plan.0.len(), (now() - replay.begun).as_secs());
     let Play { test, seed, plan, .. } = play;
     println!(
-        "{test}, seed {seed}: {n} faults ({plan}), {n_rows} rows, {} starts, {took} s: every row once",
-        rig.n_started
+        "{test}, seed {seed}: {n} faults ({plan}), {} rows, {} starts, {took} s: every row once",
+        played.n_rows, rig.n_started
     );
+    played
 }
 
 impl Rig {
@@ -256,8 +272,8 @@ impl Rig {
         self.keep_running();
     }
 
-    /// Comes to an end, and judges. Returns the number of input rows.
-    fn finish(&mut self) -> u64 {
+    /// Comes to an end, and judges.
+    fn finish(&mut self) -> Played {
         self.keep_running();
         self.feed.finish();
         let setup = &self.setup;
@@ -276,7 +292,7 @@ impl Rig {
             !expected.windows.is_empty() && !expected.late.is_empty() && !expected.dead.is_empty(),
             "a test of nothing"
         );
-        expected.n_rows
+        Played { n_rows: expected.n_rows, n_dead: expected.dead.len() as u64, n_read: self.setup.n_read() }
     }
 }
 

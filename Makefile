@@ -14,9 +14,12 @@ PLUGIN_MODEL := udfs/forest/tests/it/packages/forest_shallow
 INPUT ?= models/capture/lab.csv.gz
 CASES ?= 20000
 DATA ?= ../shared/data
+INJECTIONS ?= 1000
+ROWS ?= 20000000
+RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench bench-kafka lint fmt capture models fuzz kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka lint fmt capture models fuzz chaos kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +65,10 @@ models: setup ## Train the models again from labelled captures; from elsewhere: 
 
 fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
 	PROPTEST_CASES=$(CASES) exec scripts/kafka.sh with fuzz-$$$$ -- cargo test --workspace --locked
+
+chaos: setup ## Play many faults against a real Kafka; others: make chaos INJECTIONS=50 ROWS=100000 SEED=3
+	INJECTIONS=$(INJECTIONS) ROWS=$(ROWS) RATE=$(RATE) cargo test --release --locked -p davy --test it \
+	  -- --ignored --exact --nocapture kafka::chaos
 
 kafka-up: setup ## Start a Kafka on this machine, which runs until make kafka-down
 	@servers=$$(scripts/kafka.sh up dev) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"

@@ -6,6 +6,7 @@
 mod edges;
 mod files;
 mod functions;
+mod kafka;
 mod manifests;
 mod names;
 mod repository;

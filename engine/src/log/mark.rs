@@ -17,7 +17,7 @@ pub struct SplitMark {
     pub task: u32,
     /// How many tasks its stage had.
     pub n_tasks: u32,
-    /// A number that no other owner of the task has.
+    /// A number that no other owner of the task has; of two that both want it, the greater one keeps it.
     pub owner: u64,
     /// How many commits the owner had made.
     pub sequence: u64,

@@ -181,7 +181,13 @@ pub trait Commit: Send {
         Ok(Found::Whole(None))
     }
 
-    /// Whether another owner has committed since this one last did: asked by one that was told that it is fenced. A broker that has
+    /// Makes known who owns the task now, before its memory is rebuilt, which may take long: an older owner that is told only that it
+    /// is fenced would take the task back meanwhile.
+    fn claim(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether an owner that this one gives way to has committed since: asked by one that was told that it is fenced. A broker that has
     /// given up a transaction by itself says the same.
     fn is_superseded(&mut self) -> Result<bool> {
         Ok(true)

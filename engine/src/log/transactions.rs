@@ -96,7 +96,7 @@ pub struct TransactionalOptions {
     pub task: u32,
     /// How many tasks its stage has.
     pub n_tasks: u32,
-    /// A number that no other owner of the task has.
+    /// A number that no other process has, and that is greater in processes that start later.
     pub owner: u64,
     /// The topic of each exchange that is written, and how its partials look.
     pub exchanges: HashMap<ExchangeId, (Arc<str>, Wire)>,
@@ -204,6 +204,17 @@ impl<T: Transactions> TransactionalCommit<T> {
     }
 }
 
+/// Whether what stands committed is from an owner that `owner` gives way to.
+///
+/// Two processes that start at once may each take some of the tasks from the other. If both gave way, nobody would be left; so the
+/// one that started earlier does, and the other takes over what it has lost.
+fn is_newer(mark: &Mark, owner: u64) -> bool {
+    match mark {
+        Mark::Here(mark) => owner < mark.owner,
+        Mark::Erased | Mark::Unreadable(_) => true,
+    }
+}
+
 fn of_partials(topic: &Arc<str>, partition: u32, record: Record) -> Message {
     Message {
         topic: Arc::clone(topic),
@@ -224,13 +235,29 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
         self.found(joined)
     }
 
+    /// Commits the marks that stand again, as its own.
+    fn claim(&mut self) -> Result<()> {
+        let owner = self.options.owner;
+        let own = |(split, position, text): &(SplitId, Position, String)| match SplitMark::decode(text) {
+            Mark::Here(mark) => Some((split.clone(), *position, SplitMark { owner, ..mark }.encode())),
+            // Recovery has decided what that means, and the first commit replaces it.
+            Mark::Erased | Mark::Unreadable(_) => None,
+        };
+        let claimed: Vec<_> = self.last.iter().filter_map(own).collect();
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        self.burst(Vec::new(), &claimed)?;
+        self.last.retain(|(split, ..)| claimed.iter().all(|(other, ..)| other != split));
+        self.last.extend(claimed);
+        self.last.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(())
+    }
+
     fn is_superseded(&mut self) -> Result<bool> {
         let found = self.client.committed(&self.splits)?;
-        let is_other = |(_, _, text): &&(SplitId, Position, String)| match SplitMark::decode(text) {
-            Mark::Here(mark) => mark.owner != self.options.owner,
-            Mark::Erased | Mark::Unreadable(_) => true,
-        };
-        Ok(found.iter().filter(|entry| !self.last.contains(entry)).any(|entry| is_other(&entry)))
+        let changed = found.iter().filter(|entry| !self.last.contains(entry));
+        Ok(changed.into_iter().any(|(_, _, text)| is_newer(&SplitMark::decode(text), self.options.owner)))
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
@@ -269,4 +296,120 @@ pub(crate) fn record_of(found: &[(SplitId, Position, Mark)]) -> CommitRecord {
         }
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, MutexGuard};
+
+    use super::*;
+
+    /// A broker with one transactional id.
+    #[derive(Default)]
+    struct Broker {
+        epoch: u64,
+        committed: BTreeMap<SplitId, (Position, String)>,
+    }
+
+    /// A client of it; an open transaction's positions are its own until the commit.
+    #[derive(Default)]
+    struct Client {
+        broker: Arc<Mutex<Broker>>,
+        epoch: u64,
+        positions: Vec<(SplitId, Position, String)>,
+    }
+
+    impl Client {
+        fn broker(&self) -> MutexGuard<'_, Broker> {
+            self.broker.lock().expect("no test panics with it")
+        }
+    }
+
+    impl Transactions for Client {
+        fn init(&mut self) -> Result<()> {
+            let mut broker = self.broker();
+            broker.epoch += 1;
+            let epoch = broker.epoch;
+            drop(broker);
+            self.epoch = epoch;
+            Ok(())
+        }
+
+        fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
+            let broker = self.broker();
+            let of = |split: &SplitId| {
+                broker.committed.get(split).map(|(position, text)| (split.clone(), *position, text.clone()))
+            };
+            Ok(splits.iter().filter_map(of).collect())
+        }
+
+        fn begin(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn produce(&mut self, _message: Message) -> Result<()> {
+            Ok(())
+        }
+
+        fn send_offsets(&mut self, positions: &[(SplitId, Position, String)]) -> Result<()> {
+            self.positions = positions.to_vec();
+            Ok(())
+        }
+
+        fn commit(&mut self) -> Result<()> {
+            let positions = std::mem::take(&mut self.positions);
+            let mut broker = self.broker();
+            if broker.epoch != self.epoch {
+                return Err(Error::Fenced("an old epoch".to_owned()));
+            }
+            broker.committed.extend(positions.into_iter().map(|(split, position, text)| (split, (position, text))));
+            Ok(())
+        }
+
+        fn abort(&mut self) {}
+
+        fn had_trouble(&self) -> bool {
+            false
+        }
+    }
+
+    fn owner(number: u64, broker: &Arc<Mutex<Broker>>) -> TransactionalCommit<Client> {
+        let options = TransactionalOptions {
+            name: "t".into(),
+            task: 0,
+            n_tasks: 1,
+            owner: number,
+            exchanges: HashMap::new(),
+            sinks: BTreeMap::new(),
+            record_bytes_max: 1_000,
+        };
+        TransactionalCommit::new(Client { broker: Arc::clone(broker), ..Client::default() }, options)
+    }
+
+    fn read_to(position: u64) -> Transaction {
+        let positions = BTreeMap::from([(SplitId::from("a/0"), Position(position))]);
+        Transaction { record: CommitRecord { positions, ..CommitRecord::default() }, ..Transaction::default() }
+    }
+
+    /// The first of two processes has committed, the second takes the task over: who gives way, seen by the first.
+    fn check(first: u64, second: u64, claims: impl Fn(&mut TransactionalCommit<Client>) -> Result<()>) -> bool {
+        let broker = Arc::default();
+        let splits = [SplitId::from("a/0")];
+        let (mut old, mut new) = (owner(first, &broker), owner(second, &broker));
+        old.take_over(&splits).expect("taken over");
+        old.commit(read_to(1)).expect("committed");
+        new.take_over(&splits).expect("taken over");
+        claims(&mut new).expect("claimed");
+        assert!(matches!(old.commit(read_to(2)), Err(Error::Fenced(_))));
+        let at = |broker: &Mutex<Broker>| broker.lock().expect("free").committed[&splits[0]].0;
+        assert_eq!(at(&broker), Position(1), "a claim moves nothing");
+        old.is_superseded().expect("an answer")
+    }
+
+    #[test]
+    fn of_two_owners_the_one_that_started_earlier_gives_way() {
+        assert!(check(1, 2, Commit::claim), "before the newer one has read anything");
+        assert!(!check(2, 1, Commit::claim), "the other one will");
+        assert!(!check(1, 2, |_| Ok(())), "whoever only asked owns nothing: its plan may be another one");
+    }
 }

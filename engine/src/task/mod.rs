@@ -128,6 +128,7 @@ impl Task {
         let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
         let settled = settle(&asking, found.clone(), source.as_mut());
         let (last, notices) = settled.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
+        commit.claim()?;
         let rows = Vec::new();
         let context =
             Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };

@@ -10,6 +10,7 @@ mod kafka;
 mod memory;
 mod sinks;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -79,6 +80,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     options: HostOptions,
     exchange_partitions: u32,
+    /// This process among all that own or have owned tasks of the pipeline.
+    owner: u64,
     begun: Instant,
     /// Asked to stop from outside.
     stop: Arc<AtomicBool>,
@@ -116,6 +119,7 @@ pub fn run(
         metrics,
         options,
         exchange_partitions: pipeline.exchange_partitions,
+        owner: owner(),
         begun: clock::now(),
         stop,
         failed: AtomicBool::new(false),
@@ -123,6 +127,17 @@ pub fn run(
     let outcome = run_dataflows(&shared, pipeline);
     sinks.close(outcome.is_ok())?;
     outcome
+}
+
+/// A number that no other process has, and that is greater in those that start later: milliseconds, then chance. Clocks that differ
+/// decide who gives way to whom, and nothing else.
+fn owner() -> u64 {
+    const CHANCE_BITS: u32 = 20;
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let chance = hasher.finish() >> (u64::BITS - CHANCE_BITS);
+    let ms = u64::try_from(clock::since_1970().as_millis()).unwrap_or(u64::MAX);
+    (ms << CHANCE_BITS) | chance
 }
 
 /// Memory for operators, with a pool whose error names the largest holders.

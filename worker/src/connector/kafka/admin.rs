@@ -125,6 +125,10 @@ impl<C: Commit> Commit for PurgingCommit<C> {
         self.inner.find(joined)
     }
 
+    fn claim(&mut self) -> Result<()> {
+        self.inner.claim()
+    }
+
     fn is_superseded(&mut self) -> Result<bool> {
         self.inner.is_superseded()
     }

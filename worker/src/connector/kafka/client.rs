@@ -203,10 +203,19 @@ pub(crate) fn asking_beyond_transactions(cluster: &Cluster) -> Result<BaseConsum
     consumer(cluster, &config)
 }
 
-/// A consumer that asks, and reads nothing.
+/// A consumer that asks, and reads nothing. Its answers wait for transactions that are open.
 pub(crate) fn asking(cluster: &Cluster, group: Option<&str>) -> Result<BaseConsumer<Context>> {
+    asker(cluster, group, "read_committed")
+}
+
+/// One whose answers do not wait, and leave out what open transactions hold.
+pub(crate) fn asking_at_once(cluster: &Cluster, group: &str) -> Result<BaseConsumer<Context>> {
+    asker(cluster, Some(group), "read_uncommitted")
+}
+
+fn asker(cluster: &Cluster, group: Option<&str>, isolation: &str) -> Result<BaseConsumer<Context>> {
     let mut config = config(cluster);
-    config.set("enable.auto.commit", "false").set("isolation.level", "read_committed");
+    config.set("enable.auto.commit", "false").set("isolation.level", isolation);
     if let Some(group) = group {
         config.set("group.id", group).set("group.protocol", "classic");
     }
@@ -305,6 +314,10 @@ pub(crate) fn failed(what: &str, cluster: &Cluster, error: &KafkaError) -> Error
         return Error::invalid(format!("cannot {what}: {why}")).hint("check `tls.ca`, `tls.certificate` and `tls.key`");
     }
     let message = format!("cannot {what} (Kafka at `{servers}`): {error}");
+    // Without threads it may work later; anything else is properties that do not go together, which no retry mends.
+    if matches!(error, KafkaError::ClientCreation(description) if !description.contains("thread")) {
+        return Error::invalid(message).hint("change what 'kafka.…' options of the table set, or leave them out");
+    }
     let Some(code) = code_of(error) else { return Error::Unavailable(message) };
     if is_fenced(code) {
         return Error::Fenced(message);

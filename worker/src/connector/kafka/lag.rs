@@ -9,7 +9,7 @@ use davy_engine::log::{Bounds, Position};
 
 use super::client::asking;
 use super::options::Cluster;
-use super::producer::{Identity, committed};
+use super::producer::{Identity, committed_so_far};
 use super::reader::{bounds, n_partitions};
 use super::source::split_of;
 
@@ -29,7 +29,7 @@ pub(crate) fn of_topic(cluster: &Cluster, topic: &Arc<str>, group: Option<&str>)
     let mut found = HashMap::new();
     if let Some(group) = group {
         let identity = Identity { transactional_id: String::new(), group: group.to_owned(), topics: HashMap::new() };
-        for (split, position, metadata) in committed(cluster, &identity, &splits)? {
+        for (split, position, metadata) in committed_so_far(cluster, &identity, &splits)? {
             found.insert(split, (position, SplitMark::decode(&metadata)));
         }
     }

@@ -13,13 +13,13 @@ use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{self, Context, Watch, ask, asking, config, failed};
+use super::client::{self, ANSWER, Context, Watch, ask, asking, asking_at_once, config, failed};
 use super::options::{Cluster, Compression};
 use super::source::partition_of;
 use crate::{clock, probe};
@@ -174,8 +174,14 @@ impl Transactions for KafkaTransactions {
         self.producer = None;
         let mut config = producer_config(&self.cluster, self.compression);
         config.set("transactional.id", &self.identity.transactional_id);
-        if !self.cluster.properties.contains_key("transaction.timeout.ms") {
-            config.set("transaction.timeout.ms", TRANSACTION);
+        let properties = &self.cluster.properties;
+        let timeout = properties.get("transaction.timeout.ms").map_or(TRANSACTION, String::as_str);
+        config.set("transaction.timeout.ms", timeout);
+        // The client refuses to wait for an answer for longer than the transaction lives.
+        if !properties.contains_key("socket.timeout.ms")
+            && timeout.parse().is_ok_and(|ms: u128| ms < ANSWER.as_millis())
+        {
+            config.set("socket.timeout.ms", timeout);
         }
         self.watch = Watch::default();
         let producer = client::producer(&self.cluster, &config, self.watch.clone())?;
@@ -257,10 +263,27 @@ pub(crate) fn committed(
     identity: &Identity,
     splits: &[SplitId],
 ) -> Result<Vec<(SplitId, Position, String)>> {
+    positions(&asking(cluster, Some(&identity.group))?, (cluster, identity), splits)
+}
+
+/// Those committed so far, whatever open transactions will make of them: for whoever does not go on from there. A process that was
+/// killed leaves its transaction open for as long as the broker lets it, and nobody else should have to wait for that.
+pub(crate) fn committed_so_far(
+    cluster: &Cluster,
+    identity: &Identity,
+    splits: &[SplitId],
+) -> Result<Vec<(SplitId, Position, String)>> {
+    positions(&asking_at_once(cluster, &identity.group)?, (cluster, identity), splits)
+}
+
+fn positions(
+    consumer: &BaseConsumer<Context>,
+    (cluster, identity): (&Cluster, &Identity),
+    splits: &[SplitId],
+) -> Result<Vec<(SplitId, Position, String)>> {
     if splits.is_empty() {
         return Ok(Vec::new());
     }
-    let consumer = asking(cluster, Some(&identity.group))?;
     let mut list = TopicPartitionList::with_capacity(splits.len());
     let mut names = HashMap::new();
     for split in splits {
@@ -270,7 +293,7 @@ pub(crate) fn committed(
         names.insert((topic, number), split.clone());
     }
     let what = "read committed positions";
-    let found = ask(&consumer, cluster, what, |wait| consumer.committed_offsets(list.clone(), wait))?;
+    let found = ask(consumer, cluster, what, |wait| consumer.committed_offsets(list.clone(), wait))?;
     let metadata = metadata_of(&found);
     let mut positions = Vec::new();
     for (element, metadata) in found.elements().iter().zip(metadata) {

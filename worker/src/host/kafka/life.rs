@@ -1,7 +1,6 @@
 //! One task's lives, one after the other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -181,7 +180,7 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         name: Arc::clone(&task.name),
         task: task.index,
         n_tasks: task.n_tasks[task.stage],
-        owner: nonce(),
+        owner: shared.owner,
         exchanges: task.writes.clone(),
         sinks,
         record_bytes_max: RECORD_BYTES_MAX,
@@ -194,12 +193,4 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
             Box::new(PurgingCommit::new(commit, &task.cluster, topics, shared.options.purge_interval))
         }
     })
-}
-
-/// A number that no other owner has: the standard library keys its hashers by the machine's randomness.
-fn nonce() -> u64 {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u128(clock::since_1970().as_nanos());
-    hasher.write_u32(std::process::id());
-    hasher.finish()
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a wish to stop | a last commit, then the end |
 //! | the broker is away, a transaction had to be given up | back off, then start again from the last commit |
-//! | fenced, and someone else has committed since | the end of this process's run: there is a newer owner |
+//! | fenced, and a process that started later has committed since | the end of this process's run: there is a newer owner |
+//! | fenced, and an earlier process has | it will give way: take over again |
 //! | fenced, and nobody has | the broker gave the transaction up by itself: start again |
 //! | anything else | the end of the run, with its error |
 
@@ -26,7 +27,7 @@ use davy_engine::{Error, Result};
 use super::Shared;
 use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
-use crate::connector::kafka::producer::{Identity, committed};
+use crate::connector::kafka::producer::{Identity, committed_so_far};
 use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
 pub(super) use life::drive;
 use naming::{exchange_topic, group, transactional_id};
@@ -186,7 +187,7 @@ fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Id
         StageInput::Table(_) => splits.len() as u32,
         StageInput::Exchanges(_) => shared.exchange_partitions,
     };
-    let found = committed(cluster, identity, &splits)?;
+    let found = committed_so_far(cluster, identity, &splits)?;
     let marks: Vec<SplitMark> = found
         .iter()
         .filter_map(|(_, _, text)| match SplitMark::decode(text) {

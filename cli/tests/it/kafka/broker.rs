@@ -1,0 +1,83 @@
+//! A Kafka of the test's own: its broker is killed and paused, which no other test should have to bear.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+
+use crate::run::{repository, text};
+
+/// One broker, until it is dropped.
+pub(super) struct Broker {
+    name: String,
+    pub(super) servers: String,
+}
+
+impl Broker {
+    pub(super) fn start(purpose: &str) -> Self {
+        let name = format!("{purpose}-{}", std::process::id());
+        let output = script(&["up", &name]);
+        assert!(output.status.success(), "no Kafka: {}", text(&output.stderr));
+        Self { name, servers: text(&output.stdout).trim().to_owned() }
+    }
+
+    pub(super) fn make_topics(&self, topics: &[(&str, i32)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let new: Vec<NewTopic<'_>> =
+            topics.iter().map(|(name, n)| NewTopic::new(name, *n, TopicReplication::Fixed(1))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let made = runtime.block_on(admin.create_topics(&new, &AdminOptions::new()));
+        made.expect("an answer").into_iter().for_each(|topic| drop(topic.expect("a topic")));
+    }
+
+    /// What every client of it begins with.
+    pub(super) fn client(&self) -> ClientConfig {
+        client(&self.servers)
+    }
+
+    /// As suddenly as a pulled plug; returns when it is back.
+    pub(super) fn kill_and_start(&self) {
+        self.order(&["kill"]);
+        self.order(&["start"]);
+    }
+
+    /// Nobody answers meanwhile, and no connection breaks.
+    pub(super) fn pause(&self, duration: Duration) {
+        self.order(&["pause"]);
+        super::wait::within(duration, || None::<()>);
+        self.order(&["resume"]);
+    }
+
+    fn order(&self, what: &[&str]) {
+        let output = script(&[what, &[&self.name]].concat());
+        assert!(output.status.success(), "{what:?}: {}", text(&output.stderr));
+    }
+}
+
+/// A client's configuration; it goes on trying while the broker is away.
+pub(super) fn client(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).set("reconnect.backoff.max.ms", "500").set("log_level", "0");
+    config
+}
+
+/// A broker whose test was killed is taken down by the next `up`, which finds its owner gone.
+fn script(arguments: &[&str]) -> Output {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Command::new(repository().join("scripts/kafka.sh"))
+        .env("DAVY_KAFKA_OWNER", format!("{} {}", host.trim(), std::process::id()))
+        .args(arguments)
+        .output()
+        .expect("the script starts")
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let output = script(&["down", &self.name]);
+        if !output.status.success() {
+            eprintln!("the broker `{}` stays: {}", self.name, text(&output.stderr));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Feeds the input in the background: small transactions at a steady pace, every ninth of them given up.
+//!
+//! When the broker is away, the feed starts over with a fresh producer and the same rows; rows may then be in the topic twice. That
+//! is right: what counts is what the topic holds in the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle, park_timeout};
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::broker::client;
+use super::input::{Row, Rows};
+use super::wait::now;
+
+/// From one transaction to the next.
+const TICK: Duration = Duration::from_millis(100);
+const CALL: Duration = Duration::from_secs(10);
+
+/// What is fed, and how fast.
+#[derive(Clone, Debug)]
+pub(super) struct Diet {
+    pub(super) servers: String,
+    pub(super) topic: String,
+    pub(super) seed: u64,
+    pub(super) rows_per_second: u64,
+}
+
+/// The thread that feeds.
+pub(super) struct Feed {
+    is_over: Arc<AtomicBool>,
+    n_rows: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    pub(super) fn start(diet: Diet) -> Self {
+        let (is_over, n_rows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (over, counted) = (Arc::clone(&is_over), Arc::clone(&n_rows));
+        let thread = Builder::new().name("feed".into()).spawn(move || feed(&diet, &over, &counted)).expect("a thread");
+        Self { is_over, n_rows, thread: Some(thread) }
+    }
+
+    /// Rows of transactions that were committed.
+    pub(super) fn n_rows(&self) -> u64 {
+        self.n_rows.load(Ordering::Relaxed)
+    }
+
+    /// Writes the rows that close every window, and stops.
+    pub(super) fn finish(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the feed did not panic");
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn feed(diet: &Diet, is_over: &AtomicBool, n_rows: &AtomicU64) {
+    let mut rows = Rows::new(diet.seed);
+    let mut producer = None;
+    let begun = now();
+    let mut n_made = 0;
+    for number in 1_u64.. {
+        let ends = is_over.load(Ordering::Relaxed);
+        let due = ((now() - begun).as_secs_f64() * diet.rows_per_second as f64) as u64;
+        // After a pause of the broker, not everything at once.
+        let n = (due.saturating_sub(n_made)).min(diet.rows_per_second);
+        n_made = if n < diet.rows_per_second { n_made + n } else { due };
+        let mut batch: Vec<Row> = (0..n).map(|_| rows.next()).collect();
+        if ends {
+            batch.extend(Rows::last());
+        }
+        if number % 9 == 0 {
+            // Who counts these has read what was never committed.
+            write(diet, &mut producer, &ghosts(&batch), Ending::Abort);
+        }
+        write(diet, &mut producer, &batch, Ending::Commit);
+        n_rows.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        if ends {
+            return;
+        }
+        park_timeout(TICK);
+    }
+}
+
+fn ghosts(rows: &[Row]) -> Vec<Row> {
+    let ghost = |row: &Row| Row { partition: row.partition, line: row.line.replace(",k", ",ghost") };
+    rows.iter().take(20).map(ghost).collect()
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    Commit,
+    Abort,
+}
+
+/// Tries until it is done.
+fn write(diet: &Diet, producer: &mut Option<BaseProducer>, rows: &[Row], ending: Ending) {
+    loop {
+        let ready = match producer.take() {
+            Some(producer) => Ok(producer),
+            None => fresh(diet),
+        };
+        if let Ok(ready) = ready
+            && transact(&ready, &diet.topic, rows, ending).is_ok()
+        {
+            *producer = Some(ready);
+            return;
+        }
+    }
+}
+
+fn fresh(diet: &Diet) -> Result<BaseProducer, KafkaError> {
+    let mut config = client(&diet.servers);
+    config.set("transactional.id", format!("feed-{}", diet.topic)).set("linger.ms", "2");
+    let producer: BaseProducer = config.create()?;
+    producer.init_transactions(CALL)?;
+    Ok(producer)
+}
+
+fn transact(producer: &BaseProducer, topic: &str, rows: &[Row], ending: Ending) -> Result<(), KafkaError> {
+    producer.begin_transaction()?;
+    for row in rows {
+        let record = BaseRecord::<(), str>::to(topic).partition(row.partition).payload(&row.line);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    match ending {
+        Ending::Commit => producer.commit_transaction(CALL),
+        Ending::Abort => {
+            producer.flush(CALL)?;
+            producer.abort_transaction(CALL)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Exactly-once, tried out: a real broker, real processes, and faults at every point of a commit.
+//!
+//! A pipeline with windows, late rows and dead letters runs beside one that filters. While rows come in, processes are killed, frozen,
+//! doubled and stopped, and the broker is killed and frozen. In the end every row of the input must have had its effect once, by
+//! an account that is made without the engine, and no reader may have seen anything else on the way.
+//!
+//! `SEED=…` plays one plan again. `make chaos` plays a long one.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a long run says how it went, a failed one how to play it again"
+)]
+
+mod broker;
+mod feed;
+mod input;
+mod oracle;
+mod plan;
+mod process;
+mod reader;
+mod rig;
+mod wait;
+
+use plan::{Injection, Plan};
+use rig::{Play, play};
+
+fn number_from_environment(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "whoever replays a case, or plays a long one, says so")]
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn no_crash_at_any_point_loses_or_repeats_a_row() {
+    let seed = number_from_environment("SEED").unwrap_or(0);
+    play(&Play {
+        test: "kafka::no_crash_at_any_point_loses_or_repeats_a_row",
+        seed,
+        plan: Plan::matrix(seed),
+        rows_per_second: 1_000,
+        n_rows: 0,
+    });
+}
+
+#[test]
+fn who_stops_when_asked_reads_nothing_twice() {
+    let played = play(&Play {
+        test: "kafka::who_stops_when_asked_reads_nothing_twice",
+        seed: number_from_environment("SEED").unwrap_or(0),
+        plan: Plan(vec![Injection::Terminate; 4]),
+        rows_per_second: 1_000,
+        n_rows: 4_000,
+    });
+    // Both queries read every row that can be read.
+    assert_eq!(played.n_read, 2 * (played.n_rows - played.n_dead));
+}
+
+#[test]
+#[ignore = "as long as one likes: make chaos"]
+fn chaos() {
+    let seed = number_from_environment("SEED").unwrap_or(0);
+    let n_faults = number_from_environment("INJECTIONS").unwrap_or(100);
+    play(&Play {
+        test: "kafka::chaos",
+        seed,
+        plan: Plan::chaos(seed, n_faults as usize),
+        rows_per_second: number_from_environment("RATE").unwrap_or(5_000),
+        n_rows: number_from_environment("ROWS").unwrap_or(0),
+    });
+}

@@ -1,0 +1,326 @@
+//! The rig: a broker, a feed, a pipeline that is started again after each death, a reader that watches, and the verdict.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::broker::Broker;
+use super::feed::{Diet, Feed};
+use super::input::{DELAY_MS, N_PARTITIONS, WINDOW_MS};
+use super::oracle::{PASSES, actual, expected};
+use super::plan::{Injection, Plan};
+use super::process::{Davy, Setup};
+use super::reader::{Watcher, contents, differences, held_open};
+use super::wait::{now, until, within};
+
+/// Partitions of the topics that are written.
+const N_OUT: i32 = 2;
+const OUTPUTS: [(&str, i32); 4] = [("windows", N_OUT), ("passed", N_OUT), ("late", N_OUT), ("dead", N_OUT)];
+/// Two tasks each: the source of the windows, the windows, the filter.
+const N_TASKS: usize = 6;
+/// How long a transaction may be open: so short that a frozen process outlives its own,
+const SHORT: Duration = Duration::from_secs(2);
+/// and longer than the broker needs to come back. A transaction that runs out just when a single broker starts may stay open for ever:
+/// the broker skips the marks of partitions whose leader it does not know yet ("these partitions are likely deleted already").
+const LONG: Duration = Duration::from_secs(30);
+/// What SIGTERM leaves for the last commit.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long after the last fault nothing may wait any more.
+const CATCH_UP: Duration = Duration::from_secs(15);
+/// Nothing that moves on takes longer than this, also on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is played.
+pub(super) struct Play {
+    pub(super) test: &'static str,
+    pub(super) seed: u64,
+    pub(super) plan: Plan,
+    pub(super) rows_per_second: u64,
+    /// The feed goes on at least until it has written so many.
+    pub(super) n_rows: u64,
+}
+
+/// What came of it.
+pub(super) struct Played {
+    /// Rows of the input,
+    pub(super) n_rows: u64,
+    /// of which so many cannot be read.
+    pub(super) n_dead: u64,
+    /// Flows read by processes that were not killed.
+    pub(super) n_read: u64,
+}
+
+/// Plays share the machine with nothing but other tests.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Says how to replay, also when a check panics.
+struct Replay<'a> {
+    play: &'a Play,
+    done: Vec<&'a Injection>,
+    begun: Instant,
+}
+
+impl Drop for Replay<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Play { test, seed, .. } = self.play;
+            eprintln!("after {:?} and {} faults: {:?}", now() - self.begun, self.done.len(), self.done);
+            eprintln!("replay: SEED={seed} cargo test -p davy --test it {test} -- --include-ignored");
+        }
+    }
+}
+
+struct Rig {
+    // Dropped in this order: no process outlives its broker.
+    davy: Option<Davy>,
+    feed: Feed,
+    watcher: Watcher,
+    setup: Setup,
+    n_started: usize,
+    broker: Broker,
+    folder: tempfile::TempDir,
+}
+
+fn script() -> String {
+    let source = "connector = 'kafka', bootstrap_servers = '${env:DAVY_KAFKA}', topic = 'flows', type = 'source', format = 'csv', \
+                  'kafka.transaction.timeout.ms' = '${env:TRANSACTION_MS}'";
+    let sink = |name: &str, columns: &str, format: &str| {
+        format!(
+            "CREATE TABLE {name} ({columns}) WITH (connector = 'kafka', bootstrap_servers = '${{env:DAVY_KAFKA}}', \
+             topic = '{name}', type = 'sink', format = '{format}', 'kafka.transaction.timeout.ms' = '${{env:TRANSACTION_MS}}');\n"
+        )
+    };
+    let delay = DELAY_MS / 1_000;
+    let width = WINDOW_MS / 1_000;
+    let mut script = String::from("SET pipeline = 'rig';\nSET exchange_partitions = '4';\n");
+    script += &sink("windows", "start TIMESTAMP, k TEXT, c BIGINT, s BIGINT", "json");
+    script += &sink("passed", "p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT", "json");
+    script += &sink("late", "ts TIMESTAMP, k TEXT, n BIGINT", "json");
+    script += &sink("dead", "value BYTEA", "raw_string");
+    script += &format!(
+        "CREATE TABLE flows (ts TIMESTAMP, k TEXT, n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '{delay} second') \
+         WITH ({source}, bad_record = 'dead_letter', dead_letter_table = 'dead', late_table = 'late');\n\
+         CREATE TABLE again (ts TIMESTAMP, k TEXT, n BIGINT, p INT METADATA FROM 'partition', o BIGINT METADATA FROM 'offset') \
+         WITH ({source});\n\
+         INSERT INTO windows SELECT w.start, k, c, s FROM \
+         (SELECT tumble(INTERVAL '{width} seconds') AS w, k, count(*) AS c, sum(n) AS s FROM flows GROUP BY 1, 2);\n\
+         INSERT INTO passed SELECT p, o, ts, k, n FROM again WHERE n % {PASSES} = 0;\n"
+    );
+    script
+}
+
+/// Plays the faults, and says how it went; panics when something is not as it must be.
+pub(super) fn play(play: &Play) -> Played {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut replay = Replay { play, done: Vec::new(), begun: now() };
+    let mut rig = Rig::new(play);
+    for fault in &play.plan.0 {
+        replay.done.push(fault);
+        rig.inject(fault);
+    }
+    if rig.feed.n_rows() < play.n_rows {
+        let missing = (play.n_rows - rig.feed.n_rows()) / play.rows_per_second.max(1);
+        rig.keep_running();
+        until("all rows are fed", 2 * PATIENCE + Duration::from_secs(2 * missing), || {
+            (play.n_rows <= rig.feed.n_rows()).then_some(())
+        });
+    }
+    let played = rig.finish();
+    let (n, took) = (play.plan.0.len(), (now() - replay.begun).as_secs());
+    let Play { test, seed, plan, .. } = play;
+    println!(
+        "{test}, seed {seed}: {n} faults ({plan}), {} rows, {} starts, {took} s: every row once",
+        played.n_rows, rig.n_started
+    );
+    played
+}
+
+impl Rig {
+    fn new(play: &Play) -> Self {
+        let broker = Broker::start("chaos");
+        let folder = tempfile::tempdir().expect("a folder");
+        broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
+        let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone(), n_tasks: N_TASKS };
+        std::fs::write(setup.script(), script()).expect("written");
+        let feed = Feed::start(Diet {
+            servers: broker.servers.clone(),
+            topic: "flows".to_owned(),
+            seed: play.seed,
+            rows_per_second: play.rows_per_second,
+        });
+        let watcher = Watcher::start(&broker.servers, &OUTPUTS);
+        Self { davy: None, feed, watcher, setup, n_started: 0, broker, folder }
+    }
+
+    fn start(&mut self) -> Davy {
+        self.start_with(SHORT, None)
+    }
+
+    fn start_with(&mut self, transaction: Duration, crash: Option<&str>) -> Davy {
+        self.n_started += 1;
+        self.setup.start(self.n_started, transaction, crash)
+    }
+
+    /// Ends what runs, if anything does.
+    fn kill(&mut self) {
+        if let Some(mut davy) = self.davy.take() {
+            davy.kill();
+        }
+    }
+
+    /// Ends what runs, and starts one that will die by itself.
+    fn start_doomed(&mut self, crash: &str) -> Davy {
+        self.kill();
+        self.start_with(SHORT, Some(crash))
+    }
+
+    /// One that runs: the one that does, or a new one.
+    fn running(&mut self) -> Davy {
+        let mut davy = self.davy.take().unwrap_or_else(|| self.start());
+        davy.await_running();
+        davy
+    }
+
+    fn keep_running(&mut self) {
+        self.davy = Some(self.running());
+    }
+
+    fn inject(&mut self, fault: &Injection) {
+        match fault {
+            Injection::Point(point, n) => {
+                let crash = format!("{point}:{n}");
+                self.start_doomed(&crash).await_crash(&crash);
+            }
+            Injection::Kill(after) => {
+                let mut davy = self.davy.take().unwrap_or_else(|| self.start());
+                if let Some(status) = within(*after, || davy.ended()) {
+                    panic!("ended before it was killed, {status}: {}", davy.said());
+                }
+                davy.kill();
+            }
+            Injection::Terminate => {
+                let davy = self.running();
+                terminate(davy);
+            }
+            Injection::Freeze(duration) => {
+                let davy = self.running();
+                davy.signal("STOP");
+                within(*duration, || None::<()>);
+                davy.signal("CONT");
+                // Its transaction may be gone, but it is still the only one.
+                self.watcher.await_progress(PATIENCE);
+                self.davy = Some(davy);
+                self.keep_running();
+            }
+            Injection::Zombie(duration) => self.zombie(*duration),
+            Injection::Second => {
+                let older = self.running();
+                let newer = self.start();
+                assert_eq!(self.survivor([older, newer]), 1, "the newer one stays");
+            }
+            Injection::Twins => {
+                self.kill();
+                let pair = [self.start(), self.start()];
+                self.survivor(pair);
+            }
+            Injection::BrokerKill => {
+                self.kill();
+                self.davy = Some(self.start_with(LONG, None));
+                self.keep_running();
+                self.broker.kill_and_start();
+                self.goes_on();
+                self.kill();
+            }
+            Injection::BrokerPause(duration) => {
+                self.keep_running();
+                self.broker.pause(*duration);
+                self.goes_on();
+            }
+        }
+    }
+
+    /// What was frozen must notice that it was replaced, and end.
+    fn zombie(&mut self, duration: Duration) {
+        let mut older = self.running();
+        older.signal("STOP");
+        within(duration, || None::<()>);
+        let mut newer = self.start();
+        newer.await_running();
+        self.watcher.await_progress(PATIENCE);
+        older.signal("CONT");
+        let status = older.await_end("a zombie ends", PATIENCE);
+        is_fenced(&older, status.code());
+        self.davy = Some(newer);
+        self.goes_on();
+    }
+
+    /// Exactly one of two stays; returns which.
+    fn survivor(&mut self, mut pair: [Davy; 2]) -> usize {
+        let (ended, status) =
+            until("one of two ends", PATIENCE, || (0..2).find_map(|index| Some((index, pair[index].ended()?))));
+        is_fenced(&pair[ended], status.code());
+        let [older, newer] = pair;
+        self.davy = Some(if ended == 0 { newer } else { older });
+        self.goes_on();
+        1 - ended
+    }
+
+    /// The one that runs still does, and commits.
+    fn goes_on(&mut self) {
+        self.keep_running();
+        self.watcher.await_progress(PATIENCE);
+        self.watcher.await_progress(PATIENCE);
+        self.keep_running();
+    }
+
+    /// Comes to an end, and judges.
+    fn finish(&mut self) -> Played {
+        self.keep_running();
+        self.feed.finish();
+        let setup = &self.setup;
+        until("nothing waits", CATCH_UP, || (setup.lag() == Some(0)).then_some(()));
+        terminate(self.davy.take().expect("it runs"));
+        assert_eq!(self.setup.leaked(), [""; 0], "processes that still run");
+        assert_eq!(held_open(&self.broker), [""; 0], "open transactions");
+        let expected = expected(&self.broker, "flows");
+        let wrong = actual(&self.broker, N_OUT).differences(&expected);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let contents = contents(&self.broker, &OUTPUTS);
+        let n_messages = contents.values().map(|messages| messages.len() as u64).sum();
+        let seen = self.watcher.finish(n_messages);
+        assert_eq!(differences(&seen, &contents), [""; 0], "a reader was told otherwise on the way");
+        assert!(
+            !expected.windows.is_empty() && !expected.late.is_empty() && !expected.dead.is_empty(),
+            "a test of nothing"
+        );
+        Played { n_rows: expected.n_rows, n_dead: expected.dead.len() as u64, n_read: self.setup.n_read() }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!(
+                "{} rows fed, {} messages read, {} starts; logs of all of them are in {}",
+                self.feed.n_rows(),
+                self.watcher.n_seen(),
+                self.n_started,
+                self.folder.path().display()
+            );
+            if let Some(davy) = &self.davy {
+                eprintln!("the one that runs said: {}", davy.said());
+            }
+        }
+    }
+}
+
+fn terminate(mut davy: Davy) {
+    davy.signal("TERM");
+    let status = davy.await_end("it stops when it is asked to", GRACE);
+    assert_eq!(status.code(), Some(0), "after SIGTERM: {}", davy.said());
+}
+
+fn is_fenced(davy: &Davy, code: Option<i32>) {
+    let said = davy.said();
+    assert!(code == Some(1) && said.contains("has a newer owner"), "ended with {code:?}, {:?}: {said}", davy.log());
+}

@@ -1,6 +1,6 @@
 //! Sources: where reading begins, what of a transaction is read, how rows lie in messages, and what is known of a message.
 
-use super::pipeline::{start, table};
+use super::pipeline::{at_once, start, table};
 use super::topics::{Put, Writer, all, put, texts, topic, unique, value};
 
 #[test]
@@ -13,7 +13,7 @@ fn reading_begins_where_the_table_says() {
         ("timestamp:1970-01-01T00:00:02.001Z", "3 4"),
         ("timestamp:9000", "4"),
     ];
-    for (offset, expected) in cases {
+    at_once(&cases, |&(offset, expected)| {
         let (from, to) = (topic("from", 1), topic("to", 1));
         let at = |n: i64| Put { timestamp: Some(n * 1_000), ..Put::default() };
         put(
@@ -35,7 +35,7 @@ fn reading_begins_where_the_table_says() {
         run.wait_for(&to, n);
         run.stop();
         assert_eq!(texts(&all(&to)).join(" "), expected, "{offset}");
-    }
+    });
 }
 
 #[test]
@@ -49,9 +49,8 @@ fn what_is_not_committed_is_read_only_on_request() {
     let open = Writer::transactional();
     open.put(&from, &[value(0, "open")]);
     put(&from, &[value(0, "behind")]);
-    for (mode, expected) in
-        [("read_committed", "between plain"), ("read_uncommitted", "aborted behind between open plain")]
-    {
+    let cases = [("read_committed", "between plain"), ("read_uncommitted", "aborted behind between open plain")];
+    at_once(&cases, |&(mode, expected)| {
         let to = topic("to", 1);
         let options = format!("format = 'raw_string', 'source.read_mode' = '{mode}'");
         let script = table("a", "x TEXT", &from, &options)
@@ -61,7 +60,7 @@ fn what_is_not_committed_is_read_only_on_request() {
         run.wait_for(&to, expected.split(' ').count());
         run.stop();
         assert_eq!(texts(&all(&to)).join(" "), expected, "{mode}");
-    }
+    });
 }
 
 #[test]
@@ -79,7 +78,7 @@ fn rows_lie_in_messages_in_many_ways() {
         ("csv", csv.as_slice(), "1,a,0 2,b,0 3,c,1 4,d,1 5,e,2 6,f,3 7,g,4 8,h,4 9,i,5"),
         ("json", json.as_slice(), r#"1,a,0 2,b,0 3,c,1 4,d,1 5,e,2 6,,3 7,"{""x"":[1,2]}",4"#),
     ];
-    for (format, messages, expected) in cases {
+    at_once(&cases, |&(format, messages, expected)| {
         let (from, to) = (topic("from", 1), topic("to", 1));
         put(&from, &messages.iter().map(|message| value(0, *message)).collect::<Vec<_>>());
         let columns = "n BIGINT, t TEXT, o BIGINT METADATA FROM 'offset'";
@@ -91,7 +90,7 @@ fn rows_lie_in_messages_in_many_ways() {
         assert_eq!(run.bad_records().len(), 0, "{format}");
         run.stop();
         assert_eq!(texts(&all(&to)).join(" "), expected, "{format}");
-    }
+    });
 }
 
 #[test]

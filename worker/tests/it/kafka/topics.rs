@@ -96,7 +96,7 @@ impl Elsewhere {
 
     /// Everything that is committed.
     pub(crate) fn all(&self) -> Vec<Got> {
-        to_the_end(Reader::on(&self.servers, &self.name, "read_committed"))
+        to_the_end(Reader::on(&self.servers, &self.name))
     }
 }
 
@@ -191,21 +191,17 @@ pub(crate) struct Reader {
 impl Reader {
     /// Reads what is committed.
     pub(crate) fn new(topic: &str) -> Self {
-        Self::with(topic, "read_committed")
+        Self::on(servers(), topic)
     }
 
-    pub(crate) fn with(topic: &str, isolation: &str) -> Self {
-        Self::on(servers(), topic, isolation)
-    }
-
-    fn on(servers: &str, topic: &str, isolation: &str) -> Self {
+    fn on(servers: &str, topic: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set("group.id", "nobody")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50")
-            .set("isolation.level", isolation)
+            .set("isolation.level", "read_committed")
             .create()
             .expect("a consumer");
         let n_partitions = n_partitions(&consumer, topic);
@@ -259,10 +255,6 @@ fn n_partitions(consumer: &BaseConsumer, topic: &str) -> usize {
 /// Everything that is committed in a topic now, in the order of partitions and offsets.
 pub(crate) fn all(topic: &str) -> Vec<Got> {
     to_the_end(Reader::new(topic))
-}
-
-pub(crate) fn all_uncommitted(topic: &str) -> Vec<Got> {
-    to_the_end(Reader::with(topic, "read_uncommitted"))
 }
 
 fn to_the_end(mut reader: Reader) -> Vec<Got> {

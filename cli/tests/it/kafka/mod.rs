@@ -23,7 +23,7 @@ mod rig;
 mod wait;
 
 use plan::{Injection, Plan};
-use rig::{Play, play};
+use rig::{Play, attempt, play};
 
 fn number_from_environment(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "whoever replays a case, or plays a long one, says so")]
@@ -38,6 +38,7 @@ fn no_crash_at_any_point_loses_or_repeats_a_row() {
         test: "kafka::no_crash_at_any_point_loses_or_repeats_a_row",
         seed,
         plan: Plan::matrix(seed),
+        delivery: "exactly_once",
         rows_per_second: 1_000,
         n_rows: 0,
     });
@@ -49,11 +50,27 @@ fn who_stops_when_asked_reads_nothing_twice() {
         test: "kafka::who_stops_when_asked_reads_nothing_twice",
         seed: number_from_environment("SEED").unwrap_or(0),
         plan: Plan(vec![Injection::Terminate; 4]),
+        delivery: "exactly_once",
         rows_per_second: 1_000,
         n_rows: 4_000,
     });
     // Both queries read every row that can be read.
     assert_eq!(played.n_read, 2 * (played.n_rows - played.n_dead));
+}
+
+/// The rig itself, tried out: rows that are delivered at least once do come twice, and it says so.
+#[test]
+fn without_transactions_the_rig_finds_rows_that_come_twice() {
+    let played = attempt(&Play {
+        test: "kafka::without_transactions_the_rig_finds_rows_that_come_twice",
+        seed: 0,
+        plan: Plan((0..6).map(|n| Injection::Point("before_commit", 20 + n)).collect()),
+        delivery: "at_least_once",
+        rows_per_second: 1_000,
+        n_rows: 0,
+    });
+    let complaint = played.wrong.first().map_or("", String::as_str);
+    assert!(complaint.starts_with("passed: 0 of ") && complaint.contains("too often"), "{:?}", played.wrong);
 }
 
 #[test]
@@ -65,6 +82,7 @@ fn chaos() {
         test: "kafka::chaos",
         seed,
         plan: Plan::chaos(seed, n_faults as usize),
+        delivery: "exactly_once",
         rows_per_second: number_from_environment("RATE").unwrap_or(5_000),
         n_rows: number_from_environment("ROWS").unwrap_or(0),
     });

@@ -32,11 +32,14 @@ FLOWS = """CREATE TABLE flows (
     'csv.columns' = 'nfdump');
 """
 
-TUMBLE = FLOWS + """CREATE TABLE sums (start TIMESTAMP, sa TEXT, da TEXT, flows BIGINT, bytes BIGINT)
+SUMS = """CREATE TABLE sums (start TIMESTAMP, {columns}, flows BIGINT, bytes BIGINT)
 WITH (connector = 'kafka', bootstrap_servers = '${{env:DAVY_KAFKA}}', topic = 'sums', type = 'sink', format = 'json', key = 'sa');
-INSERT INTO sums SELECT w.start, sa, da, n, b FROM
-    (SELECT tumble(INTERVAL '1 minute') AS w, sa, da, count(*) AS n, sum(ibyt + obyt) AS b FROM flows GROUP BY 1, 2, 3);
+INSERT INTO sums SELECT w.start, {keys}, n, b FROM
+    (SELECT tumble(INTERVAL '1 minute') AS w, {keys}, count(*) AS n, sum(ibyt + obyt) AS b FROM flows GROUP BY w, {keys});
 """
+# A row per host and minute, and a row per pair of hosts and minute: some thousands, and a quarter as many as there are flows.
+TUMBLE = FLOWS + SUMS.replace("{columns}", "sa TEXT").replace("{keys}", "sa")
+TUMBLE_PAIRS = FLOWS + SUMS.replace("{columns}", "sa TEXT, da TEXT").replace("{keys}", "sa, da")
 
 FILL = """CREATE TABLE made (line TEXT METADATA FROM 'value') WITH (connector = 'netflow_generator', format = 'csv',
     'csv.columns' = 'nfdump', rows = '{rows}', rate = '{rate}', realtime = '{realtime}', splits = '2'{extra});
@@ -101,7 +104,7 @@ def stop(process):
     """Asks it to stop; gives what it said, and how long that took."""
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=30)[1] or ""
     return said.strip().splitlines(), time.monotonic() - begun, process.returncode
 
 
@@ -110,14 +113,14 @@ def size_of(topic):
     return sum(p["size"] for b in json.loads(text.splitlines()[-1])["brokers"] for d in b["logDirs"] for p in d["partitions"])
 
 
-def throughput(bench, packed, repeats):
-    topic = f"flows{packed}"
+def throughput(bench, packed, keys, query, repeats):
+    topic = f"flows{packed}{keys}"
     bench.topic(topic)
     bench.fill(topic, packed, bench.rows)
     cpu, wall, commits = [], [], ""
     for _ in range(repeats):
         # Another name each time: it begins at the beginning again.
-        script = bench.script(TUMBLE.format(topic=topic))
+        script = bench.script(query.format(topic=topic))
         begun = time.monotonic()
         process = bench.start(script)
         bench.drain(script, process)
@@ -130,7 +133,7 @@ def throughput(bench, packed, repeats):
     name = pathlib.Path(script).stem
     exchange = size_of(f"davy.{name}.w1_1")
     report(
-        "throughput", flows_per_message=packed, flows=bench.rows, flows_per_core_second=round(bench.rows / statistics.median(cpu)),
+        "throughput", flows_per_message=packed, keys=keys, flows=bench.rows, flows_per_core_second=round(bench.rows / statistics.median(cpu)),
         flows_per_second=round(bench.rows / statistics.median(wall)), cpu_seconds=cpu, wall_seconds=[round(w, 2) for w in wall],
         input_bytes=size_of(topic), exchange_bytes=exchange, stop_seconds=round(seconds, 2), said=commits,
     )
@@ -213,8 +216,9 @@ def main():
         bench = Bench(args.davy, args.rows, folder)
         bench.topic("sums")
         if args.only in (None, "throughput"):
-            for packed in (1, 100):
-                throughput(bench, packed, args.repeats)
+            for keys, query in (("host", TUMBLE), ("pair", TUMBLE_PAIRS)):
+                for packed in (1, 100):
+                    throughput(bench, packed, keys, query, args.repeats)
         if args.only in (None, "recovery"):
             recovery(bench, 5)
         if args.only in (None, "latency"):

@@ -30,6 +30,8 @@ const TRANSACTION: &str = "15000";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one try of it takes, so that a wish to stop is heard.
 const SLICE: Duration = Duration::from_secs(1);
+/// How often it is looked whether all messages have been written.
+const DRAIN: Duration = Duration::from_micros(500);
 /// Between two tries of a call that failed at once.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Things that a client may have to tell between two commits, about.
@@ -215,7 +217,9 @@ impl Transactions for KafkaTransactions {
         // All rows before any position: a message that cannot be written is found here, and its error is its own.
         let begun = clock::now();
         while 0 < producer.in_flight_count() && clock::since(begun) < PATIENCE {
-            producer.poll(Duration::from_millis(1));
+            // With a timeout, the last millisecond of it would be spent spinning.
+            producer.poll(Duration::ZERO);
+            clock::rest(DRAIN);
             if (self.is_stopping)() && SLICE < clock::since(begun) {
                 break;
             }

@@ -254,7 +254,9 @@ impl Metadata {
 impl SourcePlan {
     /// Whether each row's own message has to be known: for columns of it, or to say where late rows are from.
     pub fn needs_origins(&self) -> bool {
-        self.table.late_table.is_some() || self.metadata().any(Metadata::is_of_message)
+        // A row without an event time is a bad record, whose message is known by its row only.
+        let has_letters = self.event_time.is_some() && self.table.bad_record != BadRecordPolicy::Drop;
+        has_letters || self.table.late_table.is_some() || self.metadata().any(Metadata::is_of_message)
     }
 
     /// The metadata that the query uses.

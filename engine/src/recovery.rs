@@ -70,7 +70,8 @@ const LOST: &str =
     "to do without them, say 'source.on_loss' = 'continue' for the table, or start fresh under another name";
 const MADE_ANEW: &str =
     "if the topic was made anew, say 'source.on_loss' = 'continue' for the table, or start fresh under another name";
-const PURGED: &str = "the exchange's topic was purged from outside; start fresh under another name";
+const PURGED: &str = "records were deleted before they could be done without; start fresh under another name, or, where it is a table's topic, \
+                      say 'source.on_loss' = 'continue' for the table";
 
 /// Decides; see the table above. `bounds` says what is still there of a split, where that is known.
 pub fn decide(asking: &Asking<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
@@ -179,17 +180,25 @@ fn check_mark(
 
 fn check_bounds(
     asking: &Asking<'_>,
-    (split, position, mark): (&SplitId, &mut Position, &Mark),
+    (split, position, mark): (&SplitId, &mut Position, &mut Mark),
     bounds: Bounds,
     notices: &mut Vec<String>,
 ) -> Result<(), Refusal> {
-    if let Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) = mark
-        && replay_from < position
-        && *replay_from < bounds.first
+    let mut replay = match mark {
+        Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) => Some(replay_from),
+        Mark::Here(_) | Mark::Erased | Mark::Unreadable(_) => None,
+    };
+    if let Some(replay_from) = &mut replay
+        && **replay_from < *position
+        && **replay_from < bounds.first
     {
         let why =
             format!("open windows need split `{split}` from {}, but it begins at {}", replay_from.0, bounds.first.0);
-        return Err(refuse(why, PURGED));
+        if !asking.accepts_loss {
+            return Err(refuse(why, PURGED));
+        }
+        notices.push(why);
+        **replay_from = bounds.first.min(*position);
     }
     let (why, remedy) = if *position < bounds.first {
         let lost = bounds.first.0 - position.0;
@@ -212,6 +221,9 @@ fn check_bounds(
     }
     notices.push(why);
     *position = bounds.first;
+    if let Some(replay_from) = replay {
+        *replay_from = bounds.first;
+    }
     Ok(())
 }
 

@@ -16,8 +16,8 @@ const CONFINED: &[Confined] = &[
     Confined {
         names: &["rdkafka", "rdkafka_sys"],
         within: "",
-        allowed: &["worker/src/connector/kafka/", "worker/benches/"],
-        reason: "one module knows the Kafka client; a bench measures it",
+        allowed: &["worker/src/connector/kafka/"],
+        reason: "one module knows the Kafka client",
     },
     Confined {
         names: &["group_values", "GroupValues", "GroupsAccumulator"],

@@ -205,7 +205,7 @@ impl PartialAggregate {
                 let mut keys: Vec<ArrayRef> = vec![Arc::new(panes)];
                 keys.extend_from_slice(&batch.columns()[..self.aggregate.layout.keys.len()]);
                 // Without keys one group takes all.
-                if bypass.is_on() && 1 < keys.len() && 0 < batch.num_rows() {
+                if bypass.is_on() && 1 < keys.len() && 0 < batch.num_rows() && states.may_pass() {
                     let partials = states.pass(&keys, &batch)?;
                     bypass.passed.push(RecordBatch::try_new(Arc::clone(schema), partials)?);
                     return Ok(());

@@ -147,4 +147,14 @@ fn of_a_loss_that_is_accepted() {
     assert_eq!(decided(&asking, found(), Some((6, 10))), lost);
     let anew = "resume a/0@1 ! split `a/0` ends at 3, but reading had come to 4: it is another topic now";
     assert_eq!(decided(&asking, found(), Some((1, 3))), anew);
+    // Windows in the task that reads the table: what they would replay from is gone too.
+    let local = |position| Found::Splits(vec![at("a/0", position, Mark::Here(windows(2, 60)))]);
+    for (position, bounds, from) in [(4, (6, 10), 6), (9, (6, 10), 6), (4, (0, 3), 0)] {
+        let bounds = Some(Bounds { first: Position(bounds.0), end: Position(bounds.1) });
+        let Recovery::Resume(record, notices) = decide(&asking, local(position), &|_| bounds) else {
+            panic!("resumed")
+        };
+        assert_eq!(record.replay_from[&SplitId::from("a/0")], Position(from), "position {position}");
+        assert!(!notices.is_empty(), "and it is told");
+    }
 }

@@ -34,7 +34,9 @@ use crate::connector::Connectors;
 use crate::error::{Error, Location, Result};
 use crate::operator::partition;
 use crate::options::{Options, parse_bytes};
-use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, TableDef, dead_letter_columns};
+use crate::plan::{
+    BadRecordPolicy, Dataflow, Output, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns,
+};
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
@@ -103,9 +105,10 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
     let mut dataflows = Vec::new();
     for (index, insert) in bound.inserts.into_iter().enumerate() {
         let statement = insert.statement;
-        let fingerprint = fingerprint(&insert.plan)?;
+        let text = insert.plan.display_indent_schema().to_string();
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
             .map_err(|error| place(error, &statement))?;
+        let fingerprint = fingerprint(&text, &stages)?;
         for stage in &stages {
             add_side_sinks(&bound.catalog, stage, &mut sinks);
         }
@@ -265,7 +268,7 @@ fn check_side_tables(catalog: &Catalog, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn add_side_sinks(catalog: &Catalog, stage: &crate::plan::Stage, sinks: &mut Vec<SinkPlan>) {
+fn add_side_sinks(catalog: &Catalog, stage: &Stage, sinks: &mut Vec<SinkPlan>) {
     let crate::plan::StageInput::Table(source) = &stage.input else { return };
     let mut names: Vec<&str> = source.table.late_table.as_deref().into_iter().collect();
     if let BadRecordPolicy::DeadLetter(name) = &source.table.bad_record {
@@ -332,7 +335,7 @@ fn partitions_setting(settings: &BTreeMap<String, String>) -> Result<u32> {
 }
 
 /// A number for a plan that another plan is unlikely to have: FNV-1a over its text, stable across builds and machines.
-fn fingerprint(plan: &LogicalPlan) -> Result<u64> {
+fn fingerprint(plan: &str, stages: &[Stage]) -> Result<u64> {
     struct Fnv(u64);
     impl Hasher for Fnv {
         fn write(&mut self, bytes: &[u8]) {
@@ -345,7 +348,18 @@ fn fingerprint(plan: &LogicalPlan) -> Result<u64> {
         }
     }
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    hasher.write(plan.display_indent_schema().to_string().as_bytes());
+    hasher.write(plan.as_bytes());
+    // Where windows are, and by what their partials are spread, decides what is stored where.
+    for branch in stages.iter().flat_map(|stage| &stage.branches) {
+        match &branch.output {
+            Output::Sink(_) => hasher.write(b"sink"),
+            Output::Local(_) => hasher.write(b"local"),
+            Output::Exchange(aggregate) => {
+                hasher.write(b"exchange");
+                aggregate.partition_columns().iter().for_each(|column| hasher.write(&column.to_le_bytes()));
+            }
+        }
+    }
     hasher.write(&partition::identity()?.to_le_bytes());
     Ok(hasher.finish())
 }

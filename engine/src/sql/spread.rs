@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::datatypes::DataType;
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
@@ -67,12 +68,16 @@ impl Rules<'_> {
             LogicalPlan::Join(node) => {
                 let (left, right) = (self.keys(&node.left), self.keys(&node.right));
                 let mut by = BTreeSet::new();
+                let mut joined: BTreeMap<Key, Key> = BTreeMap::new();
                 for (a, b) in &node.on {
                     let (Some(a), Some(b)) = (key_of(a, &node.left, &left), key_of(b, &node.right, &right)) else {
                         continue;
                     };
-                    if self.type_of(&a) == self.type_of(&b) {
+                    // One key that two are compared with makes those two alike, but only in rows that match.
+                    let is_first = joined.get(&b).is_none_or(|other| *other == a) || node.join_type == JoinType::Inner;
+                    if self.type_of(&a) == self.type_of(&b) && is_first && !joined.contains_key(&a) {
                         self.unite(&a, &b);
+                        joined.insert(b.clone(), a.clone());
                         by.insert(a);
                     }
                 }
@@ -163,7 +168,20 @@ impl Rules<'_> {
                 keys
             }
             LogicalPlan::Join(node) => {
-                let keys = [self.keys(&node.left), self.keys(&node.right)].concat();
+                let (left, right) = (self.keys(&node.left), self.keys(&node.right));
+                let nothing = |keys: &[Option<Key>]| vec![None; keys.len()];
+                // A side that may be null is its key no longer.
+                let keys = match node.join_type {
+                    JoinType::Inner => [left, right].concat(),
+                    JoinType::Left => {
+                        let right = nothing(&right);
+                        [left, right].concat()
+                    }
+                    JoinType::Right => [nothing(&left), right].concat(),
+                    JoinType::LeftSemi | JoinType::LeftAnti => left,
+                    JoinType::RightSemi | JoinType::RightAnti => right,
+                    JoinType::Full | JoinType::LeftMark | JoinType::RightMark => Vec::new(),
+                };
                 if keys.len() == node.schema.fields().len() { keys } else { vec![None; node.schema.fields().len()] }
             }
             LogicalPlan::TableScan(node) => {

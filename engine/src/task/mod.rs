@@ -111,6 +111,7 @@ pub struct Task {
     notices: Vec<String>,
     uncommitted: usize,
     ended: bool,
+    is_leaving: bool,
     now: Duration,
     last_commit: Option<Duration>,
     last_record: CommitRecord,
@@ -155,6 +156,7 @@ impl Task {
             notices,
             uncommitted: 0,
             ended: false,
+            is_leaving: false,
             now,
             last_commit: None,
             last_record: CommitRecord::default(),
@@ -203,6 +205,12 @@ impl Task {
         self.commit_flushed(flushed)
     }
 
+    /// As [`Self::commit_changes`], before the task is given up: what may take long, and matters to those who go on only, is left out.
+    pub fn commit_last(&mut self) -> Result<bool> {
+        self.is_leaving = true;
+        self.commit_changes()
+    }
+
     /// Commits if there is anything to commit, or if nothing was said for long; says whether it did.
     pub fn commit_changes(&mut self) -> Result<bool> {
         let flushed = self.flush()?;
@@ -220,7 +228,9 @@ impl Task {
     fn flush(&mut self) -> Result<Flushed> {
         let mut flushed = match &mut self.body {
             Body::Source(body) => {
-                body.tend(&self.context, self.source.as_mut(), self.now)?;
+                if !self.is_leaving {
+                    body.tend(&self.context, self.source.as_mut(), self.now)?;
+                }
                 body.flush(&mut self.context)?
             }
             Body::Windows(body) => body.flush(&self.context)?,
@@ -250,6 +260,9 @@ impl Task {
     /// Begins to read splits that have appeared.
     fn join(&mut self) -> Result<()> {
         let Body::Source(body) = &mut self.body else { return Ok(()) };
+        if self.is_leaving {
+            return Ok(());
+        }
         let joined = self.source.joined()?;
         if joined.is_empty() {
             return Ok(());

@@ -161,6 +161,11 @@ impl GroupStates {
         Ok(())
     }
 
+    /// Whether rows may [`Self::pass`]. Not with ordered-set aggregates, which take their constant argument for a column there.
+    pub fn may_pass(&self) -> bool {
+        !self.layout.calls.iter().any(|call| call.function.fun().supports_within_group_clause())
+    }
+
     /// Makes a partial of each row by itself, without looking for its group: `keys…, states…, __rows`.
     pub fn pass(&self, keys: &[ArrayRef], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let mut columns = keys.to_vec();

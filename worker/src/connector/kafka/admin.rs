@@ -27,19 +27,20 @@ fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
 
 /// Makes an exchange's topic where it is missing, and checks it where it is there.
 ///
-/// Nothing may be deleted by age: a window may be open for longer than any retention. What is no longer needed is purged.
-pub(crate) fn ensure_exchange(cluster: &Cluster, topic: &str, wanted: u32) -> Result<()> {
+/// Nothing may be deleted by age: a window may be open for longer than any retention. What is no longer needed is purged. Says whether
+/// the topic was missing.
+pub(crate) fn ensure_exchange(cluster: &Cluster, topic: &str, wanted: u32) -> Result<bool> {
     let client = asking(cluster, None)?;
     let found = match n_partitions(&client, cluster, topic) {
         Ok(found) => found,
         Err(Error::Invalid(_)) => {
             create(cluster, topic, wanted)?;
-            wanted as i32
+            return Ok(true);
         }
         Err(error) => return Err(error),
     };
     if found as u32 == wanted {
-        return Ok(());
+        return Ok(false);
     }
     Err(Error::invalid(format!("the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}")).hint(
         "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",

@@ -30,6 +30,8 @@ use crate::clock;
 
 /// How long a question to a broker may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(4);
+/// How long a connection may stay without an answer that is owed.
+pub(crate) const SOCKET: Duration = Duration::from_secs(10);
 /// How long it is waited before a question that got a passing refusal is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// The slices in which it is asked: together [`ANSWER`]. After each it is looked for what stands in the way.
@@ -155,7 +157,7 @@ pub(crate) fn config(cluster: &Cluster) -> ClientConfig {
     config.set("retry.backoff.ms", "10");
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
-    config.set("socket.timeout.ms", "10000");
+    config.set("socket.timeout.ms", SOCKET.as_millis().to_string());
     for (name, value) in &cluster.properties {
         config.set(name, value);
     }
@@ -337,7 +339,14 @@ fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
 
 /// A newer owner of the transactional id, or a transaction that the broker has given up.
 fn is_fenced(code: RDKafkaErrorCode) -> bool {
-    matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+            // What a producer says of every call once it has been told so.
+            | RDKafkaErrorCode::Fatal
+    )
 }
 
 /// What a person can do about errors that no retry mends.

@@ -12,14 +12,14 @@ use std::time::Duration;
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{self, ANSWER, Context, Watch, ask, asking, asking_at_once, config, failed};
+use super::client::{self, Context, SOCKET, Watch, ask, asking, asking_at_once, config, failed};
 use super::options::{Cluster, Compression};
 use super::source::partition_of;
 use crate::{clock, probe};
@@ -181,10 +181,12 @@ impl Transactions for KafkaTransactions {
         config.set("transaction.timeout.ms", timeout);
         // The client refuses to wait for an answer for longer than the transaction lives.
         if !properties.contains_key("socket.timeout.ms")
-            && timeout.parse().is_ok_and(|ms: u128| ms < ANSWER.as_millis())
+            && timeout.parse().is_ok_and(|ms: u128| ms < SOCKET.as_millis())
         {
             config.set("socket.timeout.ms", timeout);
         }
+        // Broken connections are told by log lines only, and a commit has to know of them.
+        config.set("log.connection.close", "true").set_log_level(RDKafkaLogLevel::Info);
         self.watch = Watch::default();
         let producer = client::producer(&self.cluster, &config, self.watch.clone())?;
         self.insist("take the task over", || producer.init_transactions(SLICE))?;

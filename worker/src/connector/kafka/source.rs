@@ -14,6 +14,8 @@ use crate::clock;
 
 /// How long a poll may wait for messages.
 const WAIT: Duration = Duration::from_millis(20);
+/// For how long a broker that did not answer is not asked again.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether a topic has more partitions.
 const DISCOVERY: Duration = Duration::from_secs(10);
 
@@ -26,6 +28,8 @@ pub(crate) struct KafkaSource {
     /// The partitions that have been told of.
     known: i32,
     looked: Duration,
+    /// When a question was not answered.
+    unanswered: Option<Duration>,
     wants_keys: bool,
     wants_headers: bool,
     /// By partition: where reading goes on.
@@ -52,6 +56,7 @@ impl KafkaSource {
             share,
             known: 0,
             looked: clock::running(),
+            unanswered: None,
             wants_keys: false,
             wants_headers: false,
             next: BTreeMap::new(),
@@ -210,8 +215,16 @@ impl Source for KafkaSource {
     fn is_at_end(&mut self, split: &SplitId) -> Result<bool> {
         let partition = partition_of(split)?;
         let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
-        // Without an answer nobody knows, and a split is not idle as long as nobody knows.
-        let Ok(end) = self.reader.high_watermark(&partition) else { return Ok(false) };
+        // Without an answer nobody knows, and a split is not idle as long as nobody knows. A broker that does not answer for one
+        // partition is not asked for the next: a commit must not wait for as many questions as there are partitions.
+        let now = clock::running();
+        if self.unanswered.is_some_and(|then| now.saturating_sub(then) < SILENCE) {
+            return Ok(false);
+        }
+        let Ok(end) = self.reader.high_watermark(&partition) else {
+            self.unanswered = Some(clock::running());
+            return Ok(false);
+        };
         Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| end.0 <= *next))
     }
 

@@ -121,7 +121,7 @@ fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending>
             return Ok(Ending::Released);
         }
         if shared.stop.load(Ordering::Relaxed) {
-            commit(shared, running)?;
+            running.commit_last()?;
             info!(task = %task.name, "stopped after its last commit");
             return Ok(Ending::Released);
         }

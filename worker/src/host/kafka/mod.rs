@@ -88,12 +88,15 @@ pub(super) fn tasks_of(
     let pipeline = &shared.name;
     let n_partitions = shared.exchange_partitions;
     let mut writes: HashMap<ExchangeId, (Arc<str>, Wire)> = HashMap::new();
+    let mut made = Vec::new();
     for stage in &dataflow.stages {
         let StageInput::Exchanges(inputs) = &stage.input else { continue };
         for input in inputs {
             let exchange = &input.aggregate.exchange;
             let topic = exchange_topic(pipeline, exchange);
-            admin::ensure_exchange(cluster, &topic, n_partitions)?;
+            if admin::ensure_exchange(cluster, &topic, n_partitions)? {
+                made.push(Arc::clone(&topic));
+            }
             writes.insert(exchange.clone(), (topic, Wire::new(input.aggregate.partial_schema()?)?));
         }
     }
@@ -108,7 +111,7 @@ pub(super) fn tasks_of(
         };
         pasts.push(past_of(shared, cluster, &planned.input, &identity)?);
     }
-    check_pasts(&pasts)?;
+    check_pasts(&pasts, &made)?;
     let n_tasks: Arc<[u32]> = pasts.iter().map(|past| past.n_tasks).collect();
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
@@ -166,6 +169,8 @@ struct Past {
     forgotten: Option<Arc<str>>,
     /// Whether it has heard of rows.
     has_heard: bool,
+    /// Whether it has committed positions.
+    has_run: bool,
 }
 
 fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Identity) -> Result<Past> {
@@ -205,12 +210,22 @@ fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Id
         n_tasks: decide_tasks(known, wanted, shared.options.fixed_tasks, n_splits)?,
         forgotten: table.filter(|_| found.is_empty()),
         has_heard: marks.iter().any(has_heard),
+        has_run: !marks.is_empty(),
     })
 }
 
 /// Windows that have heard of rows are behind a table whose positions were committed with these rows. Kafka forgets positions with their
 /// topic: read as if it were new, what was not yet read of the old one would be missing, and nobody would know.
-fn check_pasts(pasts: &[Past]) -> Result<()> {
+///
+/// The other way round, an exchange that had to be made for stages that have run: what they had written into it is gone, and with it the
+/// rows of windows that were open.
+fn check_pasts(pasts: &[Past], made: &[Arc<str>]) -> Result<()> {
+    if let (Some(topic), true) = (made.first(), pasts.iter().any(|past| past.has_run)) {
+        return Err(Error::invalid(format!(
+            "the exchange `{topic}` was deleted, and the rows of open windows with it; it is there again, and empty"
+        ))
+        .hint("start fresh under another name; run again, the pipeline goes on without these rows"));
+    }
     let has_heard = pasts.iter().any(|past| past.has_heard);
     match pasts.iter().find_map(|past| past.forgotten.as_ref()) {
         Some(table) if has_heard => Err(Error::invalid(format!(

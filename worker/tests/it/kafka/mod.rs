@@ -4,9 +4,11 @@
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
 mod broker;
+mod fresh;
 mod late;
 mod late_end;
 mod on_disk;
+mod one_hop;
 mod partitions;
 mod pipeline;
 mod poison;

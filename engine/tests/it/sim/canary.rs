@@ -101,9 +101,6 @@ fn forget(broken: Broken, position: Position, text: &str) -> String {
     let Mark::Here(mut mark) = SplitMark::decode(text) else { return text.to_owned() };
     match (&mut mark.state, broken) {
         (SplitState::Windows { replay_from, .. }, Broken::NoReplay) => *replay_from = position,
-        (SplitState::Windows { closed_through, expected, .. }, Broken::ForgetsClosed) => {
-            (*closed_through, *expected) = (i64::MIN, i64::MIN);
-        }
         (SplitState::Source { watermark }, Broken::ForgetsWatermarks) => *watermark = i64::MIN,
         _ => {}
     }

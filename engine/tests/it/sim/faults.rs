@@ -18,8 +18,6 @@ pub enum Broken {
     BlindRefresh,
     /// What open windows hold is not read again.
     NoReplay,
-    /// A new owner does not know which windows are in the output.
-    ForgetsClosed,
     /// A new owner does not know its splits' watermarks.
     ForgetsWatermarks,
 }

@@ -151,7 +151,10 @@ def recovery(bench, repeats):
     while bench.lag(script) is None:
         pass
     for _ in range(repeats):
-        time.sleep(2)
+        # Until it has worked for some commits.
+        before = positions(bench, script)
+        while not all(now > was + 1000 for now, was in zip(positions(bench, script), before)):
+            pass
         process.kill()
         process.wait()
         begun = time.monotonic()

@@ -3,8 +3,8 @@
 //! A dataflow that reads topics runs over Kafka: its tasks commit by transactions and can be killed at any time. Any other one runs
 //! over the log in memory, from its first row to its last: a process that dies starts over.
 //!
-//! Tables that are written outside of a transaction (files, stdout, topics with at_least_once) get their rows when the commit is
-//! certain to be the owner's, and before it is noted: a crash in between repeats rows, and never loses one.
+//! Tables that are written outside of a transaction (files, stdout, topics with at_least_once) get their rows before the commit is
+//! made: a crash in between repeats rows, and never loses one. Over Kafka an owner that was replaced meanwhile repeats them too.
 
 mod kafka;
 mod memory;

@@ -66,9 +66,10 @@ models: setup ## Train the models again from labelled captures; from elsewhere: 
 fuzz: setup plugins ## Run the property tests with many cases; more: make fuzz CASES=1000000
 	PROPTEST_CASES=$(CASES) exec scripts/kafka.sh with fuzz-$$$$ -- cargo test --workspace --locked
 
-chaos: setup ## Play many faults against a real Kafka; others: make chaos INJECTIONS=50 ROWS=100000 SEED=3
-	INJECTIONS=$(INJECTIONS) ROWS=$(ROWS) RATE=$(RATE) cargo test --release --locked -p davy --test it \
-	  -- --ignored --exact --nocapture kafka::chaos
+chaos: setup ## Play many faults against a real Kafka; others: make chaos INJECTIONS=50 ROWS=100000 SEED=3 NODES=3
+	cargo build --release --locked -p davy --features testing
+	INJECTIONS=$(INJECTIONS) ROWS=$(ROWS) RATE=$(RATE) DAVY_BINARY="$(CARGO_TARGET_DIR)/release/davy" \
+	  cargo test --workspace --locked --test it -- --ignored --exact --nocapture kafka::chaos
 
 kafka-up: setup ## Start a Kafka on this machine, which runs until make kafka-down
 	@servers=$$(scripts/kafka.sh up dev) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"

@@ -1,5 +1,5 @@
 //! Named points of a task's way: `poll`, `decode`, `aggregate`, `before_begin`, `after_produce`, `after_send_offsets`, `before_commit`,
-//! `after_commit`.
+//! `after_commit`; and `after_write_outside`, where rows have left that no transaction holds back.
 //!
 //! In a build for tests (feature `testing`) the process kills itself where `DAVY_CRASH_AT=<point>:<n>` says, when it comes there for
 //! the n-th time: as suddenly as a pulled plug, at a place that chance would hardly hit. In any other build nothing happens there.

@@ -12,6 +12,7 @@ use davy_engine::{Error, Result};
 
 use super::kafka::cluster_of;
 use crate::connector::kafka::{Delivery, KafkaTable};
+use crate::probe;
 
 /// Sinks by table.
 pub(super) struct Sinks {
@@ -116,6 +117,10 @@ pub(super) struct Shared {
 
 impl OutsideSink for Shared {
     fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        self.sinks.write(&self.name, batches)
+        self.sinks.write(&self.name, batches)?;
+        if batches.iter().any(|batch| 0 < batch.num_rows()) {
+            probe::reached("after_write_outside");
+        }
+        Ok(())
     }
 }

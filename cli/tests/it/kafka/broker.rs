@@ -9,24 +9,27 @@ use rdkafka::config::ClientConfig;
 
 use crate::run::{repository, text};
 
-/// One broker, until it is dropped.
+/// One broker or three, until it is dropped.
 pub(super) struct Broker {
     name: String,
     pub(super) servers: String,
+    pub(super) n_nodes: usize,
+    /// Faults so far: each hits the next node.
+    n_faults: usize,
 }
 
 impl Broker {
-    pub(super) fn start(purpose: &str) -> Self {
+    pub(super) fn start(purpose: &str, n_nodes: usize) -> Self {
         let name = format!("{purpose}-{}", std::process::id());
-        let output = script(&["up", &name]);
+        let output = script(&["up", &name, "--nodes", &n_nodes.to_string()]);
         assert!(output.status.success(), "no Kafka: {}", text(&output.stderr));
-        Self { name, servers: text(&output.stdout).trim().to_owned() }
+        Self { name, servers: text(&output.stdout).trim().to_owned(), n_nodes, n_faults: 0 }
     }
 
-    pub(super) fn make_topics(&self, topics: &[(&str, i32)]) {
+    pub(super) fn make_topics(&self, topics: &[(&'static str, i32)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let new: Vec<NewTopic<'_>> =
-            topics.iter().map(|(name, n)| NewTopic::new(name, *n, TopicReplication::Fixed(1))).collect();
+        let topic = |(name, n): &(&'static str, i32)| NewTopic::new(name, *n, TopicReplication::Fixed(self.n_nodes as i32));
+        let new: Vec<NewTopic<'_>> = topics.iter().map(topic).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let made = runtime.block_on(admin.create_topics(&new, &AdminOptions::new()));
         made.expect("an answer").into_iter().for_each(|topic| drop(topic.expect("a topic")));
@@ -37,22 +40,35 @@ impl Broker {
         client(&self.servers)
     }
 
-    /// As suddenly as a pulled plug; returns when it is back.
-    pub(super) fn kill_and_start(&self) {
-        self.order(&["kill"]);
-        self.order(&["start"]);
+    /// As suddenly as a pulled plug; says which node it was.
+    pub(super) fn kill(&mut self) -> String {
+        let node = self.next_node();
+        self.order("kill", &node);
+        node
+    }
+
+    /// Starts a node that was killed; returns when it is back.
+    pub(super) fn start_again(&self, node: &str) {
+        self.order("start", node);
     }
 
     /// Nobody answers meanwhile, and no connection breaks.
-    pub(super) fn pause(&self, duration: Duration) {
-        self.order(&["pause"]);
+    pub(super) fn pause(&mut self, duration: Duration) {
+        let node = self.next_node();
+        self.order("pause", &node);
         super::wait::within(duration, || None::<()>);
-        self.order(&["resume"]);
+        self.order("resume", &node);
     }
 
-    fn order(&self, what: &[&str]) {
-        let output = script(&[what, &[&self.name]].concat());
-        assert!(output.status.success(), "{what:?}: {}", text(&output.stderr));
+    /// Whoever leads a partition or coordinates a transaction has its turn.
+    fn next_node(&mut self) -> String {
+        self.n_faults += 1;
+        (1 + self.n_faults % self.n_nodes).to_string()
+    }
+
+    fn order(&self, what: &str, node: &str) {
+        let output = script(&[what, &self.name, node]);
+        assert!(output.status.success(), "{what} node {node}: {}", text(&output.stderr));
     }
 }
 

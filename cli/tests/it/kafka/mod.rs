@@ -41,6 +41,21 @@ fn no_crash_at_any_point_loses_or_repeats_a_row() {
         delivery: "exactly_once",
         rows_per_second: 1_000,
         n_rows: 0,
+        n_nodes: 1,
+    });
+}
+
+/// Leaders of partitions and coordinators of transactions move, and nothing is started again for it.
+#[test]
+fn a_cluster_that_loses_a_node_at_a_time_loses_no_row() {
+    play(&Play {
+        test: "kafka::a_cluster_that_loses_a_node_at_a_time_loses_no_row",
+        seed: number_from_environment("SEED").unwrap_or(0),
+        plan: Plan::of_nodes(),
+        delivery: "exactly_once",
+        rows_per_second: 1_000,
+        n_rows: 0,
+        n_nodes: 3,
     });
 }
 
@@ -53,6 +68,7 @@ fn who_stops_when_asked_reads_nothing_twice() {
         delivery: "exactly_once",
         rows_per_second: 1_000,
         n_rows: 4_000,
+        n_nodes: 1,
     });
     // Both queries read every row that can be read.
     assert_eq!(played.n_read, 2 * (played.n_rows - played.n_dead));
@@ -64,10 +80,11 @@ fn without_transactions_the_rig_finds_rows_that_come_twice() {
     let played = attempt(&Play {
         test: "kafka::without_transactions_the_rig_finds_rows_that_come_twice",
         seed: 0,
-        plan: Plan((0..6).map(|n| Injection::Point("before_commit", 20 + n)).collect()),
+        plan: Plan((0..3).map(|n| Injection::Point("after_write_outside", 5 + n)).collect()),
         delivery: "at_least_once",
         rows_per_second: 1_000,
         n_rows: 0,
+        n_nodes: 1,
     });
     let complaint = played.wrong.first().map_or("", String::as_str);
     assert!(complaint.starts_with("passed: 0 of ") && complaint.contains("too often"), "{:?}", played.wrong);
@@ -85,5 +102,6 @@ fn chaos() {
         delivery: "exactly_once",
         rows_per_second: number_from_environment("RATE").unwrap_or(5_000),
         n_rows: number_from_environment("ROWS").unwrap_or(0),
+        n_nodes: number_from_environment("NODES").unwrap_or(1) as usize,
     });
 }

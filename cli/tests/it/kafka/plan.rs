@@ -80,6 +80,13 @@ impl Plan {
         Self(faults)
     }
 
+    /// Each node of three dies once, with a frozen one and a killed process in between.
+    pub(super) fn of_nodes() -> Self {
+        let kill = Injection::Kill(Duration::from_millis(500));
+        let broker = Injection::BrokerKill;
+        Self(vec![broker.clone(), kill, broker.clone(), Injection::BrokerPause(FROZEN), broker])
+    }
+
     /// `n` faults as chance has it.
     pub(super) fn chaos(seed: u64, n: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);

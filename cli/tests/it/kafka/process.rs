@@ -12,6 +12,13 @@ use crate::run::text;
 /// The longest that a process may take to come to where it was told to die: it starts, takes over and replays before.
 const REACH: Duration = Duration::from_secs(45);
 
+/// What is tried out: the binary that was built along with the tests, or one that is faster (`make chaos`).
+fn binary() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "whoever plays a long one says with what")]
+    let named = std::env::var_os("DAVY_BINARY");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_davy").into(), PathBuf::from)
+}
+
 /// What all runs of one pipeline have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
@@ -27,7 +34,7 @@ impl Setup {
     }
 
     fn davy(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
+        let mut command = Command::new(binary());
         for name in ["DAVY_OUTPUT", "DAVY_TASKS", "DAVY_CONFIG", "DAVY_COMMIT_INTERVAL", "DAVY_COMMIT_ROWS"] {
             command.env_remove(name);
         }

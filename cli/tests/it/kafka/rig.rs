@@ -39,6 +39,8 @@ pub(super) struct Play {
     pub(super) rows_per_second: u64,
     /// The feed goes on at least until it has written so many.
     pub(super) n_rows: u64,
+    /// Nodes of the cluster: one, or three that replicate everything.
+    pub(super) n_nodes: usize,
 }
 
 /// What came of it.
@@ -149,7 +151,7 @@ pub(super) fn attempt(play: &Play) -> Played {
 
 impl Rig {
     fn new(play: &Play) -> Self {
-        let broker = Broker::start("chaos");
+        let broker = Broker::start("chaos", play.n_nodes);
         let folder = tempfile::tempdir().expect("a folder");
         broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
         let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone(), n_tasks: N_TASKS };
@@ -235,11 +237,19 @@ impl Rig {
                 let pair = [self.start(), self.start()];
                 self.survivor(pair);
             }
+            Injection::BrokerKill if 1 < self.broker.n_nodes => {
+                self.keep_running();
+                let node = self.broker.kill();
+                self.goes_on();
+                self.broker.start_again(&node);
+                self.goes_on();
+            }
             Injection::BrokerKill => {
                 self.kill();
                 self.davy = Some(self.start_with(LONG, None));
                 self.keep_running();
-                self.broker.kill_and_start();
+                let node = self.broker.kill();
+                self.broker.start_again(&node);
                 self.goes_on();
                 self.kill();
             }

@@ -14,7 +14,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
 use davy_engine::format::{Encoder, Format};
 use davy_engine::log::Sink;
-use davy_engine::log::transactions::{Message, OutsideSink, RowEncoder};
+use davy_engine::log::transactions::{Message, RowEncoder};
 use davy_engine::plan::{ORIGIN, SinkPlan};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
@@ -269,13 +269,6 @@ impl Sink for PlainSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.send_all()
-    }
-}
-
-impl OutsideSink for PlainSink {
-    fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        batches.iter().try_for_each(|batch| Sink::write(self, batch))?;
         self.send_all()
     }
 }

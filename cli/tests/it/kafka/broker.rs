@@ -28,7 +28,8 @@ impl Broker {
 
     pub(super) fn make_topics(&self, topics: &[(&'static str, i32)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
-        let topic = |(name, n): &(&'static str, i32)| NewTopic::new(name, *n, TopicReplication::Fixed(self.n_nodes as i32));
+        let topic =
+            |(name, n): &(&'static str, i32)| NewTopic::new(name, *n, TopicReplication::Fixed(self.n_nodes as i32));
         let new: Vec<NewTopic<'_>> = topics.iter().map(topic).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let made = runtime.block_on(admin.create_topics(&new, &AdminOptions::new()));

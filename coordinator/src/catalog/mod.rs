@@ -1,0 +1,77 @@
+//! What survives the coordinator: pipelines, and the numbers that only grow.
+//!
+//! | where | for |
+//! |---|---|
+//! | a compacted Kafka topic | clusters: one writer leads and fences the older one, others stand by |
+//! | a local file | one coordinator on one machine |
+//! | memory | tests and `davy dev` |
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Epoch, PipelineId, Term};
+use crate::model::PipelineRecord;
+
+/// One thing to be remembered. A later record of the same key replaces an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A pipeline; its key is its id.
+    Pipeline(Box<PipelineRecord>),
+    /// A pipeline that nobody needs to know of any more.
+    Forgotten {
+        /// Which.
+        id: PipelineId,
+    },
+    /// No epoch at or above this one has been given to a task's owner.
+    Epochs {
+        /// The first that may be given out by whoever leads next.
+        ceiling: Epoch,
+    },
+    /// Who leads.
+    Leader {
+        /// Greater than that of any leader before.
+        term: Term,
+        /// Where clients and workers reach it.
+        address: String,
+    },
+}
+
+/// All that is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// In order of their ids.
+    pub pipelines: Vec<PipelineRecord>,
+    /// The first epoch that may be given out.
+    pub ceiling: Epoch,
+    /// Of the last leader.
+    pub term: Term,
+    /// Of the last leader.
+    pub leader: Option<String>,
+}
+
+/// Why the catalog could not be written or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// Another coordinator leads: step down.
+    #[error("{0}")]
+    Fenced(String),
+    /// Try again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is there is not what was written: a person has to look.
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+/// Somewhere to remember. Calls block; one thread owns it.
+pub trait Catalog: Send {
+    /// Waits until this coordinator leads, or until `is_over` says that nobody wants that any more (`None`), and gives what is
+    /// remembered. From then on older leaders' writes fail.
+    fn lead(&mut self, is_over: &dyn Fn() -> bool) -> Result<Option<Snapshot>, CatalogError>;
+
+    /// Remembers all of `records`, or none of them.
+    fn write(&mut self, records: &[Record]) -> Result<(), CatalogError>;
+
+    /// Whether this coordinator still leads, as far as is known without waiting; called about once a second.
+    fn still_leads(&mut self) -> Result<(), CatalogError>;
+}

@@ -1,0 +1,9 @@
+//! Davy's coordinator: which pipelines there are, which worker runs which task, and how many workers are wanted.
+//!
+//! It only decides. Kafka keeps the truth and fences whoever is too old, so a coordinator that is wrong, late or dead costs time, and
+//! never a row. Decisions are pure functions; the driver gathers facts and carries decisions out.
+
+pub mod catalog;
+pub mod ids;
+pub mod model;
+pub mod planner;

@@ -34,6 +34,8 @@ pub struct PipelineRecord {
     pub settings: BTreeMap<String, String>,
     /// Grows with each accepted change.
     pub version: u64,
+    /// The version that changed the script, its settings or its incarnation last: tasks that run an earlier one are drained first.
+    pub spec_version: u64,
     /// How often it has begun anew, from 1.
     pub incarnation: u32,
     /// What it is called on the broker: another one for each incarnation.

@@ -56,8 +56,10 @@ pub struct Dataflow {
     pub stages: Vec<Stage>,
     /// Which sink its rows go to.
     pub sink: Arc<str>,
-    /// A number that another plan is unlikely to have: stored state is only read back by the plan that wrote it.
+    /// A number that another plan is unlikely to have: who runs its tasks must plan the same.
     pub fingerprint: u64,
+    /// The same of what stored state depends on: only a plan that shares it takes that state up.
+    pub state_fingerprint: u64,
 }
 
 /// A chain between two logs.

@@ -3,8 +3,12 @@
 //! The engine names what it needs (`davy_engine::connector`, `davy_engine::log`); everything here that touches files,
 //! programs, the standard streams or a clock implements one of those traits.
 
+pub mod agent;
 mod clock;
 pub mod connector;
+mod exposition;
 pub mod host;
+pub mod http;
 mod library;
 mod probe;
+pub mod slots;

@@ -159,6 +159,11 @@ pub trait Source: Send {
         Ok(true)
     }
 
+    /// Messages not yet read, as far as is known without asking anyone.
+    fn lag(&self) -> u64 {
+        0
+    }
+
     /// Holds a split back, or lets it go on.
     fn hold(&mut self, _split: &SplitId, _is_held: bool) -> Result<()> {
         Ok(())

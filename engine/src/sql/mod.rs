@@ -9,6 +9,7 @@ pub mod catalog;
 mod diagnose;
 pub mod explain;
 mod feed;
+mod fingerprint;
 pub mod function;
 pub mod functions;
 mod limits;
@@ -22,7 +23,6 @@ mod table;
 pub mod window;
 
 use std::collections::BTreeMap;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef};
@@ -32,11 +32,8 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
 use crate::error::{Error, Location, Result};
-use crate::operator::partition;
 use crate::options::{Options, parse_bytes};
-use crate::plan::{
-    BadRecordPolicy, Dataflow, Output, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns,
-};
+use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns};
 use catalog::Catalog;
 use diagnose::place;
 pub(crate) use diagnose::sql_error;
@@ -108,12 +105,13 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         let text = insert.plan.display_indent_schema().to_string();
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
             .map_err(|error| place(error, &statement))?;
-        let fingerprint = fingerprint(&text, &stages)?;
+        let fingerprint = fingerprint::of_plan(&text, &stages)?;
+        let state_fingerprint = fingerprint::of_state(&stages)?;
         for stage in &stages {
             add_side_sinks(&bound.catalog, stage, &mut sinks);
         }
         add_sink(&mut sinks, insert.sink.clone());
-        dataflows.push(Dataflow { stages, sink: insert.sink.name, fingerprint });
+        dataflows.push(Dataflow { stages, sink: insert.sink.name, fingerprint, state_fingerprint });
     }
     Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes, name, exchange_partitions })
 }
@@ -332,36 +330,6 @@ fn partitions_setting(settings: &BTreeMap<String, String>) -> Result<u32> {
         Error::invalid(format!("setting `exchange_partitions` cannot be `{text}`"))
             .hint(format!("write a number from 1 to {EXCHANGE_PARTITIONS_MAX}"))
     })
-}
-
-/// A number for a plan that another plan is unlikely to have: FNV-1a over its text, stable across builds and machines.
-fn fingerprint(plan: &str, stages: &[Stage]) -> Result<u64> {
-    struct Fnv(u64);
-    impl Hasher for Fnv {
-        fn write(&mut self, bytes: &[u8]) {
-            for byte in bytes {
-                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-        fn finish(&self) -> u64 {
-            self.0
-        }
-    }
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    hasher.write(plan.as_bytes());
-    // Where windows are, and by what their partials are spread, decides what is stored where.
-    for branch in stages.iter().flat_map(|stage| &stage.branches) {
-        match &branch.output {
-            Output::Sink(_) => hasher.write(b"sink"),
-            Output::Local(_) => hasher.write(b"local"),
-            Output::Exchange(aggregate) => {
-                hasher.write(b"exchange");
-                aggregate.partition_columns().iter().for_each(|column| hasher.write(&column.to_le_bytes()));
-            }
-        }
-    }
-    hasher.write(&partition::identity()?.to_le_bytes());
-    Ok(hasher.finish())
 }
 
 impl PlanRequest<'_> {

@@ -126,7 +126,7 @@ impl Task {
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
-        let asking = asking(&name, index, n_tasks[stage], dataflow.fingerprint, accepts_loss);
+        let asking = asking(&name, index, n_tasks[stage], dataflow.state_fingerprint, accepts_loss);
         let settled = settle(&asking, found.clone(), source.as_mut());
         let (last, notices) = settled.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         commit.claim()?;
@@ -235,7 +235,7 @@ impl Task {
             }
             Body::Windows(body) => body.flush(&self.context)?,
         };
-        flushed.record.fingerprint = self.context.dataflow.fingerprint;
+        flushed.record.fingerprint = self.context.dataflow.state_fingerprint;
         Ok(flushed)
     }
 
@@ -250,6 +250,18 @@ impl Task {
         self.last_commit = Some(self.now);
         (self.last_record, self.last_told) = (record, told);
         self.join()
+    }
+
+    /// Messages not yet read, as far as is known without asking.
+    pub fn lag(&self) -> u64 {
+        self.source.lag()
+    }
+
+    /// The watermark of the last commit, in nanoseconds since 1970: of a source the earliest among its splits.
+    pub fn watermark(&self) -> Option<i64> {
+        let CommitRecord { watermarks, expected, .. } = &self.last_record;
+        let earliest = watermarks.values().min().copied().or(*expected)?;
+        (earliest != i64::MIN && earliest != i64::MAX).then_some(earliest)
     }
 
     /// Whether another owner has committed since this one last did.
@@ -272,7 +284,7 @@ impl Task {
             &context.name,
             context.index,
             context.n_tasks[context.stage],
-            context.dataflow.fingerprint,
+            context.dataflow.state_fingerprint,
             self.accepts_loss,
         );
         let found = self.commit.find(&joined)?;

@@ -13,6 +13,7 @@ use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{Step, Task, TaskParts};
 
+use super::control::Control;
 use super::sinks::Sinks;
 use super::{Ending, Shared};
 use crate::{clock, probe};
@@ -75,17 +76,17 @@ pub(super) fn tasks_of(
 }
 
 /// Steps a task to its end.
-pub(super) fn drive(shared: &Shared, log: &MemoryLog, parts: TaskParts) -> Result<Ending> {
+pub(super) fn drive(shared: &Shared, control: &Control, log: &MemoryLog, parts: TaskParts) -> Result<Ending> {
     let stage = &parts.dataflow.stages[parts.stage];
     let exchanges: Vec<ExchangeId> =
         stage.branches.iter().filter_map(|branch| branch.output.exchange().cloned()).collect();
     let mut task = Task::recover(parts, clock::since(shared.begun))?;
     let mut last_commit = clock::since(shared.begun);
     loop {
-        if shared.failed.load(Ordering::Relaxed) {
+        if control.give_up.load(Ordering::Relaxed) {
             return Ok(Ending::Stopped);
         }
-        if shared.stop.load(Ordering::Relaxed) {
+        if control.stop.load(Ordering::Relaxed) {
             task.commit()?;
             return Ok(Ending::Stopped);
         }

@@ -6,9 +6,10 @@
 //! Tables that are written outside of a transaction (files, stdout, topics with at_least_once) get their rows before the commit is
 //! made: a crash in between repeats rows, and never loses one. Over Kafka an owner that was replaced meanwhile repeats them too.
 
-mod kafka;
+pub(crate) mod control;
+pub(crate) mod kafka;
 mod memory;
-mod sinks;
+pub(crate) mod sinks;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
@@ -26,6 +27,8 @@ use davy_engine::plan::{Pipeline, SinkPlan};
 use davy_engine::{Error, Result};
 
 use crate::clock;
+use control::Control;
+pub use control::{Phase, Told};
 pub use kafka::lag::{LagRow, lag, topics};
 use sinks::Sinks;
 
@@ -40,6 +43,8 @@ pub struct HostOptions {
     pub max_tasks: usize,
     /// Whether `max_tasks` is what a person asked for.
     pub fixed_tasks: bool,
+    /// How many tasks each stage of each dataflow has, where that is decided; instead of `max_tasks`.
+    pub n_tasks: Option<Vec<Vec<u32>>>,
     /// The pipeline's name, where its script has none.
     pub name: String,
     /// How often records that no recovery needs any more are deleted from exchanges.
@@ -54,6 +59,7 @@ impl Default for HostOptions {
             commit_rows: 1_000_000,
             max_tasks: cores,
             fixed_tasks: false,
+            n_tasks: None,
             name: "pipeline".to_owned(),
             purge_interval: Duration::from_secs(30),
         }
@@ -71,28 +77,49 @@ pub enum Ending {
     Released,
 }
 
-/// What all tasks of a run share.
-struct Shared {
+/// What all tasks of a pipeline in this process share.
+pub(crate) struct Shared {
     /// The pipeline's name, for brokers.
-    name: Arc<str>,
-    sinks: Arc<Sinks>,
-    runtime: Arc<RuntimeEnv>,
-    metrics: Arc<Metrics>,
-    options: HostOptions,
-    exchange_partitions: u32,
-    /// This process among all that own or have owned tasks of the pipeline.
-    owner: u64,
-    begun: Instant,
-    /// Asked to stop from outside.
-    stop: Arc<AtomicBool>,
-    /// A task failed: the others give up without a commit.
-    failed: AtomicBool,
+    pub(crate) name: Arc<str>,
+    pub(crate) sinks: Arc<Sinks>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) options: HostOptions,
+    pub(crate) exchange_partitions: u32,
+    pub(crate) begun: Instant,
 }
 
 impl Shared {
-    /// Whether someone asked to stop, or a task has failed.
-    fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    /// Opens what `pipeline` writes to outside of transactions. `open` gives the sink of a SELECT on its own.
+    pub(crate) fn open(
+        pipeline: &Pipeline,
+        open: impl Fn(&SinkPlan) -> Result<Box<dyn Sink>>,
+        options: HostOptions,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let name: Arc<str> = pipeline.name.as_deref().unwrap_or(&options.name).into();
+        Ok(Self {
+            sinks: Arc::new(Sinks::open(pipeline, &name, open)?),
+            name,
+            runtime: runtime(pipeline.memory_bytes)?,
+            metrics,
+            options,
+            exchange_partitions: pipeline.exchange_partitions,
+            begun: clock::now(),
+        })
+    }
+
+    /// For questions only: nothing is opened, and nothing can be run.
+    pub(crate) fn asking(pipeline: &Pipeline, options: HostOptions) -> Result<Self> {
+        Ok(Self {
+            sinks: Arc::new(Sinks::check(pipeline)?),
+            name: pipeline.name.as_deref().unwrap_or(&options.name).into(),
+            runtime: runtime(pipeline.memory_bytes)?,
+            metrics: Arc::default(),
+            options,
+            exchange_partitions: pipeline.exchange_partitions,
+            begun: clock::now(),
+        })
     }
 }
 
@@ -110,22 +137,10 @@ pub fn run(
     metrics: Arc<Metrics>,
     stop: Arc<AtomicBool>,
 ) -> Result<Ending> {
-    let name: Arc<str> = pipeline.name.as_deref().unwrap_or(&options.name).into();
-    let sinks = Arc::new(Sinks::open(&pipeline, &name, open)?);
-    let shared = Shared {
-        name,
-        sinks: Arc::clone(&sinks),
-        runtime: runtime(pipeline.memory_bytes)?,
-        metrics,
-        options,
-        exchange_partitions: pipeline.exchange_partitions,
-        owner: owner(),
-        begun: clock::now(),
-        stop,
-        failed: AtomicBool::new(false),
-    };
-    let outcome = run_dataflows(&shared, pipeline);
-    sinks.close(outcome.is_ok())?;
+    let shared = Shared::open(&pipeline, open, options, metrics)?;
+    let control = Control::new(owner(), stop, || {});
+    let outcome = run_dataflows(&shared, &control, pipeline);
+    shared.sinks.close(outcome.is_ok())?;
     outcome
 }
 
@@ -147,7 +162,7 @@ fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
     Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build()?))
 }
 
-fn run_dataflows(shared: &Shared, pipeline: Pipeline) -> Result<Ending> {
+fn run_dataflows(shared: &Shared, control: &Control, pipeline: Pipeline) -> Result<Ending> {
     let log = MemoryLog::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (number, dataflow) in pipeline.dataflows.into_iter().enumerate() {
@@ -155,19 +170,22 @@ fn run_dataflows(shared: &Shared, pipeline: Pipeline) -> Result<Ending> {
         if let Some(cluster) = kafka::cluster_of(&dataflow)? {
             for task in kafka::tasks_of(shared, &cluster, number + 1, &dataflow)? {
                 let name = task.name.to_string();
-                jobs.push(Job { name, run: Box::new(move || kafka::drive(shared, &task)) });
+                jobs.push(Job { name, run: Box::new(move || kafka::drive(shared, control, &task)) });
             }
             continue;
         }
         for parts in memory::tasks_of(shared, &log, number + 1, &dataflow)? {
             let log = log.clone();
-            jobs.push(Job { name: parts.name.to_string(), run: Box::new(move || memory::drive(shared, &log, parts)) });
+            jobs.push(Job {
+                name: parts.name.to_string(),
+                run: Box::new(move || memory::drive(shared, control, &log, parts)),
+            });
         }
     }
-    run_jobs(shared, jobs)
+    run_jobs(control, jobs)
 }
 
-fn run_jobs(shared: &Shared, jobs: Vec<Job<'_>>) -> Result<Ending> {
+fn run_jobs(control: &Control, jobs: Vec<Job<'_>>) -> Result<Ending> {
     let results: Vec<Result<Ending>> = std::thread::scope(|scope| {
         let mut running = Vec::new();
         for Job { name, run } in jobs {
@@ -177,14 +195,14 @@ fn run_jobs(shared: &Shared, jobs: Vec<Job<'_>>) -> Result<Ending> {
                 let result = catch_unwind(AssertUnwindSafe(run))
                     .unwrap_or_else(|_| Err(Error::internal(format!("task `{task}` panicked"))));
                 if result.is_err() {
-                    shared.failed.store(true, Ordering::Relaxed);
+                    control.give_up.store(true, Ordering::Relaxed);
                 }
                 result
             });
             match spawned {
                 Ok(handle) => running.push((name, handle)),
                 Err(error) => {
-                    shared.failed.store(true, Ordering::Relaxed);
+                    control.give_up.store(true, Ordering::Relaxed);
                     return vec![Err(Error::Unavailable(format!("cannot start a thread for task `{name}`: {error}")))];
                 }
             }

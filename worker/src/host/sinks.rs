@@ -15,7 +15,7 @@ use crate::connector::kafka::{Delivery, KafkaTable};
 use crate::probe;
 
 /// Sinks by table.
-pub(super) struct Sinks {
+pub(crate) struct Sinks {
     plans: HashMap<Arc<str>, SinkPlan>,
     open: HashMap<Arc<str>, Mutex<Box<dyn Sink>>>,
 }
@@ -54,6 +54,18 @@ impl Sinks {
             };
             sinks.plans.insert(Arc::clone(&plan.name), plan.clone());
             sinks.open.insert(Arc::clone(&plan.name), Mutex::new(sink));
+        }
+        Ok(sinks)
+    }
+
+    /// Checks all and opens none: for whoever only asks what a pipeline would be.
+    pub(super) fn check(pipeline: &Pipeline) -> Result<Self> {
+        let mut sinks = Self { plans: HashMap::new(), open: HashMap::new() };
+        for plan in &pipeline.sinks {
+            if let Some(table) = plan.table.as_deref().and_then(KafkaTable::of) {
+                table.check_topic()?;
+            }
+            sinks.plans.insert(Arc::clone(&plan.name), plan.clone());
         }
         Ok(sinks)
     }

@@ -129,7 +129,7 @@ fn another_scripts_commit_is_refused_naming_both_plans() {
     let before = sorted_lines(&log.rows("results"));
     let refused = run_over(&second, &input, Schedule::random(3), &log).unwrap_err();
     for dataflow in first.dataflows.iter().chain(&second.dataflows) {
-        let named = format!("plan `{:08x}`", dataflow.fingerprint);
+        let named = format!("plan `{:08x}`", dataflow.state_fingerprint);
         let named = named.trim_start_matches("plan ");
         assert!(refused.contains(named), "{named} is not in {refused}");
     }

@@ -106,7 +106,7 @@ fn an_owner_that_was_overtaken_while_it_started_is_fenced_and_has_lost_nothing()
         let parts = TaskParts {
             name: "0/0/0".into(),
             source: Box::new(Purged),
-            commit: Box::new(Overtaken { fingerprint: dataflow.fingerprint, now }),
+            commit: Box::new(Overtaken { fingerprint: dataflow.state_fingerprint, now }),
             dataflow: Arc::clone(&dataflow),
             stage: 0,
             n_tasks: [1, 1].into(),

@@ -112,6 +112,14 @@ impl Source for ExchangeSource {
         self.reader.bounds(&self.partition(split)?).map(Some)
     }
 
+    fn lag(&self) -> u64 {
+        let of = |(split, next): (&SplitId, &u64)| {
+            let end = self.partition(split).ok().and_then(|partition| self.reader.last_end(&partition));
+            end.map_or(0, |end| end.saturating_sub(*next))
+        };
+        self.next.iter().map(of).sum()
+    }
+
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
         let partition = self.partition(split)?;
         // Where nothing was committed yet, a purge cannot have been either.

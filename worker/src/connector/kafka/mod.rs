@@ -12,6 +12,7 @@ pub(crate) mod producer;
 mod reader;
 pub(crate) mod sink;
 mod source;
+pub(crate) mod tail;
 
 use std::sync::Arc;
 

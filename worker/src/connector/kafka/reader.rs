@@ -199,6 +199,18 @@ impl Reader {
         bounds(&self.client, &self.cluster, partition)
     }
 
+    /// Its end as the last answer to a fetch told it; asks nobody.
+    pub(crate) fn last_end(&self, partition: &Partition) -> Option<u64> {
+        let name = CString::new(&*partition.0).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client is alive, and both numbers outlive the call.
+        let code = unsafe {
+            let client = self.client.client().native_ptr();
+            sys::rd_kafka_get_watermark_offsets(client, name.as_ptr(), partition.1, &mut low, &mut high)
+        };
+        (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| u64::try_from(high).ok())?
+    }
+
     /// The high watermark of a partition. Rows in a transaction that is open lie before it, and will come.
     pub(crate) fn high_watermark(&mut self, partition: &Partition) -> Result<Position> {
         let client = match &self.beyond {

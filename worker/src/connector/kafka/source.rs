@@ -228,6 +228,14 @@ impl Source for KafkaSource {
         Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| end.0 <= *next))
     }
 
+    fn lag(&self) -> u64 {
+        let of = |(number, next): (&i32, &u64)| {
+            let end = self.reader.last_end(&(Arc::clone(&self.topic), *number));
+            end.map_or(0, |end| end.saturating_sub(*next))
+        };
+        self.next.iter().map(of).sum()
+    }
+
     fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {
         let partition = partition_of(split)?;
         if is_held {

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::connector::kafka::admin::PurgingCommit;
 use crate::connector::kafka::producer::KafkaTransactions;
 use crate::connector::kafka::{Compression, Delivery, KafkaTable};
+use crate::host::control::{Control, Phase};
 use crate::host::sinks::Shared as SharedSink;
 use crate::host::{Ending, Shared};
 use crate::probe;
@@ -32,18 +33,18 @@ const IS_WELL: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// Runs a task until someone asks to stop, or until it cannot go on.
-pub(in crate::host) fn drive(shared: &Shared, task: &KafkaTask) -> Result<Ending> {
+pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
     let mut back_off = BACK_OFF_MIN;
     loop {
-        if shared.is_over() {
+        if control.is_over() {
             return Ok(Ending::Released);
         }
         let begun = clock::now();
-        let error = match live(shared, task) {
+        let error = match live(shared, control, task) {
             Ok(ending) => return Ok(ending),
             Err(error) => error,
         };
-        if shared.is_over() {
+        if control.is_over() {
             // What was not committed will be read again; nothing is lost by going now.
             warn!(task = %task.name, %error, "stopped without a last commit");
             return Ok(Ending::Released);
@@ -55,32 +56,34 @@ pub(in crate::host) fn drive(shared: &Shared, task: &KafkaTask) -> Result<Ending
             back_off = BACK_OFF_MIN;
         }
         shared.metrics.task_restarts.add(1);
+        control.tell_restart(error.to_string());
         warn!(task = %task.name, %error, "starts again from its last commit");
-        rest(shared, back_off);
+        rest(control, back_off);
         back_off = (2 * back_off).min(BACK_OFF_MAX);
     }
 }
 
 /// Rests, unless the run is over.
-fn rest(shared: &Shared, duration: Duration) {
+fn rest(control: &Control, duration: Duration) {
     let begun = clock::now();
-    while clock::since(begun) < duration && !shared.is_over() {
+    while clock::since(begun) < duration && !control.is_over() {
         clock::rest(Duration::from_millis(20));
     }
 }
 
 /// One life: take over, read and commit, until something happens.
-fn live(shared: &Shared, task: &KafkaTask) -> Result<Ending> {
-    let mut running = begin(shared, task)?;
+fn live(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
+    let mut running = begin(shared, control, task)?;
     for notice in running.take_notices() {
         warn!(task = %task.name, notice, "took its input up");
     }
-    info!(task = %task.name, "running");
-    let error = match work(shared, task, &mut running) {
+    info!(task = %task.name, owner = control.owner, "running");
+    control.tell(Phase::Running, None);
+    let error = match work(shared, control, task, &mut running) {
         Err(Error::Fenced(message)) => message,
         other => return other,
     };
-    rest(shared, SETTLE);
+    rest(control, SETTLE);
     if running.is_superseded()? {
         return Err(Error::Fenced(format!(
             "task `{}` has a newer owner: the pipeline `{}` is running somewhere else",
@@ -90,7 +93,7 @@ fn live(shared: &Shared, task: &KafkaTask) -> Result<Ending> {
     Err(Error::Unavailable(error))
 }
 
-fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
+fn begin(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Task> {
     let parts = TaskParts {
         name: Arc::clone(&task.name),
         dataflow: Arc::clone(&task.dataflow),
@@ -99,7 +102,7 @@ fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
         index: task.index,
         n_partitions: task.n_partitions,
         source: task.source()?,
-        commit: commit_of(shared, task)?,
+        commit: commit_of(shared, control, task)?,
         runtime: Arc::clone(&shared.runtime),
         metrics: Arc::clone(&shared.metrics),
         board: Arc::clone(&task.board),
@@ -112,21 +115,23 @@ fn begin(shared: &Shared, task: &KafkaTask) -> Result<Task> {
     }
 }
 
-fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending> {
+fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task) -> Result<Ending> {
     // At once, so that others see who owns the task.
     commit(shared, running)?;
     let mut last_commit = clock::since(shared.begun);
     loop {
-        if shared.failed.load(Ordering::Relaxed) {
+        if control.give_up.load(Ordering::Relaxed) {
             return Ok(Ending::Released);
         }
-        if shared.stop.load(Ordering::Relaxed) {
+        if control.stop.load(Ordering::Relaxed) {
+            control.tell(Phase::Draining, None);
             running.commit_last()?;
             info!(task = %task.name, "stopped after its last commit");
             return Ok(Ending::Released);
         }
         let elapsed = clock::since(shared.begun);
         let step = running.step(elapsed)?;
+        show(control, running, step, clock::since(shared.begun).saturating_sub(elapsed));
         for notice in running.take_notices() {
             warn!(task = %task.name, notice, "input has changed");
         }
@@ -137,10 +142,22 @@ fn work(shared: &Shared, task: &KafkaTask, running: &mut Task) -> Result<Ending>
         let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
         let is_full = shared.options.commit_rows <= running.uncommitted();
         if is_due || is_full {
+            let begun = clock::now();
             commit(shared, running)?;
+            control.add_busy(clock::since(begun));
             last_commit = elapsed;
         }
     }
+}
+
+/// Shows how far the task has come.
+fn show(control: &Control, running: &Task, step: Step, took: Duration) {
+    if let Step::Worked(n_rows) = step {
+        control.rows.fetch_add(n_rows as u64, Ordering::Relaxed);
+        control.add_busy(took);
+    }
+    control.lag.store(running.lag(), Ordering::Relaxed);
+    control.watermark.store(running.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
 }
 
 /// Commits what has changed, and counts how long that took.
@@ -153,7 +170,7 @@ fn commit(shared: &Shared, running: &mut Task) -> Result<()> {
 }
 
 /// The commits of one life.
-fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
+fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box<dyn Commit>> {
     let mut sinks = BTreeMap::new();
     let mut compression = Compression::Lz4;
     for (name, ()) in task.tables() {
@@ -173,14 +190,14 @@ fn commit_of(shared: &Shared, task: &KafkaTask) -> Result<Box<dyn Commit>> {
         };
         sinks.insert(name, destination);
     }
-    let stop = Arc::clone(&shared.stop);
+    let stop = Arc::clone(&control.stop);
     let is_stopping = Arc::new(move || stop.load(Ordering::Relaxed));
     let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), compression, is_stopping);
     let options = TransactionalOptions {
         name: Arc::clone(&task.name),
         task: task.index,
         n_tasks: task.n_tasks[task.stage],
-        owner: shared.owner,
+        owner: control.owner,
         exchanges: task.writes.clone(),
         sinks,
         record_bytes_max: RECORD_BYTES_MAX,

@@ -13,7 +13,7 @@ pub(crate) mod lag;
 mod life;
 mod naming;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use davy_engine::connector::Share;
@@ -29,16 +29,16 @@ use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
 use crate::connector::kafka::producer::{Identity, committed_so_far};
 use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
-pub(super) use life::drive;
+pub(crate) use life::drive;
 use naming::{exchange_topic, group, transactional_id};
 
 /// A task over Kafka, as it is made again and again.
-pub(super) struct KafkaTask {
+pub(crate) struct KafkaTask {
     pub(super) name: Arc<str>,
     cluster: Cluster,
     dataflow: Arc<Dataflow>,
-    stage: usize,
-    index: u32,
+    pub(crate) stage: usize,
+    pub(crate) index: u32,
     n_tasks: Arc<[u32]>,
     n_partitions: u32,
     identity: Identity,
@@ -48,7 +48,7 @@ pub(super) struct KafkaTask {
 }
 
 /// The cluster that a dataflow runs over; `None` when it reads no topic.
-pub(super) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
+pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
     let mut topics: Vec<&KafkaTable> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
     for stage in &dataflow.stages {
@@ -77,16 +77,20 @@ pub(super) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
     Ok(Some(first.cluster.clone()))
 }
 
-/// The tasks of one dataflow; makes its exchanges' topics.
-pub(super) fn tasks_of(
-    shared: &Shared,
-    cluster: &Cluster,
-    number: usize,
-    dataflow: &Arc<Dataflow>,
-) -> Result<Vec<KafkaTask>> {
+/// What there is of a dataflow on the broker.
+pub(crate) struct Examined {
+    /// How many tasks each stage has, or will have.
+    pub(crate) n_tasks: Arc<[u32]>,
+    /// What state was left by other plans, as the marks beside positions have it.
+    pub(crate) other_states: BTreeSet<u64>,
+    writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
+    topics: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// Looks at what a dataflow has left behind, and makes its exchanges' topics.
+pub(crate) fn examine(shared: &Shared, cluster: &Cluster, number: usize, dataflow: &Dataflow) -> Result<Examined> {
     check_sinks(shared, cluster, dataflow)?;
     let pipeline = &shared.name;
-    let n_partitions = shared.exchange_partitions;
     let mut writes: HashMap<ExchangeId, (Arc<str>, Wire)> = HashMap::new();
     let mut made = Vec::new();
     for stage in &dataflow.stages {
@@ -94,7 +98,7 @@ pub(super) fn tasks_of(
         for input in inputs {
             let exchange = &input.aggregate.exchange;
             let topic = exchange_topic(pipeline, exchange);
-            if admin::ensure_exchange(cluster, &topic, n_partitions)? {
+            if admin::ensure_exchange(cluster, &topic, shared.exchange_partitions)? {
                 made.push(Arc::clone(&topic));
             }
             writes.insert(exchange.clone(), (topic, Wire::new(input.aggregate.partial_schema()?)?));
@@ -109,10 +113,24 @@ pub(super) fn tasks_of(
             group: group(pipeline, number, stage),
             topics: topics_of(&planned.input, &topics),
         };
-        pasts.push(past_of(shared, cluster, &planned.input, &identity)?);
+        let decided = shared.options.n_tasks.as_ref().and_then(|counts| counts.get(number - 1)?.get(stage)).copied();
+        pasts.push(past_of(shared, cluster, (&planned.input, decided), &identity)?);
     }
     check_pasts(&pasts, &made)?;
-    let n_tasks: Arc<[u32]> = pasts.iter().map(|past| past.n_tasks).collect();
+    let mut other_states: BTreeSet<u64> = pasts.iter().flat_map(|past| past.states.iter().copied()).collect();
+    other_states.remove(&dataflow.state_fingerprint);
+    Ok(Examined { n_tasks: pasts.iter().map(|past| past.n_tasks).collect(), other_states, writes, topics })
+}
+
+/// The tasks of one dataflow.
+pub(crate) fn tasks_of(
+    shared: &Shared,
+    cluster: &Cluster,
+    number: usize,
+    dataflow: &Arc<Dataflow>,
+) -> Result<Vec<KafkaTask>> {
+    let Examined { n_tasks, writes, topics, .. } = examine(shared, cluster, number, dataflow)?;
+    let pipeline = &shared.name;
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
         let board = Arc::default();
@@ -129,7 +147,7 @@ pub(super) fn tasks_of(
                 stage,
                 index,
                 n_tasks: Arc::clone(&n_tasks),
-                n_partitions,
+                n_partitions: shared.exchange_partitions,
                 identity,
                 writes: writes.clone(),
                 board: Arc::clone(&board),
@@ -171,9 +189,16 @@ struct Past {
     has_heard: bool,
     /// Whether it has committed positions.
     has_run: bool,
+    /// The plans that have left state.
+    states: BTreeSet<u64>,
 }
 
-fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Identity) -> Result<Past> {
+fn past_of(
+    shared: &Shared,
+    cluster: &Cluster,
+    (input, decided): (&StageInput, Option<u32>),
+    identity: &Identity,
+) -> Result<Past> {
     let (splits, table) = match input {
         StageInput::Table(plan) => {
             let mut source = plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?;
@@ -200,17 +225,19 @@ fn past_of(shared: &Shared, cluster: &Cluster, input: &StageInput, identity: &Id
             Mark::Erased | Mark::Unreadable(_) => None,
         })
         .collect();
-    let wanted = shared.options.max_tasks.clamp(1, 1_024) as u32;
+    let wanted = decided.unwrap_or(shared.options.max_tasks.clamp(1, 1_024) as u32);
+    let is_asked_for = shared.options.fixed_tasks || decided.is_some();
     let known = marks.first().map(|mark| mark.n_tasks);
     let has_heard = |mark: &SplitMark| match mark.state {
         SplitState::Source { .. } => false,
         SplitState::Windows { expected, .. } => expected != i64::MIN,
     };
     Ok(Past {
-        n_tasks: decide_tasks(known, wanted, shared.options.fixed_tasks, n_splits)?,
+        n_tasks: decide_tasks(known, wanted, is_asked_for, n_splits)?,
         forgotten: table.filter(|_| found.is_empty()),
         has_heard: marks.iter().any(has_heard),
         has_run: !marks.is_empty(),
+        states: marks.iter().map(|mark| mark.fingerprint).collect(),
     })
 }
 

@@ -1,0 +1,99 @@
+//! What a worker shows of itself: metrics for Prometheus, and whether it is alive and attended.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use davy_engine::{Error, Result};
+use tokio::net::TcpListener;
+
+use crate::exposition;
+use crate::slots::Slots;
+
+/// Where and to whom.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// The address to listen at.
+    pub address: SocketAddr,
+    /// What whoever reads metrics must send as `Authorization: Bearer …`; needed beyond loopback.
+    pub token: Option<String>,
+}
+
+/// What health is told of.
+#[derive(Debug, Default)]
+pub struct Status {
+    is_attended: AtomicBool,
+}
+
+impl Status {
+    pub(crate) fn set_attended(&self, is_attended: bool) {
+        self.is_attended.store(is_attended, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone)]
+struct Shown {
+    slots: Arc<Mutex<Slots>>,
+    status: Arc<Status>,
+    token: Option<Arc<str>>,
+}
+
+/// Listens; the future that is given serves, and ends only with an error.
+pub(crate) async fn serve(
+    options: HttpOptions,
+    slots: Arc<Mutex<Slots>>,
+    status: Arc<Status>,
+) -> Result<impl Future<Output = Error>> {
+    let HttpOptions { address, token } = options;
+    if !address.ip().is_loopback() && token.is_none() {
+        return Err(Error::invalid(format!("metrics at `{address}` would be open to everybody"))
+            .hint("listen at 127.0.0.1, or give --http-token-file"));
+    }
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| Error::invalid(format!("cannot listen at `{address}`: {error}")))?;
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(Shown { slots, status, token: token.map(Into::into) });
+    Ok(async move {
+        match axum::serve(listener, router).await {
+            Ok(()) => Error::internal("the metrics' server has ended"),
+            Err(error) => Error::Unavailable(format!("cannot serve metrics: {error}")),
+        }
+    })
+}
+
+async fn ready(State(shown): State<Shown>) -> Response {
+    if shown.status.is_attended.load(Ordering::Relaxed) {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "no coordinator knows this worker\n").into_response()
+}
+
+async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(token) = &shown.token
+        && !given.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| is_same(given, token))
+    {
+        return (StatusCode::UNAUTHORIZED, "metrics need a token: Authorization: Bearer …\n").into_response();
+    }
+    let slots = shown.slots.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = exposition::text(slots.metrics(), &slots.snapshot(), shown.status.is_attended.load(Ordering::Relaxed));
+    drop(slots);
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Compares in a time that does not tell how much of it is right.
+fn is_same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |all, (x, y)| all | (x ^ y)) == 0
+}

@@ -1,0 +1,140 @@
+//! Questions about a script that is to run on workers: what it would be, and what there is of it on the broker. Nothing is run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use davy_engine::plan::{Dataflow, Pipeline, StageInput};
+use davy_engine::sql::{PlanRequest, explain::explain as explain_pipeline, plan};
+use davy_engine::{Error, Result};
+
+use super::pipeline::{plan_for_cluster, show_fingerprint};
+use crate::connector::LocalConnectors;
+use crate::connector::kafka::KafkaTable;
+use crate::connector::kafka::tail::TopicTail;
+use crate::host::kafka::{cluster_of, examine};
+use crate::host::{HostOptions, Shared};
+
+pub use crate::connector::kafka::tail::TailRow;
+
+/// A script with its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// SQL.
+    pub sql: &'a str,
+    /// As with `--set`.
+    pub settings: &'a BTreeMap<String, String>,
+}
+
+/// One INSERT in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The table it writes.
+    pub sink: String,
+    /// Of its plan.
+    pub fingerprint: String,
+    /// By stage: what it reads, and how many tasks it has; 0 where nobody asked the broker.
+    pub stages: Vec<(String, u32)>,
+}
+
+/// What stands in the way of taking up the state that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict(pub String);
+
+/// Plans a script, without asking a broker.
+pub fn shapes(script: Script<'_>, connectors: &LocalConnectors) -> Result<Vec<Shape>> {
+    let pipeline = plan_for_cluster(script.sql, script.settings, None, connectors)?;
+    Ok(pipeline.dataflows.iter().map(|dataflow| shape(dataflow, &[])).collect())
+}
+
+/// The stages, keys, windows and decoded columns of a script.
+pub fn explain(script: Script<'_>, connectors: &LocalConnectors) -> Result<String> {
+    Ok(explain_pipeline(&plan(&PlanRequest { text: script.sql, connectors, settings: script.settings })?))
+}
+
+/// Plans a script that is to run as `kafka_name`, and asks the broker how many tasks its stages have: as many as when it ran before
+/// under this name, else at most `wanted`. Makes the topics of its exchanges.
+pub fn place(
+    script: Script<'_>,
+    kafka_name: &str,
+    wanted: u32,
+    connectors: &LocalConnectors,
+) -> Result<Result<Vec<Shape>, Conflict>> {
+    let pipeline = plan_for_cluster(script.sql, script.settings, Some(kafka_name), connectors)?;
+    let options = HostOptions { max_tasks: wanted as usize, ..HostOptions::default() };
+    let shared = Shared::asking(&pipeline, options)?;
+    let mut shapes = Vec::new();
+    for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
+        let cluster = cluster_of(dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
+        let examined = examine(&shared, &cluster, index + 1, dataflow)?;
+        if let Some(other) = examined.other_states.first() {
+            return Ok(Err(Conflict(format!(
+                "INSERT {} (into `{}`) cannot take up the state that is there: it was left by plan `{}`, this one is `{}`; only \
+                 what stands above closed windows, and queries without windows, can be changed in place",
+                index + 1,
+                dataflow.sink,
+                show_fingerprint(*other),
+                show_fingerprint(dataflow.state_fingerprint)
+            ))));
+        }
+        shapes.push(shape(dataflow, &examined.n_tasks));
+    }
+    Ok(Ok(shapes))
+}
+
+fn shape(dataflow: &Dataflow, n_tasks: &[u32]) -> Shape {
+    let input = |input: &StageInput| match input {
+        StageInput::Table(plan) => plan.table.name.to_string(),
+        StageInput::Exchanges(inputs) => {
+            let names: Vec<&str> = inputs.iter().map(|input| &*input.aggregate.exchange.0).collect();
+            names.join(", ")
+        }
+    };
+    let stages = dataflow.stages.iter().enumerate();
+    Shape {
+        sink: dataflow.sink.to_string(),
+        fingerprint: show_fingerprint(dataflow.fingerprint),
+        stages: stages
+            .map(|(index, stage)| (input(&stage.input), n_tasks.get(index).copied().unwrap_or_default()))
+            .collect(),
+    }
+}
+
+/// Reads the topic of a table that a script writes, as it grows.
+pub struct Tail(TopicTail);
+
+impl Tail {
+    /// From now on, or from the beginning; without a table's name, the only one that the script writes to.
+    pub fn open(
+        script: Script<'_>,
+        table: Option<&str>,
+        from_beginning: bool,
+        connectors: &LocalConnectors,
+    ) -> Result<Self> {
+        let pipeline = plan_for_cluster(script.sql, script.settings, None, connectors)?;
+        let table = written_topic(&pipeline, table)?;
+        Ok(Self(TopicTail::open(&table.cluster, &table.topic, from_beginning)?))
+    }
+
+    /// The committed rows that have come, after waiting for some for at most `wait`.
+    pub fn next(&mut self, wait: Duration) -> Result<Vec<TailRow>> {
+        self.0.next(wait)
+    }
+}
+
+fn written_topic<'a>(pipeline: &'a Pipeline, named: Option<&str>) -> Result<&'a KafkaTable> {
+    let topics: Vec<(&str, &KafkaTable)> = pipeline
+        .sinks
+        .iter()
+        .filter_map(|sink| Some((&*sink.name, sink.table.as_deref().and_then(KafkaTable::of)?)))
+        .collect();
+    let names = topics.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match (named, topics.as_slice()) {
+        (_, []) => Err(Error::invalid("the pipeline writes to no topic, so there is nothing to look at")),
+        (None, [(_, only)]) => Ok(only),
+        (None, _) => Err(Error::invalid("the pipeline writes to several tables").hint(format!("name one of {names}"))),
+        (Some(named), _) => topics.iter().find(|(name, _)| *name == named).map(|(_, table)| *table).ok_or_else(|| {
+            Error::invalid(format!("the pipeline writes to no table `{named}` that is a topic"))
+                .hint(format!("tables are {names}"))
+        }),
+    }
+}

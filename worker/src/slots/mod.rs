@@ -1,0 +1,304 @@
+//! The tasks that a worker was given, each on a thread of its own.
+//!
+//! What one task does never reaches another: an error ends its thread and is reported, a panic is caught, and the pipeline's memory
+//! has a pool that names who used it up. Nothing here decides where a task belongs; see `agent` for who does.
+
+pub mod ask;
+pub(crate) mod pipeline;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use davy_engine::metrics::{FunctionMetrics, Metrics};
+use davy_engine::{Error, Result};
+
+use crate::clock;
+use crate::connector::LocalConnectors;
+use crate::host::control::Control;
+use crate::host::kafka::drive;
+use crate::host::{HostOptions, Phase};
+use pipeline::Loaded;
+pub use pipeline::PipelineText;
+
+/// What tasks are run with.
+#[derive(Clone, Debug)]
+pub struct SlotOptions {
+    /// What scripts reach beyond their text.
+    pub connectors: LocalConnectors,
+    /// How tasks commit.
+    pub host: HostOptions,
+}
+
+/// A task to be run.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// `<tenant>/<pipeline>/<dataflow>/<stage>/<index>`.
+    pub task: String,
+    /// Its owner's number: greater than all before.
+    pub epoch: u64,
+    /// What it is a part of.
+    pub pipeline: Arc<PipelineText>,
+}
+
+/// What is told of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskReport {
+    /// Its name, as in its grant.
+    pub task: String,
+    /// Its owner's number.
+    pub epoch: u64,
+    /// Which text it runs.
+    pub spec_version: u64,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Why it is not running, where it is not.
+    pub error: Option<String>,
+    /// Messages not yet read.
+    pub lag: u64,
+    /// Rows read since it was granted.
+    pub rows: u64,
+    /// Share of the time since the last report in which it did not wait, 0 to 1.
+    pub busy_ratio: f64,
+    /// Event time, in milliseconds since 1970.
+    pub watermark_ms: Option<i64>,
+    /// How often it began again here.
+    pub restarts: u32,
+}
+
+/// A task's thread.
+struct Slot {
+    epoch: u64,
+    pipeline: Arc<PipelineText>,
+    control: Arc<Control>,
+    thread: Option<JoinHandle<()>>,
+    /// Busy nanoseconds, and when they were looked at.
+    seen: (u64, Duration),
+    /// That it is over was told, and heard.
+    is_known_over: bool,
+}
+
+impl Slot {
+    fn is_over(&self) -> bool {
+        matches!(self.control.told().phase, Phase::Released | Phase::Failed)
+    }
+
+    fn ask_to_end(&self, drain: bool) {
+        let flag: &AtomicBool = if drain { &self.control.stop } else { &self.control.give_up };
+        flag.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The tasks of a worker.
+pub struct Slots {
+    options: Arc<SlotOptions>,
+    changed: Arc<dyn Fn() + Send + Sync>,
+    /// By pipeline: the newest text of it that a task was granted with.
+    loaded: HashMap<String, (u64, Arc<Loaded>)>,
+    slots: BTreeMap<String, Slot>,
+}
+
+impl Slots {
+    /// None yet. `changed` is called, from any thread, when a report of a task would be another one.
+    pub fn new(options: SlotOptions, changed: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { options: Arc::new(options), changed, loaded: HashMap::new(), slots: BTreeMap::new() }
+    }
+
+    /// Runs a task. One that it has under the same name with an older epoch is ended first; a newer one stays.
+    pub fn grant(&mut self, grant: Grant) {
+        let previous = match self.slots.remove(&grant.task) {
+            Some(slot) if grant.epoch <= slot.epoch => {
+                self.slots.insert(grant.task, slot);
+                return;
+            }
+            Some(mut slot) => {
+                slot.ask_to_end(true);
+                slot.thread.take()
+            }
+            None => None,
+        };
+        let Grant { task, epoch, pipeline } = grant;
+        let changed = Arc::clone(&self.changed);
+        let control = Arc::new(Control::new(epoch, Arc::default(), move || changed()));
+        let occupant = Occupant {
+            task: task.clone(),
+            pipeline: Arc::clone(&pipeline),
+            loaded: self.loaded(&pipeline),
+            options: Arc::clone(&self.options),
+            control: Arc::clone(&control),
+        };
+        let spawned = std::thread::Builder::new().name(task.clone()).spawn(move || {
+            if let Some(previous) = previous
+                && previous.join().is_err()
+            {
+                tracing::warn!("the thread of the task's earlier owner panicked");
+            }
+            occupant.run();
+        });
+        let thread = match spawned {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                control.tell(Phase::Failed, Some(format!("cannot start a thread: {error}")));
+                None
+            }
+        };
+        let seen = (0, clock::running());
+        self.slots.insert(task, Slot { epoch, pipeline, control, thread, seen, is_known_over: false });
+    }
+
+    fn loaded(&mut self, pipeline: &PipelineText) -> Arc<Loaded> {
+        let (version, loaded) = self.loaded.entry(pipeline.id.clone()).or_default();
+        if *version != pipeline.spec_version {
+            *version = pipeline.spec_version;
+            *loaded = Arc::default();
+        }
+        Arc::clone(loaded)
+    }
+
+    /// Ends a task, if it is here with this epoch or an older one: after a last commit, or at once.
+    pub fn revoke(&mut self, task: &str, epoch: u64, drain: bool) {
+        if let Some(slot) = self.slots.get(task)
+            && slot.epoch <= epoch
+        {
+            slot.ask_to_end(drain);
+        }
+    }
+
+    /// Ends all, each after a last commit.
+    pub fn drain(&self) {
+        self.slots.values().for_each(|slot| slot.ask_to_end(true));
+    }
+
+    /// Whether no task runs any more.
+    pub fn is_over(&self) -> bool {
+        self.slots.values().all(Slot::is_over)
+    }
+
+    /// What is to be told of every task.
+    pub fn reports(&mut self) -> Vec<TaskReport> {
+        let now = clock::running();
+        self.slots.iter_mut().map(|(task, slot)| slot.report(task, now)).collect()
+    }
+
+    /// The same, looked at by somebody else: the next report is about the same time as if nobody had.
+    pub fn snapshot(&self) -> Vec<TaskReport> {
+        let now = clock::running();
+        self.slots.iter().map(|(task, slot)| slot.told(task, now).0).collect()
+    }
+
+    /// Forgets tasks that are over and were so in reports that were heard.
+    pub fn heard(&mut self, reports: &[TaskReport]) {
+        for report in reports.iter().filter(|report| matches!(report.phase, Phase::Released | Phase::Failed)) {
+            if let Some(slot) = self.slots.get_mut(&report.task)
+                && slot.epoch == report.epoch
+            {
+                slot.is_known_over = true;
+            }
+        }
+        self.slots.retain(|_, slot| !slot.is_known_over);
+        let slots = &self.slots;
+        self.loaded.retain(|id, _| slots.values().any(|slot| slot.pipeline.id == *id));
+    }
+
+    /// What each pipeline counts here, and what its functions do.
+    pub fn metrics(&self) -> Vec<(String, Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
+        let counted = |(id, (_, loaded)): (&String, &(u64, Arc<Loaded>))| {
+            loaded.metrics().map(|(metrics, functions)| (id.clone(), metrics, functions))
+        };
+        self.loaded.iter().filter_map(counted).collect()
+    }
+}
+
+impl Slot {
+    fn report(&mut self, task: &str, now: Duration) -> TaskReport {
+        let (report, busy) = self.told(task, now);
+        self.seen = (busy, now);
+        report
+    }
+
+    /// What is to be told, and how many nanoseconds it was busy in all.
+    fn told(&self, task: &str, now: Duration) -> (TaskReport, u64) {
+        let told = self.control.told();
+        let busy = self.control.busy_ns.load(Ordering::Relaxed);
+        let (busy_before, then) = self.seen;
+        let elapsed = now.saturating_sub(then).as_nanos() as f64;
+        let busy_ratio = if 0.0 < elapsed { ((busy - busy_before) as f64 / elapsed).min(1.0) } else { 0.0 };
+        let watermark = self.control.watermark.load(Ordering::Relaxed);
+        let report = TaskReport {
+            task: task.to_owned(),
+            epoch: self.epoch,
+            spec_version: self.pipeline.spec_version,
+            phase: told.phase,
+            error: told.error,
+            lag: self.control.lag.load(Ordering::Relaxed),
+            rows: self.control.rows.load(Ordering::Relaxed),
+            busy_ratio,
+            watermark_ms: (watermark != i64::MIN).then_some(watermark.div_euclid(1_000_000)),
+            restarts: told.restarts,
+        };
+        (report, busy)
+    }
+}
+
+/// A task's thread, from its side.
+struct Occupant {
+    task: String,
+    pipeline: Arc<PipelineText>,
+    loaded: Arc<Loaded>,
+    options: Arc<SlotOptions>,
+    control: Arc<Control>,
+}
+
+impl Occupant {
+    fn run(&self) {
+        let span = tracing::info_span!("task", task = %self.task, epoch = self.control.owner);
+        let _entered = span.enter();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::internal(format!("task `{}` panicked", self.task))));
+        match outcome {
+            Ok(()) => self.control.tell(Phase::Released, None),
+            // Somebody newer has it, as it should be.
+            Err(Error::Fenced(message)) => {
+                tracing::info!(message, "gives way");
+                self.control.tell(Phase::Released, Some(message));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the task has failed");
+                self.control.tell(Phase::Failed, Some(error.to_string()));
+            }
+        }
+    }
+
+    fn work(&self) -> Result<()> {
+        if self.control.is_over() {
+            return Ok(());
+        }
+        let ready = self.loaded.ready(&self.pipeline, &self.options.connectors, &self.options.host)?;
+        let place = place_of(&self.task).and_then(|(dataflow, stage, index)| ready.task(dataflow, stage, index));
+        let task = place.ok_or_else(|| {
+            Error::internal(format!("the pipeline `{}` has no task `{}`", self.pipeline.id, self.task))
+        })?;
+        drive(&ready.shared, &self.control, task).map(|_| ())
+    }
+}
+
+/// Dataflow and stage, from 1, and index, from 0, of `<tenant>/<pipeline>/<dataflow>/<stage>/<index>`.
+fn place_of(task: &str) -> Option<(usize, usize, u32)> {
+    let mut parts = task.rsplit('/');
+    let (index, stage, dataflow) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((dataflow.parse().ok()?, stage.parse().ok()?, index.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_task_is_in_its_name() {
+        assert_eq!(place_of("soc/miners/1/2/7"), Some((1, 2, 7)));
+        assert_eq!(place_of("miners"), None);
+    }
+}

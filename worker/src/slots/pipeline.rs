@@ -1,0 +1,147 @@
+//! A pipeline as a worker runs it: planned here, from its text, and once for all of its tasks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use davy_engine::metrics::{FunctionMetrics, Metrics};
+use davy_engine::plan::{Pipeline, SinkPlan};
+use davy_engine::sql::{PlanRequest, plan};
+use davy_engine::{Error, Result};
+
+use crate::connector::LocalConnectors;
+use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
+use crate::host::{HostOptions, Shared};
+
+/// What is needed to plan a pipeline: text, never a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelineText {
+    /// `<tenant>/<name>`.
+    pub id: String,
+    /// Grows with each change of what follows.
+    pub spec_version: u64,
+    /// What it is called on the broker.
+    pub kafka_name: String,
+    /// The script.
+    pub sql: String,
+    /// As with `--set`.
+    pub settings: BTreeMap<String, String>,
+    /// Of each INSERT: the fingerprint of its plan, and how many tasks its stages have.
+    pub dataflows: Vec<(String, Vec<u32>)>,
+}
+
+/// Planned, and ready to run.
+pub(super) struct Ready {
+    pub(super) shared: Shared,
+    pub(super) functions: Vec<Arc<FunctionMetrics>>,
+    /// Of all dataflows.
+    tasks: Vec<(usize, KafkaTask)>,
+}
+
+impl Ready {
+    /// A task by its place; dataflow and stage count from 1.
+    pub(super) fn task(&self, dataflow: usize, stage: usize, index: u32) -> Option<&KafkaTask> {
+        let is_it =
+            |(number, task): &&(usize, KafkaTask)| (*number, task.stage + 1, task.index) == (dataflow, stage, index);
+        self.tasks.iter().find(is_it).map(|(_, task)| task)
+    }
+}
+
+/// A pipeline that some tasks of this worker belong to. Whoever needs it first plans it, the others wait for that.
+#[derive(Default)]
+pub(super) struct Loaded {
+    ready: Mutex<Option<Arc<Ready>>>,
+}
+
+impl Loaded {
+    /// Plans the pipeline, unless that was done. A failure is not kept: the next one tries again.
+    pub(super) fn ready(
+        &self,
+        text: &PipelineText,
+        connectors: &LocalConnectors,
+        options: &HostOptions,
+    ) -> Result<Arc<Ready>> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = &*ready {
+            return Ok(Arc::clone(ready));
+        }
+        let made = Arc::new(load(text, connectors, options)?);
+        *ready = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// What it counts, and what its functions do, once it is planned.
+    pub(super) fn metrics(&self) -> Option<(Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.as_ref().map(|ready| (Arc::clone(&ready.shared.metrics), ready.functions.clone()))
+    }
+}
+
+fn load(text: &PipelineText, connectors: &LocalConnectors, options: &HostOptions) -> Result<Ready> {
+    let pipeline = plan_for_cluster(&text.sql, &text.settings, Some(&text.kafka_name), connectors)?;
+    check_fingerprints(text, &pipeline)?;
+    let n_tasks = Some(text.dataflows.iter().map(|(_, n_tasks)| n_tasks.clone()).collect());
+    let options = HostOptions { n_tasks, ..options.clone() };
+    let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
+    let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
+    let functions = pipeline.functions.clone();
+    let mut tasks = Vec::new();
+    for (index, dataflow) in pipeline.dataflows.into_iter().enumerate() {
+        let cluster =
+            cluster_of(&dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
+        let of_dataflow = tasks_of(&shared, &cluster, index + 1, &Arc::new(dataflow))?;
+        tasks.extend(of_dataflow.into_iter().map(|task| (index + 1, task)));
+    }
+    Ok(Ready { shared, functions, tasks })
+}
+
+/// Plans a script of which every INSERT can be spread over workers.
+pub(crate) fn plan_for_cluster(
+    sql: &str,
+    settings: &BTreeMap<String, String>,
+    kafka_name: Option<&str>,
+    connectors: &LocalConnectors,
+) -> Result<Pipeline> {
+    let mut pipeline = plan(&PlanRequest { text: sql, connectors, settings })?;
+    if let Some(name) = kafka_name {
+        // Whatever the script calls itself: two pipelines of one script must not share their positions.
+        pipeline.name = Some(name.to_owned());
+    }
+    if let Some(printed) = pipeline.sinks.iter().find(|sink| sink.table.is_none()) {
+        return Err(prints_rows(&printed.name));
+    }
+    for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
+        if cluster_of(dataflow)?.is_none() {
+            return Err(Error::invalid(format!(
+                "INSERT {} (into `{}`) reads no topic, so no worker could go on where another one stopped",
+                index + 1,
+                dataflow.sink
+            ))
+            .hint("run it by `davy run`, or bring its input into a topic and read that"));
+        }
+    }
+    Ok(pipeline)
+}
+
+fn prints_rows(name: &str) -> Error {
+    Error::invalid(format!("the rows of `{name}` would go to a terminal, and a worker has none"))
+        .hint("write them into a table: INSERT INTO … SELECT …")
+}
+
+/// A fingerprint as it is shown and compared.
+pub(crate) fn show_fingerprint(fingerprint: u64) -> String {
+    format!("{fingerprint:016x}")
+}
+
+fn check_fingerprints(text: &PipelineText, pipeline: &Pipeline) -> Result<()> {
+    let planned: Vec<String> =
+        pipeline.dataflows.iter().map(|dataflow| show_fingerprint(dataflow.fingerprint)).collect();
+    let wanted: Vec<&String> = text.dataflows.iter().map(|(fingerprint, _)| fingerprint).collect();
+    if planned.iter().eq(wanted.iter().copied()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "pipeline `{}`: the coordinator plans {wanted:?}, this build plans {planned:?}",
+        text.id
+    ))
+    .hint("let the coordinator and all workers be of one version, and see the same models and environment"))
+}

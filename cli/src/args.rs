@@ -11,6 +11,25 @@ use clap_complete::Shell;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// How log lines look on standard error; which ones there are says DAVY_LOG, such as `info` or `warn,davy_worker=debug`
+    #[arg(
+        long,
+        value_enum,
+        global = true,
+        default_value = "text",
+        env = "DAVY_LOG_FORMAT",
+        hide_possible_values = true
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; \
@@ -32,6 +51,9 @@ pub(crate) enum Command {
     /// Runs a script: over files to the end of its input, over Kafka until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Runs the tasks that a coordinator gives to it, until it is stopped
+    #[command(after_help = crate::cluster::args::WORKER_EXAMPLES)]
+    Worker(crate::cluster::args::WorkerArgs),
     /// Shows how far a pipeline has come in every partition that it reads, and how much waits
     #[command(after_help = "Example:\n  davy lag pipelines/my.sql -o json")]
     Lag(LagArgs),

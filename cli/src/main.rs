@@ -4,6 +4,7 @@
 //! SIGTERM before the end of its input.
 
 mod args;
+mod cluster;
 mod functions;
 mod lag;
 mod model;
@@ -12,6 +13,7 @@ mod progress;
 mod run;
 mod script;
 mod settings;
+mod signals;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -21,18 +23,14 @@ use davy_engine::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use args::{Args, Command};
+use args::{Args, Command, LogFormat};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).with_env_var("DAVY_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr(args.log_format);
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
+        Command::Worker(args) => cluster::worker::run(&args),
         Command::Lag(args) => lag::lag(&args),
         Command::Topics(args) => lag::topics(&args),
         Command::Explain(explain) => script::explain(&explain),
@@ -48,6 +46,19 @@ fn main() -> ExitCode {
         output::say(&format!("error: {error}"));
         exit_code(&error)
     })
+}
+
+/// Whole lines on standard error: for people, or one JSON object each.
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).with_env_var("DAVY_LOG");
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
 }
 
 /// What a failed run returns to its shell.

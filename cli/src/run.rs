@@ -2,25 +2,20 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use davy_engine::metrics::Metrics;
 use davy_engine::{Error, Result};
 use davy_worker::host::{self, Ending};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use crate::args::RunArgs;
 use crate::output;
 use crate::progress::{Progress, now, summarize, summarize_function};
 use crate::script::load;
 use crate::settings::{host_options, output as output_format, read_file};
+use crate::signals::{INTERRUPTED, TERMINATED, listen};
 
-/// What a shell expects of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-/// What a shell expects of a program that SIGTERM ended.
-const TERMINATED: u8 = 143;
 /// How often progress is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -73,28 +68,4 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             Ok(if is_terminated { ExitCode::SUCCESS } else { ExitCode::from(code) })
         }
     }
-}
-
-/// What a process was told by signals.
-struct Signals {
-    /// Someone asked to stop.
-    stop: Arc<AtomicBool>,
-    /// And it was SIGTERM.
-    terminated: Arc<AtomicBool>,
-}
-
-/// Listens for Ctrl-C and SIGTERM; a second one ends the process at once.
-fn listen() -> Result<Signals> {
-    let signals = Signals { stop: Arc::default(), terminated: Arc::default() };
-    let registered: std::io::Result<()> = (|| {
-        for (signal, code) in [(SIGINT, INTERRUPTED), (SIGTERM, TERMINATED)] {
-            // In this order: the first one finds the flag still down.
-            flag::register_conditional_shutdown(signal, i32::from(code), Arc::clone(&signals.stop))?;
-            flag::register(signal, Arc::clone(&signals.stop))?;
-        }
-        flag::register(SIGTERM, Arc::clone(&signals.terminated))?;
-        Ok(())
-    })();
-    registered.map_err(|error| Error::Unavailable(format!("cannot listen for signals: {error}")))?;
-    Ok(signals)
 }

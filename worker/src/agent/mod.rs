@@ -41,6 +41,11 @@ const WAITING: usize = 64;
 /// How long a coordinator is waited for that was told that everything is released.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A name that no other process has.
+pub fn unique_id(name: &str) -> String {
+    format!("{name}-{:x}", crate::host::owner())
+}
+
 /// How a worker is run.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {

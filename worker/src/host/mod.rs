@@ -146,7 +146,7 @@ pub fn run(
 
 /// A number that no other process has, and that is greater in those that start later: milliseconds, then chance. Clocks that differ
 /// decide who gives way to whom, and nothing else.
-fn owner() -> u64 {
+pub(crate) fn owner() -> u64 {
     const CHANCE_BITS: u32 = 20;
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());

@@ -70,7 +70,7 @@ impl Drop for Replay<'_> {
         if std::thread::panicking() {
             let Play { test, seed, .. } = self.play;
             eprintln!("after {:?} and {} faults: {:?}", now() - self.begun, self.done.len(), self.done);
-            eprintln!("replay: SEED={seed} cargo test -p davy --test it {test} -- --include-ignored");
+            eprintln!("replay: SEED={seed} cargo test --workspace --test it -- --include-ignored --exact {test}");
         }
     }
 }

@@ -39,6 +39,10 @@ const TOLD: usize = 64;
 /// How long giving up a transaction may take; whoever comes next settles it anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
+/// What a person can look for when positions stay unreadable: a broker may forget to end a transaction, and then nobody else can.
+const HANGING: &str =
+    "; if that stays so for minutes, look for a transaction that hangs: kafka-transactions.sh find-hanging";
+
 /// Who a task is on the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
@@ -200,7 +204,10 @@ impl Transactions for KafkaTransactions {
     }
 
     fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
-        committed(&self.cluster, &self.identity, splits)
+        committed(&self.cluster, &self.identity, splits).map_err(|error| match error {
+            Error::Unavailable(message) => Error::Unavailable(format!("{message}{HANGING}")),
+            other => other,
+        })
     }
 
     fn begin(&mut self) -> Result<()> {

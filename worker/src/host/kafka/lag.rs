@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use davy_engine::Result;
 use davy_engine::log::mark::{Mark, SplitState};
 use davy_engine::plan::{Pipeline, StageInput};
+use davy_engine::{Error, Result};
 
 use super::naming::{exchange_topic, group};
 use crate::connector::kafka::lag::{PartitionLag, of_topic};
@@ -44,6 +44,7 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
         let Some(cluster) = super::cluster_of(dataflow)? else { continue };
         for (stage, planned) in dataflow.stages.iter().enumerate() {
             let group = group(name, index + 1, stage);
+            let is_exchange = matches!(planned.input, StageInput::Exchanges(_));
             let topics: Vec<Arc<str>> = match &planned.input {
                 StageInput::Table(plan) => KafkaTable::of(plan.table.table.as_ref())
                     .map(|table| Arc::clone(&table.topic))
@@ -54,11 +55,12 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
                 }
             };
             for topic in topics {
-                rows.extend(
-                    of_topic(&cluster, &topic, Some(&group))?
-                        .into_iter()
-                        .map(|found| row((index + 1, stage + 1), &topic, found)),
-                );
+                let found = match of_topic(&cluster, &topic, Some(&group)) {
+                    // The first run makes it.
+                    Err(Error::Invalid(_)) if is_exchange => continue,
+                    found => found?,
+                };
+                rows.extend(found.into_iter().map(|found| row((index + 1, stage + 1), &topic, found)));
             }
         }
     }

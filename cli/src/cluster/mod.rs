@@ -1,0 +1,5 @@
+//! The long-lived processes of a cluster, from the command line.
+
+pub(crate) mod args;
+pub(crate) mod planner;
+pub(crate) mod worker;

@@ -1,0 +1,83 @@
+//! How the coordinator plans SQL and looks at topics: by the worker's own code, so that both plan the same.
+
+use std::time::Duration;
+
+use davy_coordinator::model::{DataflowShape, StageShape};
+use davy_coordinator::planner::{Planner, Refusal, Script, Tail, TopicRow};
+use davy_engine::Error;
+use davy_worker::connector::LocalConnectors;
+use davy_worker::slots::ask::{self, Conflict, Shape, TailRow};
+
+/// Plans with what this machine has.
+pub(crate) struct LocalPlanner {
+    pub(crate) connectors: LocalConnectors,
+}
+
+impl Planner for LocalPlanner {
+    fn plan(&self, script: &Script) -> Result<Vec<DataflowShape>, Refusal> {
+        let shapes = ask::shapes(asked(script), &self.connectors).map_err(refusal)?;
+        Ok(shapes.into_iter().map(dataflow).collect())
+    }
+
+    fn explain(&self, script: &Script) -> Result<String, Refusal> {
+        ask::explain(asked(script), &self.connectors).map_err(refusal)
+    }
+
+    fn place(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal> {
+        match ask::place(asked(script), kafka_name, wanted, &self.connectors).map_err(refusal)? {
+            Ok(shapes) => Ok(shapes.into_iter().map(dataflow).collect()),
+            Err(Conflict(message)) => Err(Refusal::Precondition {
+                message,
+                hint:
+                    "keep that part of the query as it was, or begin anew (update --fresh): what is in open windows is \
+                       then lost, and the topics are read from where the script says"
+                        .to_owned(),
+            }),
+        }
+    }
+
+    fn tail(&self, script: &Script, table: Option<&str>, from_beginning: bool) -> Result<Box<dyn Tail>, Refusal> {
+        let tail = ask::Tail::open(asked(script), table, from_beginning, &self.connectors).map_err(refusal)?;
+        Ok(Box::new(LocalTail(tail)))
+    }
+}
+
+struct LocalTail(ask::Tail);
+
+impl Tail for LocalTail {
+    fn next(&mut self, wait: Duration) -> Result<Vec<TopicRow>, Refusal> {
+        let rows = self.0.next(wait).map_err(refusal)?;
+        let row = |TailRow { topic, partition, offset, written_at_ms, key, value }| TopicRow {
+            topic,
+            partition,
+            offset,
+            written_at_ms,
+            key,
+            value,
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+}
+
+fn asked(script: &Script) -> ask::Script<'_> {
+    ask::Script { sql: &script.sql, settings: &script.settings }
+}
+
+fn dataflow(shape: Shape) -> DataflowShape {
+    let stages = shape.stages.into_iter().map(|(input, n_tasks)| StageShape { input, n_tasks }).collect();
+    DataflowShape { sink: shape.sink, fingerprint: shape.fingerprint, stages }
+}
+
+fn refusal(error: Error) -> Refusal {
+    match error {
+        Error::Invalid(diagnostic) => Refusal::Invalid {
+            message: diagnostic.message,
+            place: diagnostic.location.map(|at| (at.line, at.column)),
+            hint: diagnostic.hint,
+        },
+        Error::Unavailable(message) | Error::OutOfMemory(message) | Error::Fenced(message) => {
+            Refusal::Unavailable(message)
+        }
+        Error::Internal(message) => Refusal::Internal(message),
+    }
+}

@@ -1,0 +1,86 @@
+//! `davy worker`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use davy_engine::{Error, Result};
+use davy_worker::agent::{self, AgentOptions, TlsFiles};
+use davy_worker::connector::LocalConnectors;
+use davy_worker::host::HostOptions;
+use davy_worker::http::HttpOptions;
+use davy_worker::slots::SlotOptions;
+
+use super::args::{CommitArgs, MachineArgs, WorkerArgs};
+use crate::settings::onnxruntime;
+use crate::signals::listen;
+
+/// Runs until someone asks to stop.
+pub(crate) fn run(args: &WorkerArgs) -> Result<ExitCode> {
+    let signals = listen()?;
+    agent::run(agent_options(args)?, slot_options(&args.commit, &args.machine), signals.stop)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How tasks are run.
+pub(crate) fn slot_options(commit: &CommitArgs, machine: &MachineArgs) -> SlotOptions {
+    let host = HostOptions {
+        commit_interval: commit.commit_interval,
+        commit_rows: commit.commit_rows,
+        ..HostOptions::default()
+    };
+    SlotOptions { connectors: connectors(machine), host }
+}
+
+/// What scripts reach beyond their text.
+pub(crate) fn connectors(machine: &MachineArgs) -> LocalConnectors {
+    LocalConnectors {
+        onnxruntime: onnxruntime(machine.onnxruntime.as_deref(), None),
+        plugin_dirs: machine.plugin_dirs.clone(),
+    }
+}
+
+fn agent_options(args: &WorkerArgs) -> Result<AgentOptions> {
+    let name = args.name.clone().unwrap_or_else(host_name);
+    let http = match args.http.on() {
+        None => None,
+        Some(address) => {
+            let token = args.http_token_file.as_deref().map(read_token).transpose()?;
+            Some(HttpOptions { address, token })
+        }
+    };
+    Ok(AgentOptions {
+        coordinators: args.coordinator.clone(),
+        id: agent::unique_id(&name),
+        name,
+        slots: args.slots.unwrap_or_else(n_cores),
+        labels: args.labels.iter().cloned().collect(),
+        token_file: args.token_file.clone(),
+        tls: TlsFiles { ca: args.ca.clone(), identity: args.cert.clone().zip(args.key.clone()) },
+        http,
+        grace: args.grace,
+    })
+}
+
+/// As many as can run at once.
+pub(crate) fn n_cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// A token from a file, without its line end.
+pub(crate) fn read_token(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::invalid(format!("token file `{shown}` cannot be read: {error}")))?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(Error::invalid(format!("token file `{shown}` is empty")));
+    }
+    Ok(token.to_owned())
+}
+
+/// What the machine calls itself.
+pub(crate) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "worker".to_owned() } else { name.to_owned() }
+}

@@ -5,6 +5,7 @@
 
 pub mod assign;
 pub mod catalog;
+pub mod cluster;
 pub mod ids;
 pub mod model;
 pub mod planner;

@@ -27,6 +27,9 @@ impl Cluster {
     /// also over restarts.
     pub fn decide(&mut self, now: Duration, next_epoch: &mut dyn FnMut() -> Epoch) -> Vec<Action> {
         self.decided_at = Some(now);
+        if self.is_settled(now) {
+            self.forgotten_early.clear();
+        }
         let mut actions = Vec::new();
         self.lose_silent_workers(now);
         self.end_what_is_overdue(now, &mut actions);
@@ -71,11 +74,13 @@ impl Cluster {
 
     fn end_what_is_overdue(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let options = &self.options;
+        // What became of a grant on a broken call is seen when the worker calls again, or is lost.
+        let can_be_told = |worker: &WorkerId| self.workers.get(worker).is_some_and(|member| member.is_attending);
         for (id, task) in &mut self.tasks {
             let Some(Lease { worker, epoch, granted_at, stage, .. }) = &task.lease else { continue };
             let since = |at: Duration| now.saturating_sub(at);
             match stage {
-                Stage::Sent if options.lease_timeout <= since(*granted_at) => {
+                Stage::Sent if can_be_told(worker) && options.lease_timeout <= since(*granted_at) => {
                     let (worker, epoch) = (worker.clone(), *epoch);
                     let reason = format!("worker `{worker}` did not take it up");
                     actions.push(Action::Revoke {
@@ -86,7 +91,8 @@ impl Cluster {
                         reason: reason.clone(),
                     });
                     task.shun(&worker, now);
-                    task.seize(reason);
+                    task.reason = reason;
+                    task.free();
                 }
                 Stage::Starting { since: at } if task.start_timeout(options) <= since(*at) => {
                     let (worker, waited) = (worker.clone(), since(*at).as_secs());

@@ -31,7 +31,7 @@ mod message;
 mod task;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
@@ -53,6 +53,8 @@ pub struct Cluster {
     pipelines: BTreeMap<PipelineId, Pipeline>,
     workers: BTreeMap<WorkerId, Member>,
     tasks: BTreeMap<TaskId, Task>,
+    /// Names that lost their pipeline before it was known who runs what: whoever takes them up again is not new.
+    forgotten_early: BTreeSet<PipelineId>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,7 @@ impl Cluster {
             pipelines: BTreeMap::new(),
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            forgotten_early: BTreeSet::new(),
         }
     }
 
@@ -107,7 +110,9 @@ impl Cluster {
         let (is_new, floor) = match self.pipelines.get(&record.id) {
             Some(known) => (known.is_new, Epoch::default()),
             // A worker that was away may still run an older pipeline of the same name and version: its epochs are below this.
-            None if self.decided_at.is_some() => (true, task::after(self.epoch_seen)),
+            None if self.decided_at.is_some() => {
+                (!self.forgotten_early.contains(&record.id), task::after(self.epoch_seen))
+            }
             None => (false, Epoch::default()),
         };
         let tasks = record.tasks();
@@ -119,7 +124,10 @@ impl Cluster {
 
     /// Notes that a pipeline is gone: what still runs of it is revoked.
     pub fn forget_pipeline(&mut self, id: &PipelineId) {
-        self.pipelines.remove(id);
+        let was_new = self.pipelines.remove(id).is_some_and(|pipeline| pipeline.is_new);
+        if !was_new {
+            self.forgotten_early.insert(id.clone());
+        }
         for (_, task) in self.tasks.iter_mut().filter(|(task, _)| task.pipeline == *id) {
             task.leave(false, "its pipeline is gone");
         }
@@ -232,5 +240,7 @@ impl Pipeline {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

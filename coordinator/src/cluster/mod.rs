@@ -11,7 +11,7 @@
 //! | free | `decide`, if it is wanted and may be granted | sent |
 //! | free, sent, … | a report of a greater epoch: the worker owned it before this coordinator led | starting, running, leaving |
 //! | sent | a report of its epoch | starting, running |
-//! | sent | `lease_timeout`, or a call that begins without it: the grant was lost | free |
+//! | sent | `lease_timeout` on an open call, or a call that begins without it: the grant was lost | free |
 //! | starting | a report | running |
 //! | starting | `start_timeout`, twice as long after each failure: the same as a failure | leaving |
 //! | any | `decide`, if it is not wanted, belongs elsewhere, or its worker drains | leaving |
@@ -170,7 +170,8 @@ impl Cluster {
         }
     }
 
-    /// Notes that a worker's call has ended. It may come back: it is lost only when it was not heard of for long enough.
+    /// Notes that a worker's call has ended. It may come back: it is lost only when it was not heard of for long enough. Not to be called
+    /// for an older call once a newer one of the same worker has begun.
     pub fn hang_up(&mut self, worker: &WorkerId, _now: Duration) {
         if let Some(member) = self.workers.get_mut(worker) {
             member.is_attending = false;

@@ -3,7 +3,9 @@
 //! It only decides. Kafka keeps the truth and fences whoever is too old, so a coordinator that is wrong, late or dead costs time, and
 //! never a row. Decisions are pure functions; the driver gathers facts and carries decisions out.
 
+pub mod assign;
 pub mod catalog;
+pub mod cluster;
 pub mod ids;
 pub mod model;
 pub mod planner;

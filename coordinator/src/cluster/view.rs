@@ -1,0 +1,291 @@
+//! What people see: workers, tasks and pipelines as they are at the last decision.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
+use crate::model::Wish;
+
+use super::task::{Stage, Task};
+use super::{Cluster, Member};
+
+/// Problems told of one pipeline; the rest is counted.
+const N_PROBLEMS_MAX: usize = 10;
+
+/// What a worker is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It takes tasks, though its call may be broken just now.
+    Alive,
+    /// It gives its tasks back and gets no more.
+    Draining,
+    /// It was not heard of for too long.
+    Lost,
+}
+
+/// A worker, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerView {
+    /// Of the process.
+    pub id: WorkerId,
+    /// What it calls itself.
+    pub name: String,
+    /// What it is good for.
+    pub state: WorkerState,
+    /// Of its build.
+    pub version: String,
+    /// How many tasks it takes without being crowded.
+    pub slots: u32,
+    /// Tasks that it owns.
+    pub n_tasks: u32,
+    /// Such as `zone=a`.
+    pub labels: BTreeMap<String, String>,
+    /// Since the process started.
+    pub registered_at: Duration,
+    /// How long ago it was heard of.
+    pub silent: Duration,
+    /// Share of its slots that is busy, 0 to 1 and above.
+    pub busy_ratio: f64,
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// It is wanted, and nobody has it.
+    Unplaced,
+    /// It was granted, and does not run yet.
+    Starting,
+    /// It reads and writes.
+    Running,
+    /// Its worker is to give it back.
+    Draining,
+    /// It is not wanted, and nobody has it.
+    Released,
+    /// It ended with an error, and is tried again.
+    Failed,
+}
+
+/// A task, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskView {
+    /// Which.
+    pub id: TaskId,
+    /// What it is doing.
+    pub state: TaskState,
+    /// Who owns it, if anybody does.
+    pub worker: Option<WorkerId>,
+    /// What its owner calls itself; empty without one.
+    pub worker_name: String,
+    /// Its owner's, or 0.
+    pub epoch: Epoch,
+    /// Of the script that its owner runs, or 0.
+    pub spec_version: u64,
+    /// Why it is where it is.
+    pub reason: String,
+    /// Why it failed last; `None` while it runs.
+    pub error: Option<String>,
+    /// How often it was started again, by its worker or by granting it again after a failure.
+    pub restarts: u32,
+    /// Rows not yet read, as far as was told.
+    pub lag: u64,
+    /// Rows it reads.
+    pub rows_per_second: f64,
+    /// Share of the time in which it worked.
+    pub busy_ratio: f64,
+    /// Event time, in milliseconds since 1970.
+    pub watermark_ms: Option<i64>,
+}
+
+/// What a pipeline is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PipelineState {
+    /// Some of its tasks do not run yet.
+    Starting,
+    /// All its tasks run.
+    Running,
+    /// Some of its tasks failed and are tried again.
+    Degraded,
+    /// There is no worker, and none of its tasks run.
+    Waiting,
+    /// Some tasks have not been given back yet.
+    Pausing,
+    /// Nobody runs it; it can go on.
+    Paused,
+    /// Some tasks have not been given back yet.
+    Stopping,
+    /// Nobody runs it.
+    Stopped,
+}
+
+/// A pipeline, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelineStatus {
+    /// What it is doing.
+    pub state: PipelineState,
+    /// All its tasks.
+    pub n_tasks: u32,
+    /// Those that read and write.
+    pub n_tasks_running: u32,
+    /// Rows not yet read, over all tasks that have told.
+    pub lag: u64,
+    /// Over all its tasks.
+    pub rows_per_second: f64,
+    /// Slots it keeps busy: the sum over its tasks.
+    pub busy_ratio: f64,
+    /// What does not work.
+    pub problems: Vec<String>,
+}
+
+impl Cluster {
+    /// All workers that are known, those that were lost not long ago included, in order of their ids.
+    pub fn workers(&self, now: Duration) -> Vec<WorkerView> {
+        let mut load: BTreeMap<&WorkerId, (u32, f64)> = BTreeMap::new();
+        for task in self.tasks.values() {
+            if let Some(lease) = &task.lease {
+                let (n_tasks, busy) = load.entry(&lease.worker).or_default();
+                *n_tasks += 1;
+                *busy += task.meter.busy_ratio;
+            }
+        }
+        let view = |member: &Member| {
+            let (n_tasks, busy) = load.get(&member.info.id).copied().unwrap_or_default();
+            member.view(n_tasks, busy, now)
+        };
+        self.workers.values().map(view).collect()
+    }
+
+    /// The tasks of one pipeline or of all, those that somebody still has though nobody wants them included, in order.
+    pub fn tasks(&self, pipeline: Option<&PipelineId>) -> Vec<TaskView> {
+        let tasks = self.tasks.iter().filter(|(id, _)| pipeline.is_none_or(|pipeline| id.pipeline == *pipeline));
+        tasks.map(|(id, task)| self.view(id, task)).collect()
+    }
+
+    /// How a pipeline is doing; `None` if there is none of that name.
+    pub fn status(&self, id: &PipelineId) -> Option<PipelineStatus> {
+        let pipeline = self.pipelines.get(id)?;
+        let tasks = self.tasks(Some(id));
+        let is_held = |member: &Member| member.held.keys().any(|task| task.pipeline == *id);
+        let facts = Facts {
+            n_running: tasks.iter().filter(|task| task.is_running()).count(),
+            n_failing: tasks.iter().filter(|task| task.is_failing()).count(),
+            n_tasks: pipeline.tasks.len(),
+            is_owned: tasks.iter().any(|task| task.worker.is_some()) || self.workers.values().any(is_held),
+            has_workers: self.workers.values().any(|member| member.lost_at.is_none() && !member.is_draining),
+        };
+        let state = facts.state(pipeline.record.wish);
+        Some(PipelineStatus {
+            state,
+            n_tasks: facts.n_tasks.try_into().unwrap_or(u32::MAX),
+            n_tasks_running: facts.n_running.try_into().unwrap_or(u32::MAX),
+            lag: tasks.iter().map(|task| task.lag).fold(0, u64::saturating_add),
+            rows_per_second: tasks.iter().map(|task| task.rows_per_second).sum(),
+            busy_ratio: tasks.iter().map(|task| task.busy_ratio).sum(),
+            problems: problems(state, &tasks),
+        })
+    }
+
+    fn view(&self, id: &TaskId, task: &Task) -> TaskView {
+        let is_wanted = self.pipelines.get(&id.pipeline).is_some_and(|pipeline| pipeline.wants(id));
+        let state = match task.lease.as_ref().map(|lease| &lease.stage) {
+            Some(Stage::Sent | Stage::Starting { .. }) => TaskState::Starting,
+            Some(Stage::Running { .. }) => TaskState::Running,
+            Some(Stage::Leaving(_)) => TaskState::Draining,
+            None if !is_wanted => TaskState::Released,
+            None if task.trouble.error.is_some() => TaskState::Failed,
+            None => TaskState::Unplaced,
+        };
+        let owner = task.lease.as_ref().and_then(|lease| self.workers.get(&lease.worker));
+        TaskView {
+            id: id.clone(),
+            state,
+            worker: task.lease.as_ref().map(|lease| lease.worker.clone()),
+            worker_name: owner.map_or_else(String::new, |member| member.info.name.clone()),
+            epoch: task.lease.as_ref().map_or(Epoch::default(), |lease| lease.epoch),
+            spec_version: task.lease.as_ref().map_or(0, |lease| lease.spec_version),
+            reason: task.reason.clone(),
+            error: task.trouble.error.clone(),
+            restarts: task.trouble.n_failures.saturating_add(task.meter.restarts),
+            lag: task.meter.lag,
+            rows_per_second: task.meter.rows_per_second,
+            busy_ratio: task.meter.busy_ratio,
+            watermark_ms: task.meter.watermark_ms,
+        }
+    }
+}
+
+impl Member {
+    fn view(&self, n_tasks: u32, busy: f64, now: Duration) -> WorkerView {
+        let state = match (self.lost_at, self.is_draining) {
+            (Some(_), _) => WorkerState::Lost,
+            (None, true) => WorkerState::Draining,
+            (None, false) => WorkerState::Alive,
+        };
+        WorkerView {
+            id: self.info.id.clone(),
+            name: self.info.name.clone(),
+            state,
+            version: self.info.version.clone(),
+            slots: self.info.slots,
+            n_tasks,
+            labels: self.info.labels.clone(),
+            registered_at: self.registered_at,
+            silent: now.saturating_sub(self.heard_at),
+            busy_ratio: busy / f64::from(self.info.slots.max(1)),
+        }
+    }
+}
+
+impl TaskView {
+    /// A task that drains still reads until its last commit, unless it is taken away for it did not start.
+    fn is_running(&self) -> bool {
+        match self.state {
+            TaskState::Running => true,
+            TaskState::Draining => self.error.is_none(),
+            TaskState::Unplaced | TaskState::Starting | TaskState::Released | TaskState::Failed => false,
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.error.is_some() && self.state != TaskState::Released
+    }
+}
+
+/// What a pipeline's state follows from.
+struct Facts {
+    n_tasks: usize,
+    n_running: usize,
+    n_failing: usize,
+    /// Somebody has one of its tasks.
+    is_owned: bool,
+    has_workers: bool,
+}
+
+impl Facts {
+    fn state(&self, wish: Wish) -> PipelineState {
+        match wish {
+            Wish::Pause if self.is_owned => PipelineState::Pausing,
+            Wish::Pause => PipelineState::Paused,
+            Wish::Stop | Wish::StopNow if self.is_owned => PipelineState::Stopping,
+            Wish::Stop | Wish::StopNow => PipelineState::Stopped,
+            Wish::Run if !self.has_workers && self.n_running == 0 => PipelineState::Waiting,
+            Wish::Run if self.n_failing > 0 => PipelineState::Degraded,
+            Wish::Run if self.n_running >= self.n_tasks => PipelineState::Running,
+            Wish::Run => PipelineState::Starting,
+        }
+    }
+}
+
+fn problems(state: PipelineState, tasks: &[TaskView]) -> Vec<String> {
+    let mut problems = Vec::new();
+    if state == PipelineState::Waiting {
+        problems.push("no worker is there to run it; start one with `davy worker`".to_owned());
+    }
+    let failing = tasks.iter().filter(|task| task.is_failing());
+    let mut failing = failing.filter_map(|task| Some((&task.id, task.error.as_ref()?)));
+    problems.extend(failing.by_ref().take(N_PROBLEMS_MAX).map(|(id, error)| format!("task `{id}`: {error}")));
+    let n_more = failing.count();
+    if n_more > 0 {
+        problems.push(format!("and {n_more} tasks more fail"));
+    }
+    problems
+}

@@ -3,6 +3,7 @@
 //! It only decides. Kafka keeps the truth and fences whoever is too old, so a coordinator that is wrong, late or dead costs time, and
 //! never a row. Decisions are pure functions; the driver gathers facts and carries decisions out.
 
+pub mod autoscale;
 pub mod catalog;
 pub mod ids;
 pub mod model;

@@ -8,3 +8,4 @@ pub mod catalog;
 pub mod ids;
 pub mod model;
 pub mod planner;
+pub mod rpc;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::remote::args::RemoteCommand;
+
 /// Finds cryptomining in NetFlow while it happens: SQL pipelines over files and Kafka topics.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXIT_CODES)]
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Functions(FunctionsArgs),
     /// Looks at models, checks them, measures them, and watches what they are fed
     Model(ModelArgs),
+    #[command(flatten)]
+    Remote(RemoteCommand),
     /// Prints completions for a shell
     #[command(after_help = "Example:\n  davy completions bash > /etc/bash_completion.d/davy")]
     Completions {
@@ -290,7 +294,7 @@ fn n_rows(text: &str) -> Result<usize, String> {
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_lowercase(), value.to_owned())),
         _ => Err(format!("`{text}` is not KEY=VALUE, such as flows.path=flows.csv")),

@@ -10,6 +10,7 @@ mod lag;
 mod model;
 mod output;
 mod progress;
+mod remote;
 mod run;
 mod script;
 mod settings;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),
         Command::Model(args) => model::run(&args.command),
+        Command::Remote(command) => remote::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "davy", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -26,7 +26,8 @@ pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
     plan(&request).map_err(|error| name_file(error, &args.script))
 }
 
-fn read_script(path: &Path) -> Result<String> {
+/// The text of a script, from a file or standard input.
+pub(crate) fn read_script(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);

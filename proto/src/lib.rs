@@ -3,6 +3,7 @@
 //! The .proto files are the documentation. What arrives is checked where it arrives (`rpc`, `agent`); nothing here decides.
 #![allow(
     missing_docs,
+    clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     clippy::default_trait_access,
     clippy::missing_errors_doc,

@@ -9,5 +9,6 @@ mod functions;
 mod kafka;
 mod manifests;
 mod names;
+mod remote;
 mod repository;
 mod run;

@@ -1,0 +1,32 @@
+//! Commands about the cluster: workers, tasks, scaling.
+
+use davy_engine::Result;
+use davy_proto::v1::{GetScalingRequest, ListTasksRequest, ListWorkersRequest};
+
+use super::args::{CommonArgs, TasksArgs};
+use super::client::{Client, cluster};
+use super::show;
+use super::status::told;
+use crate::output::print;
+
+/// `davy workers`.
+pub(super) async fn workers(client: &mut Client, args: &CommonArgs) -> Result<()> {
+    let ask = async |service| cluster(service).list_workers(ListWorkersRequest {}).await;
+    let answer = client.call(ask).await.map_err(told)?;
+    print(&show::workers(&answer.workers, args.output))
+}
+
+/// `davy tasks`.
+pub(super) async fn tasks(client: &mut Client, args: &TasksArgs) -> Result<()> {
+    let request = ListTasksRequest { pipeline: args.name.clone().unwrap_or_default() };
+    let ask = async |service| cluster(service).list_tasks(request.clone()).await;
+    let answer = client.call(ask).await.map_err(told)?;
+    print(&show::tasks(&answer.tasks, args.common.output))
+}
+
+/// `davy scaling`.
+pub(super) async fn scaling(client: &mut Client, args: &CommonArgs) -> Result<()> {
+    let ask = async |service| cluster(service).get_scaling(GetScalingRequest {}).await;
+    let answer = client.call(ask).await.map_err(told)?;
+    print(&show::scaling(&answer, args.output))
+}

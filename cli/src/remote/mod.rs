@@ -1,0 +1,63 @@
+//! Commands that ask a coordinator: submit, list, describe, pause, resume, stop, update, tail, watch, workers, tasks, scaling.
+//!
+//! Generated gRPC types end here: what is printed is made in `show`, what is waited for is decided in `wait`, and statuses become the
+//! engine's errors in `status`. Left out: checking SQL. The coordinator does that, so that both agree on what is right.
+
+pub(crate) mod args;
+mod client;
+mod cluster;
+mod pipelines;
+mod show;
+mod status;
+mod stream;
+mod text;
+mod wait;
+
+use std::process::ExitCode;
+
+use davy_engine::{Error, Result};
+
+use self::args::{CommonArgs, RemoteCommand};
+use self::client::Client;
+
+/// Runs a command.
+pub(crate) fn run(command: &RemoteCommand) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot begin a network call: {error}")))?;
+    runtime.block_on(ask(command))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(command: &RemoteCommand) -> Result<()> {
+    let mut client = Client::open(&common(command).connection)?;
+    let client = &mut client;
+    match command {
+        RemoteCommand::Submit(args) => pipelines::submit(client, args).await,
+        RemoteCommand::List(args) => pipelines::list(client, args).await,
+        RemoteCommand::Describe(args) => pipelines::describe(client, args).await,
+        RemoteCommand::Pause(args) => pipelines::pause(client, args).await,
+        RemoteCommand::Resume(args) => pipelines::resume(client, args).await,
+        RemoteCommand::Stop(args) => pipelines::stop(client, args).await,
+        RemoteCommand::Update(args) => pipelines::update(client, args).await,
+        RemoteCommand::Tail(args) => stream::tail(client, args).await,
+        RemoteCommand::Watch(args) => stream::watch(client, args).await,
+        RemoteCommand::Workers(args) => cluster::workers(client, args).await,
+        RemoteCommand::Tasks(args) => cluster::tasks(client, args).await,
+        RemoteCommand::Scaling(args) => cluster::scaling(client, args).await,
+    }
+}
+
+fn common(command: &RemoteCommand) -> &CommonArgs {
+    match command {
+        RemoteCommand::Submit(args) => &args.common,
+        RemoteCommand::List(args) => &args.common,
+        RemoteCommand::Describe(args) => &args.common,
+        RemoteCommand::Pause(args) | RemoteCommand::Resume(args) => &args.common,
+        RemoteCommand::Stop(args) => &args.change.common,
+        RemoteCommand::Update(args) => &args.common,
+        RemoteCommand::Tail(args) => &args.common,
+        RemoteCommand::Watch(args) => &args.common,
+        RemoteCommand::Tasks(args) => &args.common,
+        RemoteCommand::Workers(args) | RemoteCommand::Scaling(args) => args,
+    }
+}

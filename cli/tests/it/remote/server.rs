@@ -1,0 +1,264 @@
+//! A coordinator that answers as it is told, and remembers what it was asked.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use davy_proto::v1::cluster_server::{Cluster, ClusterServer};
+use davy_proto::v1::pipelines_server::{Pipelines, PipelinesServer};
+use davy_proto::v1::*;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service, http};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::{Code, Request, Response, Status};
+
+/// What a coordinator answers.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// Before anything else, one for each call.
+    pub(super) refusals: Vec<Status>,
+    pub(super) pipelines: Vec<Pipeline>,
+    /// The states that each Watch call tells of, one after the other; then the call breaks. The last call goes on for ever.
+    pub(super) watches: Vec<Vec<Pipeline>>,
+    pub(super) tail: Vec<TailResponse>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) workers: Vec<Worker>,
+    pub(super) scaling: Scaling,
+}
+
+/// A running coordinator; it ends when it is dropped.
+pub(super) struct Coordinator {
+    pub(super) url: String,
+    state: Arc<Mutex<State>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    told: Told,
+    refusals: VecDeque<Status>,
+    watches: VecDeque<Vec<Pipeline>>,
+    asked: Vec<String>,
+    metadata: Vec<(String, String)>,
+}
+
+impl Coordinator {
+    pub(super) fn start(told: Told) -> Self {
+        Self::serve(told, None)
+    }
+
+    /// With TLS; only clients whose certificate `ca` has signed are let in.
+    pub(super) fn start_with_tls(told: Told, identity: Identity, ca: Certificate) -> Self {
+        Self::serve(told, Some(ServerTlsConfig::new().identity(identity).client_ca_root(ca)))
+    }
+
+    fn serve(told: Told, tls: Option<ServerTlsConfig>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (refusals, watches) = (told.refusals.clone().into(), told.watches.clone().into());
+        let state = Arc::new(Mutex::new(State { told, refusals, watches, ..State::default() }));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("not blocking");
+        let url = format!("{scheme}://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+        let (stop, stopped) = oneshot::channel();
+        let scripted = Scripted(Arc::clone(&state));
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                let mut server = Server::builder();
+                if let Some(tls) = tls {
+                    server = server.tls_config(tls).expect("TLS");
+                }
+                let both =
+                    Both { pipelines: PipelinesServer::new(scripted.clone()), cluster: ClusterServer::new(scripted) };
+                let served = server.serve_with_incoming(both, TcpListenerStream::new(listener));
+                // Streams that never end must not keep it: it goes as a process would that is killed.
+                tokio::select! {
+                    served = served => served.expect("it serves"),
+                    stopped = stopped => stopped.expect("it is stopped by who holds it"),
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("coordinator".to_owned()).spawn(run).expect("a thread");
+        Self { url, state, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// What it was asked: each request as text.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state.lock().expect("no panic").asked.clone()
+    }
+
+    /// The token and the tenant of each call.
+    pub(super) fn metadata(&self) -> Vec<(String, String)> {
+        self.state.lock().expect("no panic").metadata.clone()
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        let is_told = self.stop.take().is_some_and(|stop| stop.send(()).is_ok());
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || (is_told && matches!(ended, Some(Ok(())))), "the coordinator broke");
+    }
+}
+
+/// Both services at one address.
+#[derive(Clone)]
+struct Both {
+    pipelines: PipelinesServer<Scripted>,
+    cluster: ClusterServer<Scripted>,
+}
+
+impl Service<http::Request<Body>> for Both {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path().starts_with("/davy.v1.Cluster/") {
+            self.cluster.call(request)
+        } else {
+            self.pipelines.call(request)
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Scripted(Arc<Mutex<State>>);
+
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl Scripted {
+    fn note<T: std::fmt::Debug>(&self, request: &Request<T>) -> Result<Told, Status> {
+        let mut state = self.0.lock().expect("no panic");
+        state.asked.push(format!("{:?}", request.get_ref()));
+        let header = |name| request.metadata().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        state.metadata.push((header("authorization").to_owned(), header("davy-tenant").to_owned()));
+        match state.refusals.pop_front() {
+            Some(status) => Err(status),
+            None => Ok(state.told.clone()),
+        }
+    }
+
+    fn pipeline<T: std::fmt::Debug>(&self, request: &Request<T>) -> Result<Response<Pipeline>, Status> {
+        let mut pipelines = self.note(request)?.pipelines;
+        if pipelines.is_empty() {
+            Err(Status::not_found("no such pipeline"))
+        } else {
+            Ok(Response::new(pipelines.remove(0)))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Pipelines for Scripted {
+    async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    async fn validate(&self, _: Request<ValidateRequest>) -> Result<Response<ValidateResponse>, Status> {
+        Err(Status::unimplemented("validate"))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("explain"))
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let pipelines = self.note(&request)?.pipelines;
+        Ok(Response::new(ListResponse { pipelines }))
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    async fn stop(&self, request: Request<StopRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    async fn update(&self, request: Request<UpdateRequest>) -> Result<Response<Pipeline>, Status> {
+        self.pipeline(&request)
+    }
+
+    type WatchStream = Events<PipelineEvent>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        self.note(&request)?;
+        let (watch, is_last) = {
+            let mut state = self.0.lock().expect("no panic");
+            let watch = state.watches.pop_front().unwrap_or_default();
+            (watch, state.watches.is_empty())
+        };
+        let events =
+            watch.into_iter().map(|pipeline| Ok(PipelineEvent { pipeline: Some(pipeline), is_caught_up: true }));
+        let events = tokio_stream::iter(events);
+        Ok(Response::new(if is_last { Box::pin(events.chain(tokio_stream::pending())) } else { Box::pin(events) }))
+    }
+
+    type TailStream = Events<TailResponse>;
+
+    async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Self::TailStream>, Status> {
+        let told = self.note(&request)?.tail;
+        Ok(Response::new(Box::pin(tokio_stream::iter(told.into_iter().map(Ok)))))
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for Scripted {
+    async fn list_workers(
+        &self,
+        request: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        let workers = self.note(&request)?.workers;
+        Ok(Response::new(ListWorkersResponse { workers }))
+    }
+
+    async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Result<Response<ListTasksResponse>, Status> {
+        let tasks = self.note(&request)?.tasks;
+        Ok(Response::new(ListTasksResponse { tasks }))
+    }
+
+    async fn get_scaling(&self, request: Request<GetScalingRequest>) -> Result<Response<Scaling>, Status> {
+        Ok(Response::new(self.note(&request)?.scaling))
+    }
+
+    async fn get_leader(&self, _: Request<GetLeaderRequest>) -> Result<Response<GetLeaderResponse>, Status> {
+        Err(Status::unimplemented("leader"))
+    }
+}
+
+/// A status with an ErrorDetail, in protobuf's encoding by hand: the client's reader must not check itself.
+pub(super) fn refusal(code: Code, message: &str, place: (u8, u8), hint: &str) -> Status {
+    let field = |tag: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).ok().filter(|length| *length < 128).expect("a short text");
+        [&[tag, length], bytes].concat()
+    };
+    let place = [0x10, place.0, 0x18, place.1];
+    let detail = [field(0x0a, message.as_bytes()), place.to_vec(), field(0x22, hint.as_bytes())].concat();
+    let any = [field(0x0a, b"type.googleapis.com/davy.v1.ErrorDetail"), field(0x12, &detail)].concat();
+    let length = u8::try_from(any.len()).expect("short");
+    // A length of 128 and above takes two bytes.
+    let length = if length < 128 { vec![length] } else { vec![length, 1] };
+    let details = [vec![0x08, code as u8, 0x1a], length, any].concat();
+    Status::with_details(code, message, details.into())
+}

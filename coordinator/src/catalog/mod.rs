@@ -7,6 +7,7 @@
 //! | memory | tests and `davy dev` |
 
 pub mod file;
+pub mod kafka;
 pub mod memory;
 mod state;
 

@@ -1,6 +1,12 @@
 //! What every catalog promises, wherever it keeps its records; and what each place has of its own.
 
+mod broker;
+mod doubt;
 mod file;
+mod kafka;
+mod killed;
+mod paused;
+mod proxy;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -50,6 +56,15 @@ fn a_file_keeps_what_every_catalog_promises() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catalog");
         case(&|| Box::new(FileCatalog::open(&path).expect("a folder that can be written to")));
+    }
+}
+
+#[test]
+fn a_topic_keeps_what_every_catalog_promises() {
+    for (name, case) in CASES {
+        println!("{name}");
+        let cluster = broker::unique("promises");
+        case(&|| Box::new(kafka::catalog(broker::servers(), &cluster)));
     }
 }
 

@@ -4,8 +4,10 @@
 //! never a row. Decisions are pure functions; the driver gathers facts and carries decisions out.
 
 pub mod assign;
+pub mod autoscale;
 pub mod catalog;
 pub mod cluster;
 pub mod ids;
 pub mod model;
 pub mod planner;
+pub mod rpc;

@@ -1,0 +1,3 @@
+//! What others reach over the network.
+
+pub mod scaler;

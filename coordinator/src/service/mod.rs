@@ -1,0 +1,3 @@
+//! The coordinator as it runs.
+
+pub mod error;

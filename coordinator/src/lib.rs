@@ -9,6 +9,7 @@ pub mod auth;
 pub mod autoscale;
 pub mod catalog;
 pub mod cluster;
+pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod metrics;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
         {
             match join(submitted) {
                 Ok(()) => {
-                    output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"))
+                    output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"));
                 }
                 Err(error) => {
                     end(running, &signals.stop, &stop_coordinator)?;

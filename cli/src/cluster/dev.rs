@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -35,7 +36,10 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let signals = listen()?;
     let (listen, http) = (with_port(args.listen)?, with_port(args.http)?);
     let stop_coordinator = Arc::new(AtomicBool::new(false));
-    let mut running = vec![coordinator(args, (listen, http), &stop_coordinator)?];
+    let (say, listens) = sync_channel(1);
+    let mut running = vec![coordinator(args, (listen, http), &stop_coordinator, say)?];
+    // Where it does not come to that, it has ended, and says why below.
+    drop(listens.recv());
     for number in 1..=args.workers {
         running.push(worker(args, number, listen, &signals.stop)?);
     }
@@ -76,7 +80,12 @@ fn end(mut running: Vec<Running>, stop: &AtomicBool, stop_coordinator: &AtomicBo
     workers.into_iter().collect()
 }
 
-fn coordinator(args: &DevArgs, (listen, http): (SocketAddr, SocketAddr), stop: &Arc<AtomicBool>) -> Result<Running> {
+fn coordinator(
+    args: &DevArgs,
+    (listen, http): (SocketAddr, SocketAddr),
+    stop: &Arc<AtomicBool>,
+    say: SyncSender<()>,
+) -> Result<Running> {
     let options = Options {
         listen,
         http_listen: http,
@@ -88,7 +97,8 @@ fn coordinator(args: &DevArgs, (listen, http): (SocketAddr, SocketAddr), stop: &
     };
     let connectors = connectors(&args.machine);
     let stop = Arc::clone(stop);
-    spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, |_, _| Ok(())))
+    let listening = move |_, _| say.send(()).map_err(|_| Error::internal("nobody waits for the coordinator"));
+    spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, listening))
 }
 
 fn worker(args: &DevArgs, number: u32, coordinator: SocketAddr, stop: &Arc<AtomicBool>) -> Result<Running> {

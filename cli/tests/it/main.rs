@@ -12,3 +12,4 @@ mod names;
 mod remote;
 mod repository;
 mod run;
+mod trial;

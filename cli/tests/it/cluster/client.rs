@@ -7,6 +7,7 @@ use super::rig::Rig;
 use crate::run::{repository, text};
 use crate::trial::alone;
 use crate::trial::pipeline::Script;
+use crate::trial::reader::topics;
 
 /// Python's gRPC, where `make setup` puts it.
 fn python() -> PathBuf {
@@ -19,9 +20,12 @@ fn python() -> PathBuf {
 #[test]
 fn a_foreign_client_runs_a_pipeline_by_reflection_alone() {
     let _alone = alone();
-    let mut rig = Rig::idle(0, 1_000, Vec::new());
+    let mut rig = Rig::idle(0, 1_000);
     rig.scale(1);
     rig.write_script();
+    let before = topics(&rig.broker);
+    rig.client().must(&["submit", "pipeline.sql", "--name", "tried", "--dry-run"]);
+    assert_eq!(topics(&rig.broker), before, "who only tries makes no topics");
     let other = Script { window_ms: 20_000, ..rig.script };
     std::fs::write(rig.folder().join("other.sql"), other.text()).expect("written");
     let address = rig.client().coordinators[0].replace("http://", "");

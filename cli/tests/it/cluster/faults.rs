@@ -8,7 +8,7 @@ use super::link::Cut;
 use super::node::{LEASE, N_SEATS, PATIENCE};
 use super::pages::get;
 use super::plan::Fault;
-use super::rig::{NAME, Rig};
+use super::rig::{N_TASKS, NAME, Rig};
 use crate::trial::pipeline::OUTPUTS;
 use crate::trial::reader::ends;
 use crate::trial::wait::{until, within};
@@ -24,10 +24,11 @@ impl Rig {
     pub(super) fn inject(&mut self, fault: &Fault) {
         match fault {
             Fault::Kill => self.kill(),
+            Fault::Crash(point, n) => self.crash(&format!("{point}:{n}")),
             Fault::Freeze => self.freeze(),
             Fault::Scale(n) => {
                 self.scale(*n);
-                self.settle();
+                self.balance();
                 self.goes_on();
             }
             Fault::Restart => self.restart(),
@@ -43,14 +44,34 @@ impl Rig {
     fn several(&mut self) {
         if self.workers.len() < SEVERAL {
             self.scale(SEVERAL);
-            self.settle();
+            self.balance();
         }
+    }
+
+    /// Waits until every worker has its share.
+    fn balance(&mut self) {
+        let names: Vec<String> = self.workers.values().map(|worker| worker.name.clone()).collect();
+        until("every worker has its share of the tasks", PATIENCE, || {
+            let tasks = self.settle();
+            let n_of = |name: &String| tasks.values().filter(|task| task.worker == *name).count();
+            let is_fair = |name: &String| (N_TASKS / names.len()..=N_TASKS.div_ceil(names.len())).contains(&n_of(name));
+            names.iter().all(is_fair).then_some(())
+        });
     }
 
     fn kill(&mut self) {
         self.several();
         let number = self.busy_worker();
         self.workers.remove(&number).expect("it runs").process.kill();
+        self.settle();
+        self.goes_on();
+    }
+
+    fn crash(&mut self, point: &str) {
+        let n = self.workers.len();
+        self.scale(0);
+        self.new_worker(Some(point)).process.await_crash(point);
+        self.scale(n);
         self.settle();
         self.goes_on();
     }

@@ -14,6 +14,7 @@
 mod ask;
 mod changes;
 mod client;
+mod dev;
 mod faults;
 mod link;
 mod node;
@@ -23,9 +24,10 @@ mod rig;
 
 use link::Cut;
 use plan::{Fault, Plan};
-use rig::{Play, play};
+use rig::{Play, attempt, play};
 
 use crate::trial::number_from_environment;
+use crate::trial::pipeline::Script;
 
 fn play_faults(test: &'static str, faults: &[Fault]) {
     play(&Play {
@@ -34,6 +36,7 @@ fn play_faults(test: &'static str, faults: &[Fault]) {
         plan: Plan(faults.to_vec()),
         n_workers: 3,
         rows_per_second: 1_000,
+        script: Script::default(),
     });
 }
 
@@ -61,6 +64,21 @@ fn who_is_cut_off_is_replaced_and_comes_back() {
     play_faults("cluster::who_is_cut_off_is_replaced_and_comes_back", &faults);
 }
 
+/// The rig itself, tried out: rows that are delivered at least once do come twice, and it says so.
+#[test]
+fn without_transactions_the_rig_finds_rows_that_come_twice() {
+    let wrong = attempt(&Play {
+        test: "cluster::without_transactions_the_rig_finds_rows_that_come_twice",
+        seed: 0,
+        plan: Plan(vec![Fault::Crash("after_write_outside", 5)]),
+        n_workers: 1,
+        rows_per_second: 1_000,
+        script: Script { delivery: "at_least_once", ..Script::default() },
+    });
+    let complaint = wrong.first().map_or("", String::as_str);
+    assert!(complaint.starts_with("passed: 0 of ") && complaint.contains("too often"), "{wrong:?}");
+}
+
 #[test]
 #[ignore = "as long as one likes: make chaos"]
 fn chaos() {
@@ -72,5 +90,6 @@ fn chaos() {
         plan: Plan::chaos(seed, n_faults as usize),
         n_workers: 3,
         rows_per_second: number_from_environment("RATE").unwrap_or(1_000),
+        script: Script::default(),
     });
 }

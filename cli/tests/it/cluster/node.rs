@@ -22,8 +22,6 @@ pub(super) struct Setup {
     pub(super) folder: PathBuf,
     /// The broker.
     pub(super) servers: String,
-    /// Beside the usual ones.
-    pub(super) coordinator_flags: Vec<String>,
 }
 
 /// Where a coordinator listens.
@@ -64,7 +62,7 @@ impl Setup {
         command.args(["coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--catalog", "kafka"]);
         command.args(["--bootstrap-servers", &self.servers, "--cluster", "trial", "--tasks", "2"]);
         command.args(["--lease-timeout", &format!("{}s", LEASE.as_secs()), "--heartbeat", "500ms", "--settle", "3s"]);
-        command.args(&self.coordinator_flags).stdout(File::create(&place).expect("a file"));
+        command.stdout(File::create(&place).expect("a file"));
         let mut process = Davy::start(command, self.folder.join(format!("coordinator-{number}.log")));
         let ports = until("a coordinator listens", PATIENCE, || {
             if let Some(status) = process.ended() {
@@ -75,8 +73,8 @@ impl Setup {
         Coordinator { process, ports }
     }
 
-    /// Starts a worker; `coordinators` are the ports of those that run.
-    pub(super) fn worker(&self, number: usize, coordinators: [Option<u16>; N_SEATS]) -> Worker {
+    /// Starts a worker; `coordinators` are the ports of those that run; `crash` names the point where it kills itself.
+    pub(super) fn worker(&self, number: usize, coordinators: [Option<u16>; N_SEATS], crash: Option<&str>) -> Worker {
         let name = format!("w{number}");
         let broker = self.servers.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let to_broker = Link::new(Speech::Kafka, Some(broker));
@@ -84,6 +82,7 @@ impl Setup {
         let urls = to_coordinators.each_ref().map(|link| format!("http://127.0.0.1:{}", link.port)).join(",");
         let http = free_port();
         let mut command = self.davy(&format!("127.0.0.1:{}", to_broker.port));
+        command.envs(crash.map(|point| ("DAVY_CRASH_AT", point)));
         command.args(["worker", "--coordinator", &urls, "--name", &name, "--slots", "2"]);
         command.args(["--http", &format!("127.0.0.1:{http}"), "--commit-interval", "100ms"]).stdout(Stdio::null());
         let process = Davy::start(command, self.folder.join(format!("{name}.log")));

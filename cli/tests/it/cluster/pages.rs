@@ -10,6 +10,7 @@ use super::node::PATIENCE;
 use super::rig::Rig;
 use crate::run::text;
 use crate::trial::alone;
+use crate::trial::pipeline::Script;
 use crate::trial::wait::until;
 
 const ANSWER: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ fn promtool(page: &str) -> std::io::Result<Vec<String>> {
 #[test]
 fn pages_for_monitoring_are_as_prometheus_wants_them() {
     let _alone = alone();
-    let mut rig = Rig::new(0, 1_000, 1);
+    let mut rig = Rig::new(0, 1_000, 1, Script::default());
     rig.goes_on();
     let coordinator = rig.seats[0].as_ref().expect("it runs").ports.http;
     let worker = rig.workers.values().next().expect("it runs").http;

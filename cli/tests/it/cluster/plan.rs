@@ -7,12 +7,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::link::Cut;
+use crate::trial::process::POINTS;
 
 /// What happens to a cluster. Which worker it hits is chosen by the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A worker is killed.
     Kill,
+    /// The only worker kills itself when it passes a point for the n-th time, and others come.
+    Crash(&'static str, u64),
     /// A worker stands still until others have its tasks, and wakes up.
     Freeze,
     /// Workers are started, or asked to stop, until there are so many.
@@ -37,6 +40,7 @@ impl Fault {
     fn kind(&self) -> &'static str {
         match self {
             Self::Kill => "kill",
+            Self::Crash(point, _) => point,
             Self::Freeze => "freeze",
             Self::Scale(_) => "scale",
             Self::Restart => "restart of the coordinator",
@@ -65,7 +69,11 @@ impl Plan {
 fn any(random: &mut ChaCha8Rng) -> Fault {
     let cut = if random.next_u32().is_multiple_of(2) { Cut::Silent } else { Cut::Broken };
     match random.next_u32() % 100 {
-        0..25 => Fault::Kill,
+        0..15 => Fault::Kill,
+        15..25 => {
+            let point = POINTS[random.next_u32() as usize % POINTS.len()];
+            Fault::Crash(point, 1 + u64::from(random.next_u32() % 30))
+        }
         25..35 => Fault::Freeze,
         35..50 => Fault::Scale(1 + random.next_u32() as usize % 4),
         50..60 => Fault::Restart,

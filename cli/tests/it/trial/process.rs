@@ -12,6 +12,18 @@ use crate::run::text;
 /// The longest that a process may take to come to where it was told to die: it starts, takes over and replays before.
 const REACH: Duration = Duration::from_secs(45);
 
+/// The points at which a process can be told to kill itself.
+pub(crate) const POINTS: [&str; 8] = [
+    "poll",
+    "decode",
+    "aggregate",
+    "before_begin",
+    "after_produce",
+    "after_send_offsets",
+    "before_commit",
+    "after_commit",
+];
+
 /// What is tried out: the binary that was built along with the tests, or one that is faster (`make chaos`).
 fn binary() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "whoever plays a long one says with what")]

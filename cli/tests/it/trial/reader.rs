@@ -108,6 +108,15 @@ pub(crate) fn held_open(broker: &Broker) -> Vec<String> {
     open
 }
 
+/// Names of all topics.
+pub(crate) fn topics(broker: &Broker) -> Vec<String> {
+    let reader = consumer(&broker.client(), "read_uncommitted");
+    let metadata = reader.fetch_metadata(None, ANSWER).expect("metadata");
+    let mut names: Vec<String> = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Where each partition ends, for readers of everything.
 pub(crate) fn ends(broker: &Broker, topics: &[(&str, i32)]) -> Vec<i64> {
     let reader = consumer(&broker.client(), "read_uncommitted");

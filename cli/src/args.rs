@@ -53,6 +53,12 @@ pub(crate) enum Command {
     /// Runs a script: over files to the end of its input, over Kafka until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Spreads pipelines over workers, and answers whoever submits them, until it is stopped
+    #[command(after_help = crate::cluster::args::COORDINATOR_EXAMPLES)]
+    Coordinator(Box<crate::cluster::args::CoordinatorArgs>),
+    /// Runs a script on a coordinator and two workers in this process, against a given Kafka
+    #[command(after_help = crate::cluster::args::DEV_EXAMPLES)]
+    Dev(crate::cluster::args::DevArgs),
     /// Runs the tasks that a coordinator gives to it, until it is stopped
     #[command(after_help = crate::cluster::args::WORKER_EXAMPLES)]
     Worker(crate::cluster::args::WorkerArgs),

@@ -31,6 +31,8 @@ fn main() -> ExitCode {
     log_to_stderr(args.log_format);
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
+        Command::Coordinator(args) => cluster::coordinator::run(&args),
+        Command::Dev(args) => cluster::dev::run(&args),
         Command::Worker(args) => cluster::worker::run(&args),
         Command::Lag(args) => lag::lag(&args),
         Command::Topics(args) => lag::topics(&args),

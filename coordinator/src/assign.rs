@@ -4,8 +4,8 @@
 //! * BALANCED: no move of a single task would make load (tasks per slot) more even: for all workers `a` and `b`,
 //!   `(n_b + 1) / slots_b >= n_a / slots_a`.
 //! * STICKY: a task moves only where balance demands it, and no fewer moves would do.
-//! * RACK-AWARE: among equally loaded choices a task goes to the zone with fewest tasks of its stage. Balance comes first, and a task
-//!   never moves for its zone alone.
+//! * RACK-AWARE: among equally loaded choices a task goes to the zone with fewest tasks of its stage, and within it to the worker with
+//!   fewest of them. Balance comes first, and a task never moves for that alone.
 //! * DETERMINISTIC: the same facts give the same answer, in whatever order they come.
 //!
 //! The balanced placements are those that D'Hondt's method finds, seats being tasks and votes slots: give each next task to the worker
@@ -47,6 +47,9 @@ pub struct Placeable {
     pub avoid: Option<WorkerId>,
 }
 
+/// Why a task is where it was before.
+pub const KEPT: &str = "kept where it is";
+
 /// Where a task belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
@@ -84,7 +87,7 @@ fn settle(board: &mut Board, tasks: &[&Placeable]) -> BTreeMap<TaskId, Placement
         match owner.and_then(|owner| board.find(owner)) {
             Some(seat) => {
                 board.put(&task.task, seat);
-                let reason = "kept where it is".to_owned();
+                let reason = KEPT.to_owned();
                 placed.insert(task.task.clone(), Placement { worker: board.worker(seat).clone(), reason });
             }
             None => homeless.push(*task),

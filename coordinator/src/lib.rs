@@ -4,10 +4,17 @@
 //! never a row. Decisions are pure functions; the driver gathers facts and carries decisions out.
 
 pub mod assign;
+pub mod audit;
+pub mod auth;
 pub mod autoscale;
 pub mod catalog;
 pub mod cluster;
+pub mod http;
 pub mod ids;
+pub mod limits;
+pub mod metrics;
 pub mod model;
+pub mod options;
 pub mod planner;
 pub mod rpc;
+pub mod service;

@@ -15,6 +15,12 @@ pub(crate) fn since(then: Instant) -> Duration {
     then.elapsed()
 }
 
+/// How long this thread has been on a core: what it waits for does not count.
+pub(crate) fn on_core() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Since this was first asked: for differences.
 pub(crate) fn running() -> Duration {
     static BEGUN: OnceLock<Instant> = OnceLock::new();

@@ -11,6 +11,129 @@ pub(crate) const WORKER_EXAMPLES: &str = "Examples:
 
 It dials out only. SIGTERM: every task makes a last commit and is released, then exit code 0.";
 
+pub(crate) const COORDINATOR_EXAMPLES: &str = "Examples:
+  davy coordinator                                              on this machine, for as long as it runs
+  davy coordinator --catalog file --catalog-file davy.catalog   remembers its pipelines
+  davy coordinator --catalog kafka --bootstrap-servers kafka:9092 --listen 0.0.0.0:9640 \\
+      --tls-cert server.pem --tls-key server.key --tokens tokens.toml
+
+It prints one line when it listens: `listening grpc=… http=…`. Tokens are given by their SHA-256:
+  [[token]]
+  name = \"alice\"
+  role = \"operator\"        # admin, operator, viewer or worker
+  tenant = \"soc\"           # `*`: all
+  sha256 = \"…\"             # printf %s \"$TOKEN\" | sha256sum";
+
+pub(crate) const DEV_EXAMPLES: &str = "Example:
+  davy dev pipelines/my.sql                                     a coordinator and two workers in one process
+
+Ctrl-C: last commits, then the end. Run again, the pipeline goes on: what it remembers is in Kafka.";
+
+/// Where a coordinator remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CatalogKind {
+    /// A compacted topic: for clusters; several coordinators stand by for each other
+    Kafka,
+    /// A local file: one coordinator on one machine
+    File,
+    /// Nothing is remembered when it ends
+    Memory,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct CoordinatorArgs {
+    /// Where gRPC listens; beyond loopback with TLS and tokens only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9640", env = "DAVY_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where /metrics, /healthz and /readyz are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9641", env = "DAVY_HTTP")]
+    pub(crate) http: SocketAddr,
+    /// Lets HTTP listen beyond loopback: health for everybody, metrics for tokens that may see all tenants; without TLS
+    #[arg(long)]
+    pub(crate) http_beyond_loopback: bool,
+    /// Where clients and workers reach this coordinator, as it tells them [default: where gRPC listens]
+    #[arg(long, value_name = "HOST:PORT", env = "DAVY_ADVERTISE")]
+    pub(crate) advertise: Option<String>,
+    /// Where pipelines are remembered
+    #[arg(long, value_enum, default_value = "memory", env = "DAVY_CATALOG")]
+    pub(crate) catalog: CatalogKind,
+    /// The file of `--catalog file`
+    #[arg(long, value_name = "FILE", required_if_eq("catalog", "file"), env = "DAVY_CATALOG_FILE")]
+    pub(crate) catalog_file: Option<PathBuf>,
+    /// The Kafka of `--catalog kafka`
+    #[arg(long, value_name = "HOST:PORT,…", required_if_eq("catalog", "kafka"), env = "DAVY_KAFKA")]
+    pub(crate) bootstrap_servers: Option<String>,
+    /// Coordinators of one cluster share this name
+    #[arg(long, value_name = "NAME", default_value = "davy", env = "DAVY_CLUSTER")]
+    pub(crate) cluster: String,
+    /// The topic of `--catalog kafka`: one per cluster [default: davy.catalog.<cluster>]
+    #[arg(long, value_name = "TOPIC", env = "DAVY_CATALOG_TOPIC")]
+    pub(crate) catalog_topic: Option<String>,
+    /// A property of the Kafka client, for security above all; may be repeated; `@FILE` as value reads it from a file
+    #[arg(long = "kafka-property", value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) kafka_properties: Vec<(String, String)>,
+    /// Certificate of this coordinator, and those that lead to its root (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "DAVY_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "DAVY_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Roots of clients' certificates (PEM): whoever calls needs one, besides a token
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "DAVY_CLIENT_CA")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Who may do what: a file of tokens (TOML); read again when it changes
+    #[arg(long, value_name = "FILE", env = "DAVY_TOKENS")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// How often workers report
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(crate) heartbeat: std::time::Duration,
+    /// A worker that was not heard of for so long is lost, and its tasks move
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) lease_timeout: std::time::Duration,
+    /// For so long after its start, a coordinator waits for workers to say what they run [default: the lease timeout]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) settle: Option<std::time::Duration>,
+    /// How many tasks a stage gets when a pipeline begins, at most one per partition; fixed from then on
+    #[arg(long, value_name = "N", default_value = "16", env = "DAVY_TASKS")]
+    pub(crate) tasks: std::num::NonZeroU32,
+    /// The fewest workers that are asked for
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) workers_min: u32,
+    /// The most workers that are asked for
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) workers_max: u32,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct DevArgs {
+    /// The SQL script; `-` reads standard input
+    pub(crate) script: PathBuf,
+    /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
+    #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = crate::args::key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// How many workers
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) workers: u32,
+    /// What the pipeline is called [default: the script's file name]
+    #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
+    pub(crate) name: Option<String>,
+    /// Where gRPC listens, for `davy list`, `davy tail` and the like
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9640", env = "DAVY_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where the coordinator's /metrics, /healthz and /readyz are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9641", env = "DAVY_HTTP")]
+    pub(crate) http: SocketAddr,
+    /// How many tasks a stage gets when a pipeline begins, at most one per partition; fixed from then on
+    #[arg(long, value_name = "N", default_value = "4", env = "DAVY_TASKS")]
+    pub(crate) tasks: std::num::NonZeroU32,
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
 /// What tasks find on this machine.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct MachineArgs {

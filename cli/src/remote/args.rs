@@ -71,7 +71,7 @@ pub(crate) struct CommonArgs {
 }
 
 /// How a coordinator is reached.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
     /// Where coordinators are; the next one is tried when one is away or does not lead

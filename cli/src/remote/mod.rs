@@ -13,12 +13,18 @@ mod stream;
 mod text;
 mod wait;
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use davy_engine::{Error, Result};
 
-use self::args::{CommonArgs, RemoteCommand};
+use self::args::{CommonArgs, ConnectionArgs, Output, RemoteCommand, ScriptArgs, SubmitArgs, WaitArgs};
 use self::client::Client;
+
+/// How long a pipeline may take to run on this machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a command.
 pub(crate) fn run(command: &RemoteCommand) -> Result<ExitCode> {
@@ -26,6 +32,20 @@ pub(crate) fn run(command: &RemoteCommand) -> Result<ExitCode> {
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot begin a network call: {error}")))?;
     runtime.block_on(ask(command))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Submits a script to a coordinator of this machine, and waits until it runs.
+pub(crate) fn submit_here(coordinator: SocketAddr, script: &Path, name: &str, set: &[(String, String)]) -> Result<()> {
+    let connection = ConnectionArgs { coordinator: vec![format!("http://{coordinator}")], ..ConnectionArgs::default() };
+    let args = SubmitArgs {
+        script: script.to_owned(),
+        name: name.to_owned(),
+        with: ScriptArgs { set: set.to_vec(), request_id: None },
+        dry_run: false,
+        wait: WaitArgs { wait: true, timeout: PATIENCE },
+        common: CommonArgs { output: Output::Table, connection },
+    };
+    run(&RemoteCommand::Submit(args)).map(|_| ())
 }
 
 async fn ask(command: &RemoteCommand) -> Result<()> {

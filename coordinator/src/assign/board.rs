@@ -91,7 +91,8 @@ impl<'a> Board<'a> {
         self.n_by_zone[stage][seat.zone] += 1;
     }
 
-    /// The worker whose load would be least with the task; among equals the zone with fewest of its stage, then the first by id.
+    /// The worker whose load would be least with the task; among equals the zone with fewest of its stage, then the worker with fewest of
+    /// them, then the first by id.
     pub(super) fn choose(&mut self, task: &TaskId, avoid: Option<&WorkerId>) -> Choice {
         let stage = self.stage_of(task);
         let in_zone = |seat: &Seat| self.n_by_zone[stage][seat.zone];
@@ -100,29 +101,37 @@ impl<'a> Board<'a> {
             is_avoided(a).cmp(&is_avoided(b)).then_with(|| load_with_one_more(a, b))
         };
         let (index, best) = (self.seats.iter().enumerate())
-            .min_by(|(_, a), (_, b)| by_load(a, b).then_with(|| in_zone(a).cmp(&in_zone(b))))
+            .min_by(|(_, a), (_, b)| {
+                let by_zone = || in_zone(a).cmp(&in_zone(b));
+                by_load(a, b).then_with(by_zone).then_with(|| a.n_of(stage).cmp(&b.n_of(stage)))
+            })
             .expect("a board without workers is given no tasks");
         let zone_decided = self.seats.iter().any(|seat| by_load(seat, best).is_eq() && in_zone(seat) > in_zone(best));
         Choice { seat: index, zone: zone_decided.then(|| self.zones[best.zone].to_owned()) }
     }
 
-    /// The move that helps most, if any does: from a fullest worker to an emptiest, and among those the one that spreads a stage best.
+    /// The move that helps most, if any does: from a fullest worker to an emptiest, and among those the one that spreads a stage best over
+    /// zones, then over workers: tasks of one stage are busy at the same time.
     pub(super) fn next_move(&self) -> Option<Step> {
         let fullest = self.seats.iter().max_by(|a, b| load(a, b))?;
         let emptiest = self.seats.iter().min_by(|a, b| load_with_one_more(a, b))?;
         if !helps(fullest, emptiest) {
             return None;
         }
-        let mut best: Option<((i64, TaskId), Step)> = None;
+        let mut best: Option<((i64, i64, TaskId), Step)> = None;
         for (to, receiver) in self.first_of_each_zone(emptiest) {
             for (from, giver) in self.seats.iter().enumerate().filter(|(_, seat)| load(seat, fullest).is_eq()) {
                 for (&stage, tasks) in &giver.tasks {
                     let Some(task) = tasks.first() else { continue };
                     let in_zone = |seat: &Seat| i64::from(self.n_by_zone[stage][seat.zone]);
                     let crowding = if giver.zone == receiver.zone { -1 } else { in_zone(receiver) - in_zone(giver) };
-                    let is_better = best.as_ref().is_none_or(|((other, least), _)| (crowding, task) < (*other, least));
-                    if is_better {
-                        best = Some(((crowding, task.clone()), Step { task: task.clone(), from, to, stage }));
+                    let gathering = receiver.n_of(stage) as i64 - giver.n_of(stage) as i64;
+                    let is_better = |(other, also, least): &(i64, i64, TaskId)| {
+                        (crowding, gathering, task) < (*other, *also, least)
+                    };
+                    if best.as_ref().is_none_or(|(key, _)| is_better(key)) {
+                        let step = Step { task: task.clone(), from, to, stage };
+                        best = Some(((crowding, gathering, task.clone()), step));
                     }
                 }
             }
@@ -168,6 +177,13 @@ impl<'a> Board<'a> {
             self.n_by_zone.push(vec![0; self.zones.len()]);
         }
         stage
+    }
+}
+
+impl Seat<'_> {
+    /// How many tasks of a stage it has.
+    fn n_of(&self, stage: usize) -> usize {
+        self.tasks.get(&stage).map_or(0, BTreeSet::len)
     }
 }
 

@@ -6,6 +6,11 @@
 //! | a local file | one coordinator on one machine |
 //! | memory | tests and `davy dev` |
 
+pub mod file;
+pub mod kafka;
+pub mod memory;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, PipelineId, Term};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::assign::{Candidate, Placeable, Placement, assign};
+use crate::assign::{Candidate, KEPT, Placeable, Placement, assign};
 use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
 use crate::model::Wish;
 
@@ -229,6 +229,8 @@ impl Cluster {
             }
             self.epoch_seen = self.epoch_seen.max(epoch);
             let Placement { worker, reason } = place.clone();
+            // It was already on its way there: what set it in motion says more.
+            let reason = if reason == KEPT { task.reason.clone() } else { reason };
             let spec_version = pipeline.record.spec_version;
             let lease = Lease {
                 worker: worker.clone(),

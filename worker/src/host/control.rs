@@ -41,8 +41,8 @@ pub(crate) struct Control {
     pub(crate) give_up: AtomicBool,
     /// Rows or partials read.
     pub(crate) rows: AtomicU64,
-    /// Nanoseconds in which it did not wait for input.
-    pub(crate) busy_ns: AtomicU64,
+    on_core_ns: AtomicU64,
+    waited_ns: AtomicU64,
     /// Messages not yet read.
     pub(crate) lag: AtomicU64,
     /// Nanoseconds since 1970; `i64::MIN` where none is known.
@@ -59,7 +59,8 @@ impl Control {
             stop,
             give_up: AtomicBool::new(false),
             rows: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
+            on_core_ns: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
             told: Mutex::default(),
@@ -94,7 +95,22 @@ impl Control {
         self.tell(Phase::Starting, Some(error));
     }
 
-    pub(crate) fn add_busy(&self, duration: Duration) {
-        self.busy_ns.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// How long its thread has been on a core.
+    pub(crate) fn show_work(&self, on_core: Duration) {
+        self.on_core_ns.store(nanoseconds(on_core), Ordering::Relaxed);
     }
+
+    /// It waited for a broker to take its commit.
+    pub(crate) fn add_waiting(&self, duration: Duration) {
+        self.waited_ns.fetch_add(nanoseconds(duration), Ordering::Relaxed);
+    }
+
+    /// Nanoseconds in which it could not have done more: on a core, or waiting for a commit.
+    pub(crate) fn busy_ns(&self) -> u64 {
+        self.on_core_ns.load(Ordering::Relaxed) + self.waited_ns.load(Ordering::Relaxed)
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -222,10 +222,10 @@ impl Slot {
     /// What is to be told, and how many nanoseconds it was busy in all.
     fn told(&self, task: &str, now: Duration) -> (TaskReport, u64) {
         let told = self.control.told();
-        let busy = self.control.busy_ns.load(Ordering::Relaxed);
+        let busy = self.control.busy_ns();
         let (busy_before, then) = self.seen;
         let elapsed = now.saturating_sub(then).as_nanos() as f64;
-        let busy_ratio = if 0.0 < elapsed { ((busy - busy_before) as f64 / elapsed).min(1.0) } else { 0.0 };
+        let busy_ratio = if 0.0 < elapsed { (busy.saturating_sub(busy_before) as f64 / elapsed).min(1.0) } else { 0.0 };
         let watermark = self.control.watermark.load(Ordering::Relaxed);
         let report = TaskReport {
             task: task.to_owned(),

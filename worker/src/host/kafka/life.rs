@@ -131,7 +131,7 @@ fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task
         }
         let elapsed = clock::since(shared.begun);
         let step = running.step(elapsed)?;
-        show(control, running, step, clock::since(shared.begun).saturating_sub(elapsed));
+        show(control, running, step);
         for notice in running.take_notices() {
             warn!(task = %task.name, notice, "input has changed");
         }
@@ -142,20 +142,22 @@ fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task
         let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
         let is_full = shared.options.commit_rows <= running.uncommitted();
         if is_due || is_full {
-            let begun = clock::now();
+            let (begun, on_core) = (clock::now(), clock::on_core());
             commit(shared, running)?;
-            control.add_busy(clock::since(begun));
+            // The core was free meanwhile, but the task could not go on.
+            let waited = clock::since(begun).saturating_sub(clock::on_core().saturating_sub(on_core));
+            control.add_waiting(waited);
             last_commit = elapsed;
         }
     }
 }
 
 /// Shows how far the task has come.
-fn show(control: &Control, running: &Task, step: Step, took: Duration) {
+fn show(control: &Control, running: &Task, step: Step) {
     if let Step::Worked(n_rows) = step {
         control.rows.fetch_add(n_rows as u64, Ordering::Relaxed);
-        control.add_busy(took);
     }
+    control.show_work(clock::on_core());
     control.lag.store(running.lag(), Ordering::Relaxed);
     control.watermark.store(running.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
 }

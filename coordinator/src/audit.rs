@@ -1,0 +1,37 @@
+//! One line for each call that changes something, or would have: who, what, and how it ended.
+//!
+//! Lines have the tracing target `davy_audit`, so that a filter can send them where they are kept. They never hold SQL, values of
+//! settings or tokens, which may be secret; the SQL's digest tells whether two calls had the same.
+
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use crate::auth::Caller;
+
+/// What a call was about. Its handler fills it in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Whose pipeline.
+    pub tenant: String,
+    /// The pipeline's name, or the worker's, if it is one.
+    pub name: String,
+    /// Of the SQL, in hex.
+    pub sql_sha256: String,
+}
+
+/// SHA-256 in hex.
+pub fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes the line. `caller` is `None` if nobody knows who it was.
+pub fn write(caller: Option<&Caller>, peer: &str, action: &str, subject: &Subject, code: &str) {
+    let (who, role) = caller.map_or(("", ""), |caller| (&*caller.name, caller.role.as_str()));
+    let Subject { tenant, name, sql_sha256 } = subject;
+    info!(target: "davy_audit", who, role, peer, action, tenant, name, sql_sha256, code, "call");
+}

@@ -1,0 +1,163 @@
+//! A catalog in memory, for tests and `davy dev`: it ends with the process.
+//!
+//! A clone is another coordinator over the same memory. As with a broker, the second stands by until the first is dropped, or until
+//! [`MemoryCatalog::depose`] takes its place away, as a broker does with one that it has not heard of.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::state::State;
+use super::{Catalog, CatalogError, Record, Snapshot};
+use crate::ids::Term;
+
+/// How often one that stands by asks whether that is still wanted.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// One coordinator's view of a shared memory.
+#[derive(Debug, Default)]
+pub struct MemoryCatalog {
+    shared: Arc<Shared>,
+    /// The term in which this one has led last.
+    term: Option<Term>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    memory: Mutex<Memory>,
+    /// Told when nobody leads any more.
+    vacated: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    state: State,
+    /// The term of whoever leads now.
+    leading: Option<Term>,
+    /// What the next write is told instead of being done.
+    refusal: Option<CatalogError>,
+}
+
+impl MemoryCatalog {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the place of whoever leads: its next write is fenced, and one that stands by leads.
+    pub fn depose(&self) {
+        self.memory().leading = None;
+        self.shared.vacated.notify_all();
+    }
+
+    /// The next write, by whomever, fails with `error` and remembers nothing.
+    pub fn refuse_next_write(&self, error: CatalogError) {
+        self.memory().refusal = Some(error);
+    }
+
+    /// What is remembered now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.memory().state.snapshot()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only from whoever leads.
+    fn leading(&self) -> Result<MutexGuard<'_, Memory>, CatalogError> {
+        let memory = self.memory();
+        if self.term.is_some() && self.term == memory.leading {
+            return Ok(memory);
+        }
+        let last = memory.state.term();
+        Err(CatalogError::Fenced(match self.term {
+            None => "this coordinator does not lead, and has not written anything".to_owned(),
+            Some(term) => format!("this coordinator led in term {term}; the last term is {last}"),
+        }))
+    }
+
+    fn resign(&mut self) {
+        if self.leading().is_ok() {
+            self.depose();
+        }
+        self.term = None;
+    }
+}
+
+impl Clone for MemoryCatalog {
+    /// Another coordinator: it does not lead.
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), term: None }
+    }
+}
+
+impl Drop for MemoryCatalog {
+    fn drop(&mut self) {
+        self.resign();
+    }
+}
+
+impl Catalog for MemoryCatalog {
+    fn lead(&mut self, is_over: &dyn Fn() -> bool) -> Result<Option<Snapshot>, CatalogError> {
+        self.resign();
+        let shared = Arc::clone(&self.shared);
+        let mut memory = shared.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        while memory.leading.is_some() {
+            if is_over() {
+                return Ok(None);
+            }
+            memory = shared.vacated.wait_timeout(memory, AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        memory.state.begin_term();
+        self.term = Some(memory.state.term());
+        memory.leading = self.term;
+        Ok(Some(memory.state.snapshot()))
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), CatalogError> {
+        let mut memory = self.leading()?;
+        memory.state.check(records).expect("a leader's numbers only grow");
+        if let Some(refusal) = memory.refusal.take() {
+            return Err(refusal);
+        }
+        memory.state.apply_all(records);
+        Ok(())
+    }
+
+    fn still_leads(&mut self) -> Result<(), CatalogError> {
+        self.leading().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Epoch;
+
+    #[test]
+    fn one_that_was_deposed_is_fenced_and_the_clone_leads() {
+        let mut first = MemoryCatalog::new();
+        let mut second = first.clone();
+        let began = first.lead(&|| false).expect("nobody else is there").expect("it is wanted");
+        assert_eq!(began.term, Term(1));
+        assert_eq!(second.lead(&|| true), Ok(None), "the first leads");
+        second.depose();
+        let took_over = second.lead(&|| false).expect("nobody leads").expect("it is wanted");
+        assert_eq!(took_over.term, Term(2));
+        assert!(matches!(first.write(&[]), Err(CatalogError::Fenced(_))));
+        drop(first);
+        assert_eq!(second.still_leads(), Ok(()), "one that led before takes nothing with it");
+    }
+
+    #[test]
+    fn a_refused_write_leaves_nothing_behind() {
+        let mut catalog = MemoryCatalog::new();
+        let before = catalog.lead(&|| false).expect("nobody else is there").expect("it is wanted");
+        let refusal = CatalogError::Unavailable("the disk is full".to_owned());
+        catalog.refuse_next_write(refusal.clone());
+        assert_eq!(catalog.write(&[Record::Epochs { ceiling: Epoch(9) }]), Err(refusal));
+        assert_eq!(catalog.snapshot(), before);
+        assert_eq!(catalog.write(&[Record::Epochs { ceiling: Epoch(9) }]), Ok(()));
+        assert_eq!(catalog.snapshot().ceiling, Epoch(9));
+    }
+}

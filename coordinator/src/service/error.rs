@@ -1,0 +1,82 @@
+//! Why something was refused, by what the client should do about it.
+
+use crate::catalog::CatalogError;
+use crate::planner::Refusal;
+
+/// What the client should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Mend the request.
+    Invalid,
+    /// Send a token that is known.
+    Unauthenticated,
+    /// Ask somebody who may.
+    Denied,
+    /// Look at what there is.
+    NotFound,
+    /// Choose another name.
+    Exists,
+    /// Change the pipeline's state first, or agree to lose it.
+    Precondition,
+    /// Ask for less, or later.
+    Exhausted,
+    /// Try again.
+    Unavailable,
+    /// Try again with more time.
+    TooSlow,
+    /// Report a bug.
+    Internal,
+}
+
+/// A refusal, with its place in the SQL and a way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// What the client should do.
+    pub kind: Kind,
+    /// What is wrong, without the place.
+    pub message: String,
+    /// Line and column in the SQL, from 1.
+    pub place: Option<(u64, u64)>,
+    /// How to fix it; may be empty.
+    pub hint: String,
+}
+
+impl Refused {
+    /// A refusal without a way out.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, hint: String::new() }
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid { message, place, hint } => {
+                Self { kind: Kind::Invalid, message, place, hint: hint.unwrap_or_default() }
+            }
+            Refusal::Precondition { message, hint } => Self::new(Kind::Precondition, message).hint(hint),
+            Refusal::Unavailable(message) => Self::new(Kind::Unavailable, message),
+            Refusal::Internal(message) => Self::new(Kind::Internal, message),
+        }
+    }
+}
+
+impl From<CatalogError> for Refused {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Fenced(message) => {
+                Self::new(Kind::Unavailable, format!("another coordinator leads: {message}"))
+            }
+            CatalogError::Unavailable(message) => Self::new(Kind::Unavailable, message),
+            CatalogError::Corrupt(message) => Self::new(Kind::Internal, message),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A broker that gets no time to run, in whatever moment of a write.
+
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Instant;
+
+use davy_coordinator::catalog::kafka::KafkaCatalog;
+use davy_coordinator::catalog::{Catalog, CatalogError};
+use davy_coordinator::ids::Epoch;
+
+use super::broker::{OwnBroker, unique};
+use super::kafka::catalog;
+use super::{PATIENCE, ceiling, leads};
+
+#[test]
+fn a_broker_that_pauses_costs_time_and_no_record() {
+    const N_SHORT: usize = 8;
+    let broker = OwnBroker::start();
+    let cluster = unique("paused");
+    let (tells, told) = mpsc::sync_channel(1);
+    let last = thread::scope(|scope| {
+        let writes = scope.spawn(|| write_on(&mut catalog(&broker.servers, &cluster), &tells));
+        let until = |what: &str, is_it: fn(bool) -> bool| {
+            while !is_it(told.recv_timeout(PATIENCE).expect(what)) {}
+        };
+        for _ in 0..N_SHORT {
+            until("a record is written before a pause", |is_done| is_done);
+            broker.pause();
+            broker.resume();
+        }
+        broker.pause();
+        until("a write fails", |is_done| !is_done);
+        broker.resume();
+        until("a record is written after a long pause", |is_done| is_done);
+        drop(told);
+        writes.join().expect("no panic")
+    });
+    assert_eq!(leads(&mut catalog(&broker.servers, &cluster)).ceiling, last);
+    broker.pause();
+    let error = catalog(&broker.servers, &cluster).lead(&|| false).expect_err("no answer");
+    broker.resume();
+    assert!(matches!(&error, CatalogError::Unavailable(why) if why.contains(&broker.servers)), "{error}");
+}
+
+/// Writes one number after the other and tells which were written, as long as somebody listens; gives the last one that was.
+fn write_on(catalog: &mut KafkaCatalog, tells: &SyncSender<bool>) -> Epoch {
+    let mut done = leads(catalog).ceiling;
+    for number in 1.. {
+        let written = catalog.write(&[ceiling(number)]);
+        // Before leading again, which may need what the listener does then.
+        let is_over = tells.send(written.is_ok()).is_err();
+        match written {
+            Ok(()) => done = Epoch(number),
+            Err(CatalogError::Unavailable(_)) => {}
+            Err(CatalogError::Fenced(why)) => {
+                let found = leads_again(catalog);
+                assert!((done..=Epoch(number)).contains(&found), "{done}, {number}, {found}: {why}");
+                done = found;
+            }
+            Err(error @ CatalogError::Corrupt(_)) => panic!("{error}"),
+        }
+        if is_over {
+            break;
+        }
+    }
+    done
+}
+
+/// As often as it takes while the broker is away.
+fn leads_again(catalog: &mut KafkaCatalog) -> Epoch {
+    let begun = Instant::now();
+    loop {
+        match catalog.lead(&|| PATIENCE < begun.elapsed()) {
+            Ok(found) => return found.expect("the broker comes back").ceiling,
+            Err(CatalogError::Unavailable(_)) if begun.elapsed() < PATIENCE => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

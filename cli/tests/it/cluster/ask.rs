@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -30,9 +30,14 @@ pub(super) struct Task {
 
 impl Client {
     pub(super) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
+    }
+
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command();
         command.args(arguments).args(["--coordinator", &self.coordinators.join(",")]);
-        command.current_dir(&self.folder).stdin(Stdio::null()).output().expect("the binary starts")
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        command
     }
 
     /// What is answered, an object per line; what was said instead.

@@ -22,7 +22,8 @@ fn a_cluster_in_one_process_runs_a_script() {
     let diet = Diet { servers: servers.clone(), topic: "flows".to_owned(), seed: 0, rows_per_second: 1_000 };
     let (mut feed, watcher) = (Feed::start(diet), Watcher::start(&servers, &OUTPUTS));
     let mut command = command();
-    command.args(["dev", "pipeline.sql", "--workers", "2", "--commit-interval", "100ms"]).current_dir(folder.path());
+    command.args(["dev", "pipeline.sql", "--workers", "2", "--tasks", "2", "--commit-interval", "100ms"]);
+    command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]).current_dir(folder.path());
     command.env("DAVY_KAFKA", &servers).env("TRANSACTION_MS", "4000");
     let mut davy = Davy::start(command, folder.path().join("dev.log"));
     until("rows are committed", PATIENCE, || {

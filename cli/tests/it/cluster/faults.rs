@@ -32,7 +32,20 @@ impl Rig {
                 self.goes_on();
             }
             Fault::Restart => self.restart(),
-            Fault::Failover => self.failover(),
+            Fault::Failover => self.succeed(Self::kill_coordinator, |_, _| {}),
+            Fault::FrozenLeader => {
+                let signal =
+                    |rig: &Self, seat: usize, name| rig.seats[seat].as_ref().expect("it runs").process.signal(name);
+                self.succeed(|rig, seat| signal(rig, seat, "STOP"), |rig, seat| signal(rig, seat, "CONT"));
+            }
+            Fault::BrokerlessLeader(cut) => {
+                let link =
+                    |rig: &Self, seat: usize, cut| match (&rig.seats[seat].as_ref().expect("it runs").to_broker, cut) {
+                        (link, Some(cut)) => link.cut(cut),
+                        (link, None) => link.heal(),
+                    };
+                self.succeed(|rig, seat| link(rig, seat, Some(*cut)), |rig, seat| link(rig, seat, None));
+            }
             Fault::Lost(cut) => self.lose(*cut),
             Fault::Hiccup => self.hiccup(),
             Fault::Brokerless(cut) => self.lose_broker(*cut),
@@ -180,19 +193,32 @@ impl Rig {
         self.is_undisturbed(&before);
     }
 
-    fn failover(&mut self) {
+    /// Another coordinator leads after `fault` has hit the one that did, and still does after `heal`.
+    fn succeed(&mut self, fault: impl FnOnce(&mut Self, usize), heal: impl FnOnce(&mut Self, usize)) {
         let leader = self.leader();
         let other = (leader + 1) % N_SEATS;
         if self.seats[other].is_none() {
             self.start_coordinator(other);
         }
         let before = self.calm();
-        let http = self.seats[other].as_ref().expect("it was started").ports.http;
-        let code = |path: &str| get(http, path).map(|page| page.code);
-        assert_eq!((code("/healthz"), code("/readyz")), (Some(200), Some(503)), "of one that stands by");
-        self.kill_coordinator(leader);
-        assert_eq!(self.leader(), other);
+        assert_eq!(self.health(other), (Some(200), Some(503)), "of one that stands by");
+        fault(self, leader);
+        until("another one leads", PATIENCE, || (self.health(other) == (Some(200), Some(200))).then_some(()));
+        self.goes_on();
+        heal(self, leader);
+        if self.seats[leader].is_some() {
+            let stands_by = (Some(200), Some(503));
+            until("who has led stands by", PATIENCE, || (self.health(leader) == stands_by).then_some(()));
+        }
         self.is_undisturbed(&before);
+        assert_eq!(self.leader(), other, "nobody else has led since");
+    }
+
+    /// What a coordinator says of itself.
+    fn health(&self, seat: usize) -> (Option<u16>, Option<u16>) {
+        let http = self.seats[seat].as_ref().expect("it runs").ports.http;
+        let code = |path| get(http, path).map(|page| page.code);
+        (code("/healthz"), code("/readyz"))
     }
 
     fn pause(&mut self) {

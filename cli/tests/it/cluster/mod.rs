@@ -21,6 +21,7 @@ mod node;
 mod pages;
 mod plan;
 mod rig;
+mod submissions;
 
 use link::Cut;
 use plan::{Fault, Plan};
@@ -49,7 +50,13 @@ fn workers_that_die_freeze_come_and_go_lose_no_row() {
 
 #[test]
 fn a_dead_coordinator_disturbs_no_task() {
-    play_faults("cluster::a_dead_coordinator_disturbs_no_task", &[Fault::Restart, Fault::Failover, Fault::Failover]);
+    play_faults("cluster::a_dead_coordinator_disturbs_no_task", &[Fault::Restart, Fault::Failover]);
+}
+
+#[test]
+fn who_wakes_up_as_a_second_leader_is_none() {
+    let faults = [Fault::FrozenLeader, Fault::BrokerlessLeader(Cut::Silent)];
+    play_faults("cluster::who_wakes_up_as_a_second_leader_is_none", &faults);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(super) struct Ports {
 pub(super) struct Coordinator {
     pub(super) process: Davy,
     pub(super) ports: Ports,
+    pub(super) to_broker: Link,
 }
 
 /// A worker, and its ways to others.
@@ -55,12 +56,19 @@ impl Setup {
         command
     }
 
+    fn to_broker(&self) -> Link {
+        let port = self.servers.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+        Link::new(Speech::Kafka, Some(port))
+    }
+
     /// Starts a coordinator, and waits until it listens.
     pub(super) fn coordinator(&self, number: usize) -> Coordinator {
         let place = self.folder.join(format!("coordinator-{number}.out"));
-        let mut command = self.davy(&self.servers);
+        let to_broker = self.to_broker();
+        let servers = format!("127.0.0.1:{}", to_broker.port);
+        let mut command = self.davy(&servers);
         command.args(["coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--catalog", "kafka"]);
-        command.args(["--bootstrap-servers", &self.servers, "--cluster", "trial", "--tasks", "2"]);
+        command.args(["--bootstrap-servers", &servers, "--cluster", "trial", "--tasks", "2"]);
         command.args(["--lease-timeout", &format!("{}s", LEASE.as_secs()), "--heartbeat", "500ms", "--settle", "3s"]);
         command.stdout(File::create(&place).expect("a file"));
         let mut process = Davy::start(command, self.folder.join(format!("coordinator-{number}.log")));
@@ -70,14 +78,13 @@ impl Setup {
             }
             read_ports(&place)
         });
-        Coordinator { process, ports }
+        Coordinator { process, ports, to_broker }
     }
 
     /// Starts a worker; `coordinators` are the ports of those that run; `crash` names the point where it kills itself.
     pub(super) fn worker(&self, number: usize, coordinators: [Option<u16>; N_SEATS], crash: Option<&str>) -> Worker {
         let name = format!("w{number}");
-        let broker = self.servers.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
-        let to_broker = Link::new(Speech::Kafka, Some(broker));
+        let to_broker = self.to_broker();
         let to_coordinators = coordinators.map(|port| Link::new(Speech::Bytes, port));
         let urls = to_coordinators.each_ref().map(|link| format!("http://127.0.0.1:{}", link.port)).join(",");
         let http = free_port();

@@ -24,6 +24,10 @@ pub(super) enum Fault {
     Restart,
     /// The coordinator is killed while another one stands by.
     Failover,
+    /// The coordinator stands still until another one leads, and wakes up.
+    FrozenLeader,
+    /// The coordinator loses the broker until another one leads.
+    BrokerlessLeader(Cut),
     /// A worker loses its coordinator until others have its tasks, but not the broker.
     Lost(Cut),
     /// A worker's connection to its coordinator breaks; the next one comes about at once.
@@ -45,6 +49,8 @@ impl Fault {
             Self::Scale(_) => "scale",
             Self::Restart => "restart of the coordinator",
             Self::Failover => "failover",
+            Self::FrozenLeader => "frozen leader",
+            Self::BrokerlessLeader(_) => "leader cut from the broker",
             Self::Lost(_) => "cut from the coordinator",
             Self::Hiccup => "hiccup",
             Self::Brokerless(_) => "cut from the broker",
@@ -77,7 +83,9 @@ fn any(random: &mut ChaCha8Rng) -> Fault {
         25..35 => Fault::Freeze,
         35..50 => Fault::Scale(1 + random.next_u32() as usize % 4),
         50..60 => Fault::Restart,
-        60..70 => Fault::Failover,
+        60..65 => Fault::Failover,
+        65..68 => Fault::FrozenLeader,
+        68..70 => Fault::BrokerlessLeader(cut),
         70..76 => Fault::Lost(cut),
         76..82 => Fault::Hiccup,
         82..90 => Fault::Brokerless(cut),

@@ -43,7 +43,7 @@ fn play_faults(test: &'static str, faults: &[Fault]) {
 
 #[test]
 fn workers_that_die_freeze_come_and_go_lose_no_row() {
-    let scale = [4, 1, 4, 1, 3].map(Fault::Scale);
+    let scale = [4, 1, 4, 1].map(Fault::Scale);
     let faults = [&[Fault::Kill, Fault::Freeze, Fault::Kill], &scale[..]].concat();
     play_faults("cluster::workers_that_die_freeze_come_and_go_lose_no_row", &faults);
 }

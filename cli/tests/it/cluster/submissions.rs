@@ -15,8 +15,8 @@ use crate::trial::process::Davy;
 use crate::trial::wait::{until, within};
 
 const ROUNDS: usize = 3;
-/// Planning, asking the broker and writing to the catalog take about as long.
-const SUBMISSION_MS: u32 = 1_000;
+/// Starting, planning, asking the broker and writing to the catalog take less, also on a machine that does much else.
+const SUBMISSION_MS: u32 = 3_000;
 
 #[test]
 fn a_submission_whose_coordinator_dies_is_made_once_or_not_at_all() {

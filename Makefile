@@ -19,7 +19,7 @@ ROWS ?= 20000000
 RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench bench-kafka lint fmt capture models fuzz chaos kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka lint fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,14 @@ chaos: setup ## Play many faults against a real Kafka; others: make chaos INJECT
 	cargo build --release --locked -p davy --features testing
 	INJECTIONS=$(INJECTIONS) ROWS=$(ROWS) RATE=$(RATE) DAVY_BINARY="$(CARGO_TARGET_DIR)/release/davy" \
 	  cargo test --workspace --locked --test it -- --ignored --exact --nocapture kafka::chaos
+
+# A fault takes some seconds here: leases run out, and leaders are replaced.
+chaos-cluster: INJECTIONS := 100
+chaos-cluster: RATE := 1000
+chaos-cluster: setup ## Play many faults against a cluster of processes; others: make chaos-cluster INJECTIONS=500 SEED=3
+	cargo build --release --locked -p davy --features testing
+	INJECTIONS=$(INJECTIONS) RATE=$(RATE) DAVY_BINARY="$(CARGO_TARGET_DIR)/release/davy" \
+	  cargo test --workspace --locked --test it -- --ignored --exact --nocapture cluster::chaos
 
 kafka-up: setup ## Start a Kafka on this machine, which runs until make kafka-down
 	@servers=$$(scripts/kafka.sh up dev) && echo "Kafka is ready; use it with: export DAVY_KAFKA=$$servers"

@@ -43,6 +43,10 @@ has_nfdump() { has nfdump; }
 
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
+has_promtool() { has promtool; }
+
+has_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
@@ -156,6 +160,28 @@ need_onnxruntime() {
   fi
 }
 
+# A client of the coordinator's interface that knows nothing of this repository, for tests: Python's gRPC.
+client_folder=$HOME/.cache/davy/client
+client_wanted=cli/tests/it/cluster/requirements.txt
+
+need_client() {
+  local what="Python's gRPC (tests the coordinator's interface)"
+  if cmp -s "$client_wanted" "$client_folder/requirements.txt"; then
+    say "$what: already here"
+    return
+  fi
+  need optional has_venv python3-venv "Python's venv (keeps Python's gRPC apart)"
+  say "$what: missing; fetching it from PyPI"
+  # The list is copied last, so that a folder that holds it is whole.
+  if python3 -m venv --clear "$client_folder" >&2 &&
+    "$client_folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$client_wanted" >&2 &&
+    cp "$client_wanted" "$client_folder/requirements.txt"; then
+    say "$what: installed"
+  else
+    say "$what: could not be fetched; carrying on without it"
+  fi
+}
+
 check_rust
 need required can_link_c build-essential "C compiler (zstd and the Kafka client are C)"
 need required has_pkg_config pkg-config "pkg-config (finds the next two)"
@@ -166,7 +192,9 @@ need optional has_java default-jre-headless "Java 17 or newer (runs the tests' K
 need optional has_maven maven "Maven (fetches the tests' Kafka)"
 need optional has_openssl openssl "openssl (makes certificates for the tests' Kafka)"
 need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
+need optional has_promtool prometheus "promtool (checks pages of metrics)"
 need_onnxruntime
+need_client
 
 if [ "$missing_required" = yes ]; then
   say "cannot build before what is missing above is installed"

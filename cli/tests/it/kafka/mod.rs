@@ -12,24 +12,14 @@
     reason = "a long run says how it went, a failed one how to play it again"
 )]
 
-mod broker;
-mod feed;
-mod input;
-mod oracle;
 mod plan;
 mod process;
-mod reader;
 mod rig;
-mod wait;
 
 use plan::{Injection, Plan};
 use rig::{Play, attempt, play};
 
-fn number_from_environment(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "whoever replays a case, or plays a long one, says so")]
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-}
+use crate::trial::number_from_environment;
 
 #[test]
 fn no_crash_at_any_point_loses_or_repeats_a_row() {

@@ -7,17 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// The points at which a process can be told to kill itself.
-const POINTS: [&str; 8] = [
-    "poll",
-    "decode",
-    "aggregate",
-    "before_begin",
-    "after_produce",
-    "after_send_offsets",
-    "before_commit",
-    "after_commit",
-];
+use crate::trial::process::POINTS;
 
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]

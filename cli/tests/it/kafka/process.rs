@@ -1,31 +1,17 @@
-//! `davy` as processes of its own, which can be frozen, asked to stop, and killed.
+//! `davy run` as a process, and what it leaves behind.
 
-use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::wait::{until, within};
 use crate::run::text;
-
-/// The longest that a process may take to come to where it was told to die: it starts, takes over and replays before.
-const REACH: Duration = Duration::from_secs(45);
-
-/// What is tried out: the binary that was built along with the tests, or one that is faster (`make chaos`).
-fn binary() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "whoever plays a long one says with what")]
-    let named = std::env::var_os("DAVY_BINARY");
-    named.map_or_else(|| env!("CARGO_BIN_EXE_davy").into(), PathBuf::from)
-}
+use crate::trial::process::{Davy, command};
 
 /// What all runs of one pipeline have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) folder: PathBuf,
     pub(super) servers: String,
-    /// How many tasks it has in all.
-    pub(super) n_tasks: usize,
 }
 
 impl Setup {
@@ -34,10 +20,7 @@ impl Setup {
     }
 
     fn davy(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        for name in ["DAVY_OUTPUT", "DAVY_TASKS", "DAVY_CONFIG", "DAVY_COMMIT_INTERVAL", "DAVY_COMMIT_ROWS"] {
-            command.env_remove(name);
-        }
+        let mut command = command();
         command.arg(arguments[0]).arg(self.script()).args(&arguments[1..]);
         command
             .current_dir(&self.folder)
@@ -53,8 +36,8 @@ impl Setup {
         let mut command = self.davy(&["run", "--commit-interval", "100ms", "--tasks", "2"]);
         command.env("TRANSACTION_MS", transaction.as_millis().to_string());
         command.env("DAVY_LOG", "warn,davy_worker=info").envs(crash.map(|point| ("DAVY_CRASH_AT", point)));
-        command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        Davy { child: command.spawn().expect("the binary starts"), log, n_tasks: self.n_tasks }
+        command.stdout(Stdio::null());
+        Davy::start(command, log)
     }
 
     /// Messages that wait in all partitions that the pipeline reads; `None` while the broker does not answer.
@@ -82,71 +65,5 @@ impl Setup {
         let entries = std::fs::read_dir("/proc").expect("processes").flatten();
         let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
         lines.map(|line| text(&line)).filter(|line| line.contains(&*script.to_string_lossy())).collect()
-    }
-}
-
-/// One process.
-pub(super) struct Davy {
-    child: Child,
-    log: PathBuf,
-    n_tasks: usize,
-}
-
-impl Davy {
-    /// Waits until every task has taken over.
-    pub(super) fn await_running(&mut self) {
-        let running = until("every task runs", REACH, || {
-            let n = self.said().lines().filter(|line| line.ends_with("running") || line.contains(" running ")).count();
-            (self.n_tasks <= n).then_some(Ok(())).or_else(|| self.ended().map(Err))
-        });
-        if let Err(status) = running {
-            panic!("ended instead of running, {status}: {}", self.said());
-        }
-    }
-
-    pub(super) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(sent.expect("`kill` is installed").success(), "SIG{name} was not delivered");
-    }
-
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child of ours")
-    }
-
-    /// Waits for its end.
-    pub(super) fn await_end(&mut self, what: &str, limit: Duration) -> ExitStatus {
-        match within(limit, || self.ended()) {
-            Some(status) => status,
-            None => panic!("waited {limit:?} in vain: {what}; it said: {}", self.said()),
-        }
-    }
-
-    /// Waits until it has killed itself.
-    pub(super) fn await_crash(&mut self, point: &str) {
-        let status = self.await_end(&format!("it dies at {point}"), REACH);
-        assert_eq!(status.signal(), Some(9), "at {point} it ended by itself: {}", self.said());
-    }
-
-    pub(super) fn kill(&mut self) {
-        self.child.kill().expect("a child of ours");
-        self.child.wait().expect("a child of ours");
-    }
-
-    /// Everything it has written to its log.
-    pub(super) fn said(&self) -> String {
-        text(&std::fs::read(&self.log).unwrap_or_default())
-    }
-
-    pub(super) fn log(&self) -> &Path {
-        &self.log
-    }
-}
-
-impl Drop for Davy {
-    fn drop(&mut self) {
-        // It has ended already, unless the test failed.
-        if self.ended().is_none() {
-            self.kill();
-        }
     }
 }

@@ -1,20 +1,19 @@
 //! The rig: a broker, a feed, a pipeline that is started again after each death, a reader that watches, and the verdict.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::broker::Broker;
-use super::feed::{Diet, Feed};
-use super::input::{DELAY_MS, N_PARTITIONS, WINDOW_MS};
-use super::oracle::{PASSES, actual, expected};
 use super::plan::{Injection, Plan};
-use super::process::{Davy, Setup};
-use super::reader::{Watcher, contents, differences, held_open};
-use super::wait::{now, until, within};
+use super::process::Setup;
+use crate::trial::alone;
+use crate::trial::broker::Broker;
+use crate::trial::feed::{Diet, Feed};
+use crate::trial::input::N_PARTITIONS;
+use crate::trial::oracle::{actual, expected};
+use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
+use crate::trial::process::Davy;
+use crate::trial::reader::{Watcher, contents, differences, held_open};
+use crate::trial::wait::{now, until, within};
 
-/// Partitions of the topics that are written.
-const N_OUT: i32 = 2;
-const OUTPUTS: [(&str, i32); 4] = [("windows", N_OUT), ("passed", N_OUT), ("late", N_OUT), ("dead", N_OUT)];
 /// Two tasks each: the source of the windows, the windows, the filter.
 const N_TASKS: usize = 6;
 /// How long a transaction may be open: so short that a frozen process outlives its own,
@@ -55,9 +54,6 @@ pub(super) struct Played {
     pub(super) wrong: Vec<String>,
 }
 
-/// Plays share the machine with nothing but other tests.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// Says how to replay, also when a check panics.
 struct Replay<'a> {
     play: &'a Play,
@@ -86,35 +82,6 @@ struct Rig {
     folder: tempfile::TempDir,
 }
 
-fn script(delivery: &str) -> String {
-    let source = "connector = 'kafka', bootstrap_servers = '${env:DAVY_KAFKA}', topic = 'flows', type = 'source', format = 'csv', \
-                  'kafka.transaction.timeout.ms' = '${env:TRANSACTION_MS}'";
-    let sink = |name: &str, columns: &str, format: &str| {
-        format!(
-            "CREATE TABLE {name} ({columns}) WITH (connector = 'kafka', bootstrap_servers = '${{env:DAVY_KAFKA}}', \
-             topic = '{name}', type = 'sink', format = '{format}', 'kafka.transaction.timeout.ms' = '${{env:TRANSACTION_MS}}');\n"
-        )
-    };
-    let delay = DELAY_MS / 1_000;
-    let width = WINDOW_MS / 1_000;
-    let mut script = String::from("SET pipeline = 'rig';\nSET exchange_partitions = '4';\n");
-    script += &sink("windows", "start TIMESTAMP, k TEXT, c BIGINT, s BIGINT", "json");
-    script +=
-        &sink("passed", "p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT", &format!("json', delivery = '{delivery}"));
-    script += &sink("late", "ts TIMESTAMP, k TEXT, n BIGINT", "json");
-    script += &sink("dead", "value BYTEA", "raw_string");
-    script += &format!(
-        "CREATE TABLE flows (ts TIMESTAMP, k TEXT, n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '{delay} second') \
-         WITH ({source}, bad_record = 'dead_letter', dead_letter_table = 'dead', late_table = 'late');\n\
-         CREATE TABLE again (ts TIMESTAMP, k TEXT, n BIGINT, p INT METADATA FROM 'partition', o BIGINT METADATA FROM 'offset') \
-         WITH ({source});\n\
-         INSERT INTO windows SELECT w.start, k, c, s FROM \
-         (SELECT tumble(INTERVAL '{width} seconds') AS w, k, count(*) AS c, sum(n) AS s FROM flows GROUP BY 1, 2);\n\
-         INSERT INTO passed SELECT p, o, ts, k, n FROM again WHERE n % {PASSES} = 0;\n"
-    );
-    script
-}
-
 /// Plays the faults, and says how it went; panics when a row is not as it must be.
 pub(super) fn play(play: &Play) -> Played {
     let played = attempt(play);
@@ -124,7 +91,7 @@ pub(super) fn play(play: &Play) -> Played {
 
 /// Plays the faults; panics when the pipeline does not live as it must, and only tells of rows.
 pub(super) fn attempt(play: &Play) -> Played {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let mut replay = Replay { play, done: Vec::new(), begun: now() };
     let mut rig = Rig::new(play);
     for fault in &play.plan.0 {
@@ -154,8 +121,9 @@ impl Rig {
         let broker = Broker::start("chaos", play.n_nodes);
         let folder = tempfile::tempdir().expect("a folder");
         broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
-        let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone(), n_tasks: N_TASKS };
-        std::fs::write(setup.script(), script(play.delivery)).expect("written");
+        let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone() };
+        std::fs::write(setup.script(), Script { delivery: play.delivery, ..Script::default() }.text())
+            .expect("written");
         let feed = Feed::start(Diet {
             servers: broker.servers.clone(),
             topic: "flows".to_owned(),
@@ -191,7 +159,7 @@ impl Rig {
     /// One that runs: the one that does, or a new one.
     fn running(&mut self) -> Davy {
         let mut davy = self.davy.take().unwrap_or_else(|| self.start());
-        davy.await_running();
+        davy.await_running(N_TASKS);
         davy
     }
 
@@ -267,7 +235,7 @@ impl Rig {
         older.signal("STOP");
         within(duration, || None::<()>);
         let mut newer = self.start();
-        newer.await_running();
+        newer.await_running(N_TASKS);
         self.watcher.await_progress(PATIENCE);
         older.signal("CONT");
         let status = older.await_end("a zombie ends", PATIENCE);

@@ -21,22 +21,22 @@ const CALL: Duration = Duration::from_secs(10);
 
 /// What is fed, and how fast.
 #[derive(Clone, Debug)]
-pub(super) struct Diet {
-    pub(super) servers: String,
-    pub(super) topic: String,
-    pub(super) seed: u64,
-    pub(super) rows_per_second: u64,
+pub(crate) struct Diet {
+    pub(crate) servers: String,
+    pub(crate) topic: String,
+    pub(crate) seed: u64,
+    pub(crate) rows_per_second: u64,
 }
 
 /// The thread that feeds.
-pub(super) struct Feed {
+pub(crate) struct Feed {
     is_over: Arc<AtomicBool>,
     n_rows: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
-    pub(super) fn start(diet: Diet) -> Self {
+    pub(crate) fn start(diet: Diet) -> Self {
         let (is_over, n_rows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (over, counted) = (Arc::clone(&is_over), Arc::clone(&n_rows));
         let thread = Builder::new().name("feed".into()).spawn(move || feed(&diet, &over, &counted)).expect("a thread");
@@ -44,12 +44,12 @@ impl Feed {
     }
 
     /// Rows of transactions that were committed.
-    pub(super) fn n_rows(&self) -> u64 {
+    pub(crate) fn n_rows(&self) -> u64 {
         self.n_rows.load(Ordering::Relaxed)
     }
 
     /// Writes the rows that close every window, and stops.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the feed did not panic");

@@ -4,11 +4,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// Partitions of the input.
-pub(super) const N_PARTITIONS: i32 = 4;
+pub(crate) const N_PARTITIONS: i32 = 4;
 /// How wide the windows are.
-pub(super) const WINDOW_MS: i64 = 10_000;
+pub(crate) const WINDOW_MS: i64 = 10_000;
 /// How far the watermark stays behind.
-pub(super) const DELAY_MS: i64 = 1_000;
+pub(crate) const DELAY_MS: i64 = 1_000;
 /// Midday of the first of the month that all rows are in.
 const BEGIN_MS: i64 = 12 * 3_600_000;
 /// Event time from one row to the next.
@@ -16,24 +16,24 @@ const STEP_MS: i64 = 10;
 const N_KEYS: u32 = 20;
 
 /// A made-up row and where it goes.
-pub(super) struct Row {
-    pub(super) partition: i32,
-    pub(super) line: String,
+pub(crate) struct Row {
+    pub(crate) partition: i32,
+    pub(crate) line: String,
 }
 
 /// Makes rows, the same ones for the same seed.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     random: ChaCha8Rng,
     n: u64,
 }
 
 impl Rows {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { random: ChaCha8Rng::seed_from_u64(seed), n: 0 }
     }
 
     /// The next row: one in 200 is late, one in 200 cannot be read.
-    pub(super) fn next(&mut self) -> Row {
+    pub(crate) fn next(&mut self) -> Row {
         let n = self.n as i64;
         self.n += 1;
         let at = BEGIN_MS + n * STEP_MS - i64::from(self.random.next_u32() % 500);
@@ -48,7 +48,7 @@ impl Rows {
     }
 
     /// One row per partition, so late that every window before it closes.
-    pub(super) fn last() -> Vec<Row> {
+    pub(crate) fn last() -> Vec<Row> {
         let line = format!("{},close,0", time(28 * 86_400_000));
         (0..N_PARTITIONS).map(|partition| Row { partition, line: line.clone() }).collect()
     }
@@ -62,7 +62,7 @@ fn time(ms: i64) -> String {
 }
 
 /// Text as milliseconds since the month began: `time` backwards, also with a `T` or without a fraction.
-pub(super) fn parse_time(text: &str) -> Option<i64> {
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let rest = text.strip_prefix("2024-05-")?;
     let (day, clock) = rest.split_once(['T', ' '])?;
     let mut parts = clock.trim_end_matches('Z').split(':');

@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(100);
 const CALM: Duration = Duration::from_secs(20);
 
 /// Offset and digest of each message, by topic and partition, in the order in which they came.
-pub(super) type Seen = BTreeMap<(String, i32), Vec<(i64, u64)>>;
+pub(crate) type Seen = BTreeMap<(String, i32), Vec<(i64, u64)>>;
 
 fn digest(message: &BorrowedMessage<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -35,7 +35,7 @@ fn digest(message: &BorrowedMessage<'_>) -> u64 {
 }
 
 /// A header's value as text.
-pub(super) fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
+pub(crate) fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
     let headers = message.headers()?;
     let found = headers.iter().find(|header| header.key == name)?;
     Some(String::from_utf8_lossy(found.value?).into_owned())
@@ -58,7 +58,7 @@ fn from_the_beginning(reader: &BaseConsumer, topics: &[(&str, i32)]) {
 }
 
 /// Calls `take` with each committed message of a topic, partition by partition in the order of offsets.
-pub(super) fn read_all(broker: &Broker, topic: &str, n: i32, mut take: impl FnMut(&BorrowedMessage<'_>)) {
+pub(crate) fn read_all(broker: &Broker, topic: &str, n: i32, mut take: impl FnMut(&BorrowedMessage<'_>)) {
     let reader = consumer(&broker.client(), "read_committed");
     from_the_beginning(&reader, &[(topic, n)]);
     let mut open = n;
@@ -77,7 +77,7 @@ pub(super) fn read_all(broker: &Broker, topic: &str, n: i32, mut take: impl FnMu
 }
 
 /// Offset and digest of everything that is committed.
-pub(super) fn contents(broker: &Broker, topics: &[(&str, i32)]) -> Seen {
+pub(crate) fn contents(broker: &Broker, topics: &[(&str, i32)]) -> Seen {
     let mut seen = Seen::new();
     for (topic, n) in topics {
         read_all(broker, topic, *n, |message| note(&mut seen, message));
@@ -91,7 +91,7 @@ fn note(seen: &mut Seen, message: &BorrowedMessage<'_>) {
 }
 
 /// Partitions that a transaction holds open: readers of committed messages do not get to their end.
-pub(super) fn held_open(broker: &Broker) -> Vec<String> {
+pub(crate) fn held_open(broker: &Broker) -> Vec<String> {
     let (committed, all) =
         (consumer(&broker.client(), "read_committed"), consumer(&broker.client(), "read_uncommitted"));
     let metadata = all.fetch_metadata(None, ANSWER).expect("metadata");
@@ -108,15 +108,31 @@ pub(super) fn held_open(broker: &Broker) -> Vec<String> {
     open
 }
 
+/// Names of all topics.
+pub(crate) fn topics(broker: &Broker) -> Vec<String> {
+    let reader = consumer(&broker.client(), "read_uncommitted");
+    let metadata = reader.fetch_metadata(None, ANSWER).expect("metadata");
+    let mut names: Vec<String> = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Where each partition ends, for readers of everything.
+pub(crate) fn ends(broker: &Broker, topics: &[(&str, i32)]) -> Vec<i64> {
+    let reader = consumer(&broker.client(), "read_uncommitted");
+    let end = |topic: &str, partition| reader.fetch_watermarks(topic, partition, ANSWER).expect("an end").1;
+    topics.iter().flat_map(|(topic, n)| (0..*n).map(|partition| end(topic, partition))).collect()
+}
+
 /// A reader in the background.
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     is_over: Arc<AtomicBool>,
     n_seen: Arc<AtomicU64>,
     thread: Option<JoinHandle<Seen>>,
 }
 
 impl Watcher {
-    pub(super) fn start(servers: &str, topics: &[(&'static str, i32)]) -> Self {
+    pub(crate) fn start(servers: &str, topics: &[(&'static str, i32)]) -> Self {
         let (is_over, n_seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (over, counted) = (Arc::clone(&is_over), Arc::clone(&n_seen));
         let (config, topics) = (client(servers), topics.to_vec());
@@ -137,18 +153,18 @@ impl Watcher {
     }
 
     /// How many messages it has seen.
-    pub(super) fn n_seen(&self) -> u64 {
+    pub(crate) fn n_seen(&self) -> u64 {
         self.n_seen.load(Ordering::Relaxed)
     }
 
     /// Waits until more is committed.
-    pub(super) fn await_progress(&self, limit: Duration) {
+    pub(crate) fn await_progress(&self, limit: Duration) {
         let before = self.n_seen();
         until("rows are committed", limit, || (before < self.n_seen()).then_some(()));
     }
 
     /// What it has seen, once that is as much as there is, or when it has got no further for long.
-    pub(super) fn finish(&mut self, n_messages: u64) -> Seen {
+    pub(crate) fn finish(&mut self, n_messages: u64) -> Seen {
         within(CALM, || (n_messages <= self.n_seen()).then_some(()));
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.take().expect("finished once").join().expect("the watcher did not panic")
@@ -162,7 +178,7 @@ impl Drop for Watcher {
 }
 
 /// How what was seen on the way differs from what is there in the end: nothing may be taken back, and nothing come twice.
-pub(super) fn differences(seen: &Seen, contents: &Seen) -> Vec<String> {
+pub(crate) fn differences(seen: &Seen, contents: &Seen) -> Vec<String> {
     let nothing = Vec::new();
     let places = seen.keys().chain(contents.keys()).collect::<std::collections::BTreeSet<_>>();
     let mut complaints = Vec::new();

@@ -8,17 +8,17 @@ const GLANCE: Duration = Duration::from_millis(10);
 
 /// The clock of the rig: deadlines, and the pace of its input.
 #[expect(clippy::disallowed_methods, reason = "faults and deadlines of other processes happen on the wall's clock")]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// Looks until there is something to see; panics when `limit` is over.
-pub(super) fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     within(limit, &mut look).unwrap_or_else(|| panic!("waited {limit:?} in vain: {what}"))
 }
 
 /// Looks until there is something to see, at most for `limit`.
-pub(super) fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = now();
     loop {
         if let Some(seen) = look() {

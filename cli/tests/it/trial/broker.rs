@@ -10,23 +10,23 @@ use rdkafka::config::ClientConfig;
 use crate::run::{repository, text};
 
 /// One broker or three, until it is dropped.
-pub(super) struct Broker {
+pub(crate) struct Broker {
     name: String,
-    pub(super) servers: String,
-    pub(super) n_nodes: usize,
+    pub(crate) servers: String,
+    pub(crate) n_nodes: usize,
     /// Faults so far: each hits the next node.
     n_faults: usize,
 }
 
 impl Broker {
-    pub(super) fn start(purpose: &str, n_nodes: usize) -> Self {
+    pub(crate) fn start(purpose: &str, n_nodes: usize) -> Self {
         let name = format!("{purpose}-{}", std::process::id());
         let output = script(&["up", &name, "--nodes", &n_nodes.to_string()]);
         assert!(output.status.success(), "no Kafka: {}", text(&output.stderr));
         Self { name, servers: text(&output.stdout).trim().to_owned(), n_nodes, n_faults: 0 }
     }
 
-    pub(super) fn make_topics(&self, topics: &[(&'static str, i32)]) {
+    pub(crate) fn make_topics(&self, topics: &[(&'static str, i32)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
         let topic =
             |(name, n): &(&'static str, i32)| NewTopic::new(name, *n, TopicReplication::Fixed(self.n_nodes as i32));
@@ -37,24 +37,24 @@ impl Broker {
     }
 
     /// What every client of it begins with.
-    pub(super) fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         client(&self.servers)
     }
 
     /// As suddenly as a pulled plug; says which node it was.
-    pub(super) fn kill(&mut self) -> String {
+    pub(crate) fn kill(&mut self) -> String {
         let node = self.next_node();
         self.order("kill", &node);
         node
     }
 
     /// Starts a node that was killed; returns when it is back.
-    pub(super) fn start_again(&self, node: &str) {
+    pub(crate) fn start_again(&self, node: &str) {
         self.order("start", node);
     }
 
     /// Nobody answers meanwhile, and no connection breaks.
-    pub(super) fn pause(&mut self, duration: Duration) {
+    pub(crate) fn pause(&mut self, duration: Duration) {
         let node = self.next_node();
         self.order("pause", &node);
         super::wait::within(duration, || None::<()>);
@@ -74,7 +74,7 @@ impl Broker {
 }
 
 /// A client's configuration; it goes on trying while the broker is away.
-pub(super) fn client(servers: &str) -> ClientConfig {
+pub(crate) fn client(servers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("reconnect.backoff.max.ms", "500").set("log_level", "0");
     config

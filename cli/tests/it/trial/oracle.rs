@@ -10,20 +10,20 @@ use super::input::{DELAY_MS, N_PARTITIONS, WINDOW_MS, parse_time};
 use super::reader::{header, read_all};
 
 /// One row in so many goes through the filter.
-pub(super) const PASSES: i64 = 20;
+pub(crate) const PASSES: i64 = 20;
 
 /// Partition and offset of an input row.
 type Place = (i32, i64);
 
 /// Everything that comes out of the pipeline; each entry once, or it counts how often.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// By start and key: number and sum of its rows.
-    pub(super) windows: BTreeMap<(i64, String, i64, i64), u32>,
-    pub(super) passed: BTreeMap<(Place, String, i64), u32>,
-    pub(super) late: BTreeMap<Place, u32>,
-    pub(super) dead: BTreeMap<Place, u32>,
-    pub(super) n_rows: u64,
+    pub(crate) windows: BTreeMap<(i64, String, i64, i64), u32>,
+    pub(crate) passed: BTreeMap<(Place, String, i64), u32>,
+    pub(crate) late: BTreeMap<Place, u32>,
+    pub(crate) dead: BTreeMap<Place, u32>,
+    pub(crate) n_rows: u64,
 }
 
 /// A row that can be read: time, key, number.
@@ -44,7 +44,7 @@ fn line<'a>(message: &'a BorrowedMessage<'_>) -> &'a str {
 /// What must come out of the topic's rows.
 ///
 /// A row is late when the window it belongs to ends at or before the watermark that the rows before it in its partition have left.
-pub(super) fn expected(broker: &Broker, topic: &str) -> Outcome {
+pub(crate) fn expected(broker: &Broker, topic: &str) -> Outcome {
     let mut outcome = Outcome::default();
     let mut windows: BTreeMap<(i64, String), (i64, i64)> = BTreeMap::new();
     let mut watermarks = [i64::MIN; N_PARTITIONS as usize];
@@ -74,7 +74,7 @@ pub(super) fn expected(broker: &Broker, topic: &str) -> Outcome {
 }
 
 /// What has come out.
-pub(super) fn actual(broker: &Broker, n: i32) -> Outcome {
+pub(crate) fn actual(broker: &Broker, n: i32) -> Outcome {
     let mut outcome = Outcome::default();
     read_all(broker, "windows", n, |message| {
         let row: serde_json::Value = serde_json::from_str(line(message)).expect("JSON");
@@ -101,7 +101,7 @@ fn origin(message: &BorrowedMessage<'_>) -> Place {
 
 impl Outcome {
     /// How it differs from what was expected.
-    pub(super) fn differences(&self, expected: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, expected: &Self) -> Vec<String> {
         let mut complaints = Vec::new();
         compare("windows", &self.windows, &expected.windows, &mut complaints);
         compare("passed", &self.passed, &expected.passed, &mut complaints);

@@ -1,0 +1,346 @@
+//! The rig: a broker, a feed, coordinators and workers, a reader that watches, and the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::ask::{Client, Task};
+use super::node::{Coordinator, N_SEATS, PATIENCE, Setup, Worker};
+use super::plan::{Fault, Plan};
+use crate::trial::alone;
+use crate::trial::broker::Broker;
+use crate::trial::feed::{Diet, Feed};
+use crate::trial::input::N_PARTITIONS;
+use crate::trial::oracle::{actual, expected};
+use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
+use crate::trial::process::Davy;
+use crate::trial::reader::{Watcher, contents, differences, held_open};
+use crate::trial::wait::{now, until};
+
+/// Two for each stage: the source of the windows, the windows, the filter.
+pub(super) const N_TASKS: usize = 6;
+/// How long after the last fault nothing may wait any more.
+const CATCH_UP: Duration = Duration::from_secs(15);
+/// What SIGTERM leaves for last commits.
+const GRACE: Duration = Duration::from_secs(20);
+/// The pipeline.
+pub(super) const NAME: &str = "rig";
+
+/// What is played.
+pub(super) struct Play {
+    pub(super) test: &'static str,
+    pub(super) seed: u64,
+    pub(super) plan: Plan,
+    pub(super) n_workers: usize,
+    pub(super) rows_per_second: u64,
+    pub(super) script: Script,
+}
+
+/// A cluster that runs one pipeline.
+pub(super) struct Rig {
+    // Dropped in this order: no process outlives its broker.
+    pub(super) workers: BTreeMap<usize, Worker>,
+    pub(super) seats: [Option<Coordinator>; N_SEATS],
+    pub(super) feed: Feed,
+    pub(super) watcher: Watcher,
+    pub(super) setup: Setup,
+    pub(super) random: ChaCha8Rng,
+    n_workers_started: usize,
+    n_coordinators_started: usize,
+    /// The greatest epoch of each task so far.
+    epochs: BTreeMap<String, u64>,
+    /// Of the pipeline's script, which faults may replace.
+    pub(super) script: Script,
+    pub(super) broker: Broker,
+    folder: tempfile::TempDir,
+}
+
+/// Says how to replay, also when a check panics.
+struct Replay<'a> {
+    play: &'a Play,
+    done: Vec<&'a Fault>,
+    begun: Instant,
+}
+
+impl Drop for Replay<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Play { test, seed, .. } = self.play;
+            eprintln!("after {:?}, in the last of {} faults: {:?}", now() - self.begun, self.done.len(), self.done);
+            eprintln!("replay: SEED={seed} cargo test --workspace --test it -- --include-ignored --exact {test}");
+        }
+    }
+}
+
+/// Plays the faults; panics when the cluster does not live as it must, or a row is not as it must be.
+pub(super) fn play(play: &Play) {
+    let wrong = attempt(play);
+    assert!(wrong.is_empty(), "{}: SEED={}: {}", play.test, play.seed, wrong.join("\n"));
+}
+
+/// Plays the faults; panics when the cluster does not live as it must, and only tells what is wrong with the rows.
+pub(super) fn attempt(play: &Play) -> Vec<String> {
+    let _alone = alone();
+    let mut replay = Replay { play, done: Vec::new(), begun: now() };
+    let mut rig = Rig::new(play.seed, play.rows_per_second, play.n_workers, play.script);
+    for fault in &play.plan.0 {
+        replay.done.push(fault);
+        let begun = now();
+        rig.inject(fault);
+        println!("{fault:?}: {:.1} s", (now() - begun).as_secs_f64());
+    }
+    let (n_rows, wrong) = rig.finish();
+    let Play { test, seed, plan, .. } = play;
+    let (n, took) = (plan.0.len(), (now() - replay.begun).as_secs());
+    let verdict = if wrong.is_empty() { "every row once" } else { "WRONG ROWS" };
+    println!("{test}, seed {seed}: {n} faults ({plan}), {n_rows} rows, {took} s: {verdict}");
+    wrong
+}
+
+impl Rig {
+    /// A pipeline that runs on one coordinator and some workers.
+    pub(super) fn new(seed: u64, rows_per_second: u64, n_workers: usize, script: Script) -> Self {
+        let mut rig = Self::idle(seed, rows_per_second);
+        rig.script = script;
+        rig.scale(n_workers);
+        rig.submit();
+        rig.settle();
+        rig.watcher.await_progress(PATIENCE);
+        rig
+    }
+
+    /// A coordinator that nobody has asked for anything.
+    pub(super) fn idle(seed: u64, rows_per_second: u64) -> Self {
+        let broker = Broker::start("cluster", 1);
+        let folder = tempfile::tempdir().expect("a folder");
+        broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
+        let servers = broker.servers.clone();
+        let setup = Setup { folder: folder.path().to_owned(), servers: servers.clone() };
+        let feed = Feed::start(Diet { servers, topic: "flows".to_owned(), seed, rows_per_second });
+        let watcher = Watcher::start(&broker.servers, &OUTPUTS);
+        let mut rig = Self {
+            workers: BTreeMap::new(),
+            seats: [None, None],
+            feed,
+            watcher,
+            setup,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            n_workers_started: 0,
+            n_coordinators_started: 0,
+            epochs: BTreeMap::new(),
+            script: Script::default(),
+            broker,
+            folder,
+        };
+        rig.start_coordinator(0);
+        until("a coordinator leads", PATIENCE, || rig.client().tasks());
+        rig
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let url = |seat: &Coordinator| format!("http://127.0.0.1:{}", seat.ports.grpc);
+        Client { folder: self.folder().to_owned(), coordinators: self.seats.iter().flatten().map(url).collect() }
+    }
+
+    pub(super) fn write_script(&self) {
+        std::fs::write(self.folder().join("pipeline.sql"), self.script.text()).expect("written");
+    }
+
+    fn submit(&self) {
+        self.write_script();
+        self.client().must(&["submit", "pipeline.sql", "--name", NAME, "--wait"]);
+    }
+
+    pub(super) fn start_coordinator(&mut self, seat: usize) {
+        self.n_coordinators_started += 1;
+        let coordinator = self.setup.coordinator(self.n_coordinators_started);
+        let port = coordinator.ports.grpc;
+        self.seats[seat] = Some(coordinator);
+        self.workers.values().for_each(|worker| worker.to_coordinators[seat].lead_to(Some(port)));
+    }
+
+    pub(super) fn kill_coordinator(&mut self, seat: usize) {
+        self.seats[seat].take().expect("it runs").process.kill();
+        self.workers.values().for_each(|worker| worker.to_coordinators[seat].lead_to(None));
+    }
+
+    pub(super) fn start_worker(&mut self) {
+        let worker = self.new_worker(None);
+        self.workers.insert(self.n_workers_started, worker);
+    }
+
+    /// A worker; `crash` names the point where it kills itself.
+    pub(super) fn new_worker(&mut self, crash: Option<&str>) -> Worker {
+        let ports = self.seats.each_ref().map(|seat| seat.as_ref().map(|coordinator| coordinator.ports.grpc));
+        self.n_workers_started += 1;
+        self.setup.worker(self.n_workers_started, ports, crash)
+    }
+
+    /// Starts workers, or asks some to stop, until there are `n`.
+    pub(super) fn scale(&mut self, n: usize) {
+        while self.workers.len() < n {
+            self.start_worker();
+        }
+        let n_leaving = self.workers.len() - n;
+        let leaving: Vec<usize> =
+            (0..n_leaving).map(|_| self.any_worker()).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut leaving: Vec<Worker> =
+            leaving.iter().map(|number| self.workers.remove(number).expect("it runs")).collect();
+        leaving.iter().for_each(|worker| worker.process.signal("TERM"));
+        leaving.iter_mut().for_each(|worker| leaves(&mut worker.process));
+        if n < self.workers.len() {
+            // Chance has named one twice.
+            self.scale(n);
+        }
+    }
+
+    /// One that chance names.
+    pub(super) fn any_worker(&mut self) -> usize {
+        let numbers: Vec<usize> = self.workers.keys().copied().collect();
+        numbers[self.random.next_u32() as usize % numbers.len()]
+    }
+
+    /// One that chance names among those that have tasks.
+    pub(super) fn busy_worker(&mut self) -> usize {
+        loop {
+            let number = self.any_worker();
+            let name = self.workers[&number].name.clone();
+            if self.settle().values().any(|task| task.worker == name) {
+                return number;
+            }
+        }
+    }
+
+    /// Waits until every task runs on a worker that is there.
+    pub(super) fn settle(&mut self) -> BTreeMap<String, Task> {
+        let names: BTreeSet<String> = self.workers.values().map(|worker| worker.name.clone()).collect();
+        self.settle_on(&names)
+    }
+
+    /// Waits until every task runs on one of these workers.
+    pub(super) fn settle_on(&mut self, names: &BTreeSet<String>) -> BTreeMap<String, Task> {
+        let client = self.client();
+        let begun = now();
+        loop {
+            let seen = client.tasks();
+            if let Some(tasks) = &seen {
+                self.note_epochs(tasks);
+                let is_placed = |task: &Task| task.state == "running" && names.contains(&task.worker);
+                if tasks.len() == N_TASKS && tasks.values().all(is_placed) {
+                    return tasks.clone();
+                }
+            }
+            self.check_lives();
+            assert!(now() - begun < PATIENCE, "waited {PATIENCE:?} in vain: every task runs on {names:?}: {seen:#?}");
+        }
+    }
+
+    /// Epochs of a task only grow. A coordinator that has just begun knows of no owner until workers have called.
+    fn note_epochs(&mut self, tasks: &BTreeMap<String, Task>) {
+        for (id, task) in tasks.iter().filter(|(_, task)| !task.worker.is_empty()) {
+            let greatest = self.epochs.entry(id.clone()).or_default();
+            assert!(*greatest <= task.epoch, "task {id} goes back from epoch {greatest} to {}", task.epoch);
+            *greatest = task.epoch;
+        }
+    }
+
+    /// Who was not told to end has not.
+    pub(super) fn check_lives(&mut self) {
+        let workers = self.workers.values_mut().map(|worker| &mut worker.process);
+        let coordinators = self.seats.iter_mut().flatten().map(|coordinator| &mut coordinator.process);
+        for process in workers.chain(coordinators) {
+            if let Some(status) = process.ended() {
+                panic!("ended by itself, {status}: {}", process.said());
+            }
+        }
+    }
+
+    /// Rows are committed, twice, so that none of them is from before.
+    pub(super) fn goes_on(&self) {
+        self.watcher.await_progress(PATIENCE);
+        self.watcher.await_progress(PATIENCE);
+    }
+
+    /// Everything that was fed has come out.
+    pub(super) fn catch_up(&mut self) {
+        let client = self.client();
+        self.settle();
+        self.feed.finish();
+        until("nothing waits", CATCH_UP, || {
+            let tasks = client.tasks()?;
+            let is_idle = |task: &Task| task.state == "running" && task.lag == 0;
+            (tasks.len() == N_TASKS && tasks.values().all(is_idle)).then_some(())
+        });
+    }
+
+    /// Ends everything, and judges: how many rows were fed, and what is wrong with those that came out.
+    fn finish(&mut self) -> (u64, Vec<String>) {
+        self.catch_up();
+        self.client().must(&["stop", NAME, "--wait"]);
+        self.end();
+        self.judge()
+    }
+
+    /// Asks everyone to stop, and sees that they do.
+    pub(super) fn end(&mut self) {
+        self.scale(0);
+        self.seats.iter_mut().flatten().for_each(|coordinator| {
+            coordinator.process.signal("TERM");
+            leaves(&mut coordinator.process);
+        });
+        assert_eq!(leaked(self.folder()), [""; 0], "processes that still run");
+    }
+
+    /// Compares what has come out with what must: how many rows were fed, and what is wrong.
+    pub(super) fn judge(&mut self) -> (u64, Vec<String>) {
+        assert_eq!(held_open(&self.broker), [""; 0], "open transactions");
+        let expected = expected(&self.broker, "flows");
+        let mut wrong = actual(&self.broker, N_OUT).differences(&expected);
+        let contents = contents(&self.broker, &OUTPUTS);
+        let n_messages = contents.values().map(|messages| messages.len() as u64).sum();
+        let seen = self.watcher.finish(n_messages);
+        wrong.extend(differences(&seen, &contents));
+        assert!(
+            !expected.windows.is_empty() && !expected.late.is_empty() && !expected.dead.is_empty(),
+            "a test of nothing"
+        );
+        (expected.n_rows, wrong)
+    }
+}
+
+/// Whoever was asked to stop does, in time and in order.
+fn leaves(process: &mut Davy) {
+    let status = process.await_end("it stops when it is asked to", GRACE);
+    assert_eq!(status.code(), Some(0), "after SIGTERM: {}", process.said());
+}
+
+/// Processes that still work in the folder.
+fn leaked(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    let works_here =
+        |entry: &std::fs::DirEntry| std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
+    entries.filter(works_here).map(|entry| entry.path().display().to_string()).collect()
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!(
+                "{} rows fed, {} messages read, {} workers and {} coordinators started; their logs are in {}",
+                self.feed.n_rows(),
+                self.watcher.n_seen(),
+                self.n_workers_started,
+                self.n_coordinators_started,
+                self.folder().display()
+            );
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The pipeline that is tried out: windows with late rows and dead letters beside a filter, all on one broker.
+
+use super::input::{DELAY_MS, WINDOW_MS};
+use super::oracle::PASSES;
+
+/// Partitions of the topics that are written.
+pub(crate) const N_OUT: i32 = 2;
+pub(crate) const OUTPUTS: [(&str, i32); 4] = [("windows", N_OUT), ("passed", N_OUT), ("late", N_OUT), ("dead", N_OUT)];
+
+/// Its SQL. Where the broker is comes from the environment of whoever plans it, `DAVY_KAFKA`, and so does how long transactions may be
+/// open, `TRANSACTION_MS`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Script {
+    /// How the filter's rows are delivered.
+    pub(crate) delivery: &'static str,
+    pub(crate) window_ms: i64,
+    /// A column of the windows that the query above them makes up, to tell its versions apart.
+    pub(crate) mark: Option<u64>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { delivery: "exactly_once", window_ms: WINDOW_MS, mark: None }
+    }
+}
+
+impl Script {
+    pub(crate) fn text(&self) -> String {
+        let source = "connector = 'kafka', bootstrap_servers = '${env:DAVY_KAFKA}', topic = 'flows', type = 'source', \
+                      format = 'csv', 'kafka.transaction.timeout.ms' = '${env:TRANSACTION_MS}'";
+        let (delay, width) = (DELAY_MS / 1_000, self.window_ms / 1_000);
+        let (declared, made) = match self.mark {
+            None => (String::new(), String::new()),
+            Some(mark) => (", mark BIGINT".to_owned(), format!(", {mark}")),
+        };
+        let mut script = String::from("SET pipeline = 'rig';\nSET exchange_partitions = '4';\n");
+        script += &sink("windows", &format!("start TIMESTAMP, k TEXT, c BIGINT, s BIGINT{declared}"), "json");
+        let delivered = format!("json', delivery = '{}", self.delivery);
+        script += &sink("passed", "p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT", &delivered);
+        script += &sink("late", "ts TIMESTAMP, k TEXT, n BIGINT", "json");
+        script += &sink("dead", "value BYTEA", "raw_string");
+        script += &format!(
+            "CREATE TABLE flows (ts TIMESTAMP, k TEXT, n BIGINT, WATERMARK FOR ts AS ts - INTERVAL '{delay} second') \
+             WITH ({source}, bad_record = 'dead_letter', dead_letter_table = 'dead', late_table = 'late');\n\
+             CREATE TABLE again (ts TIMESTAMP, k TEXT, n BIGINT, p INT METADATA FROM 'partition', \
+             o BIGINT METADATA FROM 'offset') WITH ({source});\n\
+             INSERT INTO windows SELECT w.start, k, c, s{made} FROM \
+             (SELECT tumble(INTERVAL '{width} seconds') AS w, k, count(*) AS c, sum(n) AS s FROM flows GROUP BY 1, 2);\n\
+             INSERT INTO passed SELECT p, o, ts, k, n FROM again WHERE n % {PASSES} = 0;\n"
+        );
+        script
+    }
+}
+
+fn sink(name: &str, columns: &str, format: &str) -> String {
+    format!(
+        "CREATE TABLE {name} ({columns}) WITH (connector = 'kafka', bootstrap_servers = '${{env:DAVY_KAFKA}}', \
+         topic = '{name}', type = 'sink', format = '{format}', 'kafka.transaction.timeout.ms' = '${{env:TRANSACTION_MS}}');\n"
+    )
+}

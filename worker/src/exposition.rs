@@ -79,7 +79,7 @@ fn fill(
     let bad = IntCounterVec::new(bad, &["pipeline", "reason"])?;
     let commits =
         Opts::new("davy_commit_quantile_seconds", "How long commits took, at quantiles of all since the start.");
-    let commits = GaugeVec::new(commits, &["pipeline", "quantile"])?;
+    let commits = GaugeVec::new(commits, &["pipeline", "share"])?;
     for (id, metrics, _) in counted {
         for (reason, n) in metrics.bad_records() {
             bad.with_label_values(&[id, reason.label()]).inc_by(n);

@@ -38,8 +38,9 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let stop_coordinator = Arc::new(AtomicBool::new(false));
     let (say, listens) = sync_channel(1);
     let mut running = vec![coordinator(args, (listen, http), &stop_coordinator, say)?];
-    // Where it does not come to that, it has ended, and says why below.
-    drop(listens.recv());
+    if listens.recv().is_err() {
+        tracing::debug!("the coordinator has ended, and says why below");
+    }
     for number in 1..=args.workers {
         running.push(worker(args, number, listen, &signals.stop)?);
     }

@@ -5,4 +5,5 @@
 )]
 
 mod catalog;
+mod cost;
 mod service;

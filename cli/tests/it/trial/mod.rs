@@ -1,5 +1,7 @@
 //! What trials of exactly-once have in common: a broker, rows that are fed, whoever reads along, and an account of what must come out.
 
+#![expect(clippy::print_stderr, reason = "what stays behind has to be told")]
+
 pub(crate) mod broker;
 pub(crate) mod feed;
 pub(crate) mod input;

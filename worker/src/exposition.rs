@@ -44,9 +44,9 @@ const FUNCTION: [OfFunction; 4] = [
 const QUANTILES: [f64; 2] = [0.5, 0.99];
 
 /// Everything, as text.
-pub(crate) fn text(counted: Counted, tasks: &[TaskReport], is_attended: bool) -> Result<Vec<u8>> {
+pub(crate) fn text(counted: &Counted, tasks: &[TaskReport], is_attended: bool) -> Result<Vec<u8>> {
     let registry = Registry::new();
-    let filled = fill(&registry, &counted, tasks, is_attended);
+    let filled = fill(&registry, counted, tasks, is_attended);
     let mut text = Vec::new();
     let encoded = filled.and_then(|()| TextEncoder::new().encode(&registry.gather(), &mut text));
     encoded.map_err(|error| Error::internal(format!("metrics: {error}")))?;
@@ -79,7 +79,7 @@ fn fill(
     let bad = IntCounterVec::new(bad, &["pipeline", "reason"])?;
     let commits =
         Opts::new("davy_commit_quantile_seconds", "How long commits took, at quantiles of all since the start.");
-    let commits = GaugeVec::new(commits, &["pipeline", "quantile"])?;
+    let commits = GaugeVec::new(commits, &["pipeline", "share"])?;
     for (id, metrics, _) in counted {
         for (reason, n) in metrics.bad_records() {
             bad.with_label_values(&[id, reason.label()]).inc_by(n);
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn every_family_is_explained_and_no_counter_lacks_its_ending() {
         let counted = vec![("soc/miners".to_owned(), Arc::new(Metrics::default()), Vec::new())];
-        let text = String::from_utf8(text(counted, &[], true).expect("text")).expect("UTF-8");
+        let text = String::from_utf8(text(&counted, &[], true).expect("text")).expect("UTF-8");
         let families = |kind: &str| text.lines().filter(|line| line.starts_with(kind)).count();
         assert_eq!(families("# HELP"), families("# TYPE"), "{text}");
         let is_wrong =

@@ -85,7 +85,7 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
         return (StatusCode::UNAUTHORIZED, "metrics need a token: Authorization: Bearer …\n").into_response();
     }
     let slots = shown.slots.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = exposition::text(slots.metrics(), &slots.snapshot(), shown.status.is_attended.load(Ordering::Relaxed));
+    let text = exposition::text(&slots.metrics(), &slots.snapshot(), shown.status.is_attended.load(Ordering::Relaxed));
     drop(slots);
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -35,7 +36,11 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let signals = listen()?;
     let (listen, http) = (with_port(args.listen)?, with_port(args.http)?);
     let stop_coordinator = Arc::new(AtomicBool::new(false));
-    let mut running = vec![coordinator(args, (listen, http), &stop_coordinator)?];
+    let (say, listens) = sync_channel(1);
+    let mut running = vec![coordinator(args, (listen, http), &stop_coordinator, say)?];
+    if listens.recv().is_err() {
+        tracing::debug!("the coordinator has ended, and says why below");
+    }
     for number in 1..=args.workers {
         running.push(worker(args, number, listen, &signals.stop)?);
     }
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
         {
             match join(submitted) {
                 Ok(()) => {
-                    output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"))
+                    output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"));
                 }
                 Err(error) => {
                     end(running, &signals.stop, &stop_coordinator)?;
@@ -76,7 +81,12 @@ fn end(mut running: Vec<Running>, stop: &AtomicBool, stop_coordinator: &AtomicBo
     workers.into_iter().collect()
 }
 
-fn coordinator(args: &DevArgs, (listen, http): (SocketAddr, SocketAddr), stop: &Arc<AtomicBool>) -> Result<Running> {
+fn coordinator(
+    args: &DevArgs,
+    (listen, http): (SocketAddr, SocketAddr),
+    stop: &Arc<AtomicBool>,
+    say: SyncSender<()>,
+) -> Result<Running> {
     let options = Options {
         listen,
         http_listen: http,
@@ -88,7 +98,8 @@ fn coordinator(args: &DevArgs, (listen, http): (SocketAddr, SocketAddr), stop: &
     };
     let connectors = connectors(&args.machine);
     let stop = Arc::clone(stop);
-    spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, |_, _| Ok(())))
+    let listening = move |_, _| say.send(()).map_err(|_| Error::internal("nobody waits for the coordinator"));
+    spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, listening))
 }
 
 fn worker(args: &DevArgs, number: u32, coordinator: SocketAddr, stop: &Arc<AtomicBool>) -> Result<Running> {

@@ -16,7 +16,7 @@ fn tasks_go_where_load_is_least() {
         ("a:2 b:1", "p0 p1 p2", "p0@a p1@b p2@a"),
         ("a:0 b:1", "p0 p1", "p0@a p1@b"),
         // An owner that is not among the workers owns nothing.
-        ("a:1 b:1", "p0@a p1@x p2@x p3@b", "p0@a p1@b p2@a p3@b"),
+        ("a:1 b:1", "p0@a p1@x p2@x p3@b", "p0@a p1@a p2@b p3@b"),
         // Three and two are as even as five tasks can be.
         ("a:1 b:1", "p0@b p1@b p2@b p3@a p4@a", "p0@b p1@b p2@b p3@a p4@a"),
         ("a:2 b:2", "p0@a p1@a p2@a p3@a p4@a p5@b", "p0@b p1@b p2@a p3@a p4@a p5@b"),

@@ -1,3 +1,5 @@
+//! Tokens, roles and tenants: who is told apart, and from whom.
+
 use super::*;
 
 /// `sha256` of `secret`.

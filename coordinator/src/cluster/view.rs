@@ -1,6 +1,7 @@
 //! What people see: workers, tasks and pipelines as they are at the last decision.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
@@ -156,15 +157,17 @@ impl Cluster {
 
     /// The tasks of one pipeline or of all, those that somebody still has though nobody wants them included, in order.
     pub fn tasks(&self, pipeline: Option<&PipelineId>) -> Vec<TaskView> {
-        let tasks = self.tasks.iter().filter(|(id, _)| pipeline.is_none_or(|pipeline| id.pipeline == *pipeline));
-        tasks.map(|(id, task)| self.view(id, task)).collect()
+        match pipeline {
+            None => self.tasks.iter().map(|(id, task)| self.view(id, task)).collect(),
+            Some(pipeline) => self.tasks.range(all_of(pipeline)).map(|(id, task)| self.view(id, task)).collect(),
+        }
     }
 
     /// How a pipeline is doing; `None` if there is none of that name.
     pub fn status(&self, id: &PipelineId) -> Option<PipelineStatus> {
         let pipeline = self.pipelines.get(id)?;
         let tasks = self.tasks(Some(id));
-        let is_held = |member: &Member| member.held.keys().any(|task| task.pipeline == *id);
+        let is_held = |member: &Member| member.held.range(all_of(id)).next().is_some();
         let facts = Facts {
             n_running: tasks.iter().filter(|task| task.is_running()).count(),
             n_failing: tasks.iter().filter(|task| task.is_failing()).count(),
@@ -211,6 +214,12 @@ impl Cluster {
             watermark_ms: task.meter.watermark_ms,
         }
     }
+}
+
+/// All tasks that a pipeline can have: tasks are in order of their pipelines.
+fn all_of(pipeline: &PipelineId) -> RangeInclusive<TaskId> {
+    let at = |n: u32| TaskId { pipeline: pipeline.clone(), dataflow: n, stage: n, index: n };
+    at(0)..=at(u32::MAX)
 }
 
 impl Member {

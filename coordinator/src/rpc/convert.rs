@@ -53,6 +53,8 @@ pub(super) fn pipeline(view: &PipelineView, detail: Detail) -> v1::Pipeline {
         submitted_at_ms: record.submitted_at_ms,
         changed_at_ms: record.changed_at_ms,
         scaling: scaling.as_ref().map(decision),
+        // One that is only tried has no status, but tasks.
+        n_tasks: u32::try_from(record.tasks().len()).unwrap_or(u32::MAX),
         ..v1::Pipeline::default()
     };
     if detail != Detail::Short {

@@ -132,8 +132,11 @@ fn routes(parts: &Parts) -> Result<Routes, String> {
     let scaler = Scaler::new(parts.wanted.clone(), |wanted| *wanted);
     let (reporter, health) = tonic_health::server::health_reporter();
     tasks.spawn("health", report_health(reporter, handle.standing()));
-    let reflection =
-        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(davy_proto::DESCRIPTORS);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(davy_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     Ok(Routes::default()
         .with(PipelinesServer::new(pipelines).max_decoding_message_size(max))
         .with(ClusterServer::new(cluster).max_decoding_message_size(max))

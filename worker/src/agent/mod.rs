@@ -33,7 +33,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Between two tries to reach a coordinator, at first and at most.
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
-const BACK_OFF_MAX: Duration = Duration::from_secs(3);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// How often is looked whether someone asks to stop.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Messages to the coordinator that may wait.
@@ -155,8 +155,11 @@ impl Agent {
             if self.term != was_welcome || status.code() == Code::FailedPrecondition {
                 back_off = BACK_OFF_MIN;
             }
-            self.rest(back_off).await;
-            back_off = (2 * back_off).min(BACK_OFF_MAX);
+            let has_tried_all = (turn + 1).is_multiple_of(self.options.coordinators.len());
+            if has_tried_all {
+                self.rest(back_off).await;
+                back_off = (2 * back_off).min(BACK_OFF_MAX);
+            }
         }
         self.slots().drain();
         self.await_over(self.options.grace).await;

@@ -11,7 +11,7 @@ use super::pipeline::{plan_for_cluster, show_fingerprint};
 use crate::connector::LocalConnectors;
 use crate::connector::kafka::KafkaTable;
 use crate::connector::kafka::tail::TopicTail;
-use crate::host::kafka::{cluster_of, examine};
+use crate::host::kafka::{Missing, cluster_of, examine};
 use crate::host::{HostOptions, Shared};
 
 pub use crate::connector::kafka::tail::TailRow;
@@ -52,7 +52,7 @@ pub fn explain(script: Script<'_>, connectors: &LocalConnectors) -> Result<Strin
 }
 
 /// Plans a script that is to run as `kafka_name`, and asks the broker how many tasks its stages have: as many as when it ran before
-/// under this name, else at most `wanted`. Makes the topics of its exchanges.
+/// under this name, else at most `wanted`. Makes nothing.
 pub fn place(
     script: Script<'_>,
     kafka_name: &str,
@@ -65,7 +65,7 @@ pub fn place(
     let mut shapes = Vec::new();
     for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
         let cluster = cluster_of(dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
-        let examined = examine(&shared, &cluster, index + 1, dataflow)?;
+        let examined = examine(&shared, &cluster, (index + 1, dataflow), Missing::Leave)?;
         if let Some(other) = examined.other_states.first() {
             return Ok(Err(Conflict(format!(
                 "INSERT {} (into `{}`) cannot take up the state that is there: it was left by plan `{}`, this one is `{}`; only \

@@ -1,3 +1,5 @@
+//! What a change of a pipeline becomes, or why it is refused, case by case.
+
 use super::*;
 
 const NOW: i64 = 7;

@@ -28,26 +28,29 @@ fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
 /// Makes an exchange's topic where it is missing, and checks it where it is there.
 ///
 /// Nothing may be deleted by age: a window may be open for longer than any retention. What is no longer needed is purged. Says whether
-/// the topic was missing.
+/// it was made here.
 pub(crate) fn ensure_exchange(cluster: &Cluster, topic: &str, wanted: u32) -> Result<bool> {
+    if is_exchange_there(cluster, topic, wanted)? { Ok(false) } else { create(cluster, topic, wanted) }
+}
+
+/// Whether an exchange's topic is there, and as it must be.
+pub(crate) fn is_exchange_there(cluster: &Cluster, topic: &str, wanted: u32) -> Result<bool> {
     let client = asking(cluster, None)?;
     let found = match n_partitions(&client, cluster, topic) {
         Ok(found) => found,
-        Err(Error::Invalid(_)) => {
-            create(cluster, topic, wanted)?;
-            return Ok(true);
-        }
+        Err(Error::Invalid(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
     if found as u32 == wanted {
-        return Ok(false);
+        return Ok(true);
     }
     Err(Error::invalid(format!("the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}")).hint(
         "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",
     ))
 }
 
-fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<()> {
+/// Says whether it was made here, and not by somebody else in the same moment.
+fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<bool> {
     // -1: as many replicas as the broker gives topics by default.
     let new = NewTopic::new(topic, n_partitions as i32, TopicReplication::Fixed(-1))
         .set("cleanup.policy", "delete")
@@ -57,10 +60,11 @@ fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<()> {
     let admin = admin(cluster)?;
     let results = wait(admin.create_topics([&new], &options))?;
     let results = results.map_err(|error| failed(&format!("create topic `{topic}`"), cluster, &error))?;
+    let mut is_made = false;
     for result in results {
         match result {
-            // Another task was faster.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Ok(_) => is_made = true,
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((_, code)) => {
                 return Err(failed(&format!("create topic `{topic}`"), cluster, &KafkaError::AdminOp(code)).hint(
                     "the pipeline makes topics that begin with `davy.`; grant CREATE on them, or create it yourself",
@@ -68,7 +72,7 @@ fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(is_made)
 }
 
 /// A commit that also deletes what no recovery will need any more from the exchanges that its task reads.

@@ -30,6 +30,8 @@ const TRANSACTION: &str = "15000";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one try of it takes, so that a wish to stop is heard.
 const SLICE: Duration = Duration::from_secs(1);
+/// How long a call is tried by someone who was asked to stop: two of them fit into what is left for a last commit.
+const LAST_PATIENCE: Duration = Duration::from_millis(1_800);
 /// How often it is looked whether all messages have been written.
 const DRAIN: Duration = Duration::from_micros(500);
 /// Between two tries of a call that failed at once.
@@ -99,7 +101,7 @@ impl KafkaTransactions {
                 }
                 _ => false,
             };
-            let patience = if (self.is_stopping)() { SLICE } else { PATIENCE };
+            let patience = if (self.is_stopping)() { LAST_PATIENCE } else { PATIENCE };
             if !is_again || patience <= clock::since(begun) {
                 return Err(self.failed(what, &error));
             }

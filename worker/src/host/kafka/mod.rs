@@ -87,8 +87,22 @@ pub(crate) struct Examined {
     topics: HashMap<Arc<str>, Arc<str>>,
 }
 
-/// Looks at what a dataflow has left behind, and makes its exchanges' topics.
-pub(crate) fn examine(shared: &Shared, cluster: &Cluster, number: usize, dataflow: &Dataflow) -> Result<Examined> {
+/// What is done about topics of exchanges that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// They are made.
+    Make,
+    /// Nothing: somebody only asks.
+    Leave,
+}
+
+/// Looks at what a dataflow has left behind, and at its exchanges' topics.
+pub(crate) fn examine(
+    shared: &Shared,
+    cluster: &Cluster,
+    (number, dataflow): (usize, &Dataflow),
+    missing: Missing,
+) -> Result<Examined> {
     check_sinks(shared, cluster, dataflow)?;
     let pipeline = &shared.name;
     let mut writes: HashMap<ExchangeId, (Arc<str>, Wire)> = HashMap::new();
@@ -98,7 +112,11 @@ pub(crate) fn examine(shared: &Shared, cluster: &Cluster, number: usize, dataflo
         for input in inputs {
             let exchange = &input.aggregate.exchange;
             let topic = exchange_topic(pipeline, exchange);
-            if admin::ensure_exchange(cluster, &topic, shared.exchange_partitions)? {
+            let is_new = match missing {
+                Missing::Make => admin::ensure_exchange(cluster, &topic, shared.exchange_partitions)?,
+                Missing::Leave => !admin::is_exchange_there(cluster, &topic, shared.exchange_partitions)?,
+            };
+            if is_new {
                 made.push(Arc::clone(&topic));
             }
             writes.insert(exchange.clone(), (topic, Wire::new(input.aggregate.partial_schema()?)?));
@@ -129,7 +147,7 @@ pub(crate) fn tasks_of(
     number: usize,
     dataflow: &Arc<Dataflow>,
 ) -> Result<Vec<KafkaTask>> {
-    let Examined { n_tasks, writes, topics, .. } = examine(shared, cluster, number, dataflow)?;
+    let Examined { n_tasks, writes, topics, .. } = examine(shared, cluster, (number, dataflow), Missing::Make)?;
     let pipeline = &shared.name;
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {

@@ -33,6 +33,7 @@ impl Rig {
             }
             Fault::Restart => self.restart(),
             Fault::Failover => self.succeed(Self::kill_coordinator, |_, _| {}),
+            Fault::Doze => self.doze(),
             Fault::FrozenLeader => {
                 let signal =
                     |rig: &Self, seat: usize, name| rig.seats[seat].as_ref().expect("it runs").process.signal(name);
@@ -191,6 +192,18 @@ impl Rig {
         self.goes_on();
         self.start_coordinator(killed[0]);
         self.is_undisturbed(&before);
+    }
+
+    /// Who was away itself must not take others for lost.
+    fn doze(&mut self) {
+        let leader = self.leader();
+        let before = self.calm();
+        let signal = |rig: &Self, name| rig.seats[leader].as_ref().expect("it runs").process.signal(name);
+        signal(self, "STOP");
+        within(LEASE + Duration::from_secs(1), || None::<()>);
+        signal(self, "CONT");
+        self.is_undisturbed(&before);
+        assert_eq!(self.leader(), leader);
     }
 
     /// Another coordinator leads after `fault` has hit the one that did, and still does after `heal`.

@@ -55,7 +55,7 @@ fn a_dead_coordinator_disturbs_no_task() {
 
 #[test]
 fn who_wakes_up_as_a_second_leader_is_none() {
-    let faults = [Fault::FrozenLeader, Fault::BrokerlessLeader(Cut::Silent)];
+    let faults = [Fault::Doze, Fault::FrozenLeader, Fault::BrokerlessLeader(Cut::Silent)];
     play_faults("cluster::who_wakes_up_as_a_second_leader_is_none", &faults);
 }
 

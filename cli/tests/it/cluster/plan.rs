@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Restart,
     /// The coordinator is killed while another one stands by.
     Failover,
+    /// The coordinator stands still for longer than a lease, but not for so long that another one could lead.
+    Doze,
     /// The coordinator stands still until another one leads, and wakes up.
     FrozenLeader,
     /// The coordinator loses the broker until another one leads.
@@ -49,6 +51,7 @@ impl Fault {
             Self::Scale(_) => "scale",
             Self::Restart => "restart of the coordinator",
             Self::Failover => "failover",
+            Self::Doze => "doze",
             Self::FrozenLeader => "frozen leader",
             Self::BrokerlessLeader(_) => "leader cut from the broker",
             Self::Lost(_) => "cut from the coordinator",
@@ -84,8 +87,9 @@ fn any(random: &mut ChaCha8Rng) -> Fault {
         35..50 => Fault::Scale(1 + random.next_u32() as usize % 4),
         50..60 => Fault::Restart,
         60..65 => Fault::Failover,
-        65..68 => Fault::FrozenLeader,
-        68..70 => Fault::BrokerlessLeader(cut),
+        65..67 => Fault::Doze,
+        67..69 => Fault::FrozenLeader,
+        69..70 => Fault::BrokerlessLeader(cut),
         70..76 => Fault::Lost(cut),
         76..82 => Fault::Hiccup,
         82..90 => Fault::Brokerless(cut),

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::link::{Link, Speech};
+use crate::run::text;
 use crate::trial::process::{Davy, command};
 use crate::trial::wait::until;
 
@@ -54,6 +55,16 @@ impl Setup {
         command.current_dir(&self.folder).env("DAVY_KAFKA", servers).env("TRANSACTION_MS", "4000").stdin(Stdio::null());
         command.env("DAVY_LOG", "warn,davy_worker=debug,davy_coordinator=debug");
         command
+    }
+
+    /// Messages that wait in all partitions that the pipeline reads, by its committed positions; `None` while the broker does not answer.
+    /// What tasks say of their lag may be some time old.
+    pub(super) fn lag(&self) -> Option<u64> {
+        let output = self.davy(&self.servers).args(["lag", "pipeline.sql", "-o", "json"]).output();
+        let output = output.expect("the binary starts");
+        let rows = text(&output.stdout);
+        let lag = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["lag"].as_u64();
+        (output.status.success() && !rows.is_empty()).then(|| rows.lines().map(lag).sum::<Option<u64>>())?
     }
 
     fn to_broker(&self) -> Link {

@@ -273,11 +273,9 @@ impl Rig {
         let client = self.client();
         self.settle();
         self.feed.finish();
-        until("nothing waits", CATCH_UP, || {
-            let tasks = client.tasks()?;
-            let is_idle = |task: &Task| task.state == "running" && task.lag == 0;
-            (tasks.len() == N_TASKS && tasks.values().all(is_idle)).then_some(())
-        });
+        until("nothing waits", CATCH_UP, || (self.setup.lag()? == 0).then_some(()));
+        let is_idle = |tasks: BTreeMap<String, Task>| tasks.values().all(|task| task.lag == 0).then_some(());
+        until("tasks say so", CATCH_UP, || is_idle(client.tasks()?));
     }
 
     /// Ends everything, and judges: how many rows were fed, and what is wrong with those that came out.

@@ -170,6 +170,15 @@ impl Cluster {
         }
     }
 
+    /// Whoever decides stood still, and could hear nobody: silence until now says nothing of workers, and those that have turned to
+    /// another coordinator get the time to come back.
+    pub fn wake(&mut self, now: Duration) {
+        self.started_at = now;
+        for member in self.workers.values_mut().filter(|member| member.lost_at.is_none()) {
+            member.heard_at = now;
+        }
+    }
+
     /// Notes that a worker's call has ended. It may come back: it is lost only when it was not heard of for long enough. Not to be called
     /// for an older call once a newer one of the same worker has begun.
     pub fn hang_up(&mut self, worker: &WorkerId, _now: Duration) {

@@ -7,6 +7,7 @@
 //! join a 2 <reports>  worker `a` registers, with 2 slots
 //! hear a <reports>    its heartbeat; `hear a! …`: it drains
 //! hang a              its call ends
+//! wake                whoever decides stood still until now
 //! tick                nothing happens
 //! ```
 //! A report is `p0@5r`: task 0 of `p`, epoch 5, phase `s`tarting, `r`unning, `d`raining, `x` released, `f`ailed; `p0@5r/2` runs version 2.
@@ -61,6 +62,23 @@ fn a_lost_workers_tasks_move_and_it_finds_them_gone() {
         "12 hear a p0@10r => unknown",
         "13 join a 2 p0@10r => drop p0@10 a",
         "14 hear a =>",
+    ]);
+}
+
+#[test]
+fn who_stood_still_takes_nobody_for_lost_for_that() {
+    check(&[
+        "0  tick",
+        "0  join a 1 =>",
+        "0  join b 1 =>",
+        "0  run p 1 => grant p0@10 a",
+        "1  hear a p0@10r =>",
+        "60 wake =>",
+        "61 join b 1 =>",
+        "69 join a 1 p0@10r =>",
+        "70 tick =>",
+        "78 hear b =>",
+        "79 tick => grant p0@11 b",
     ]);
 }
 
@@ -392,6 +410,7 @@ fn apply(
                 return vec!["unknown".to_owned()];
             }
         }
+        ["wake"] => cluster.wake(now),
         ["hang", id] => cluster.hang_up(&WorkerId((*id).into()), now),
         _ => panic!("no such event: {words:?}"),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -52,6 +52,7 @@ pub(super) struct Driver {
     wanted: watch::Sender<Option<Wanted>>,
     leading: Option<Leading>,
     is_stopping: bool,
+    looked_at: Option<Duration>,
 }
 
 impl Driver {
@@ -62,7 +63,7 @@ impl Driver {
         standing: watch::Sender<Standing>,
         wanted: watch::Sender<Option<Wanted>>,
     ) -> Self {
-        Self { tools, events, standing, wanted, leading: None, is_stopping: false }
+        Self { tools, events, standing, wanted, leading: None, is_stopping: false, looked_at: None }
     }
 
     /// Until it was asked to stop and no change is on its way, or a person has to look at the catalog.
@@ -74,6 +75,7 @@ impl Driver {
                 event = self.events.recv() => event,
                 _ = tick.tick() => None,
             };
+            self.look_at_clock();
             let mut next = event;
             // One decision for all that has come meanwhile.
             for _ in 0..EVENTS_MAX {
@@ -85,6 +87,18 @@ impl Driver {
             if self.is_stopping && self.leading.as_ref().is_none_or(Leading::is_idle) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Notices that the process stood still: frozen, or on a machine that slept. Else all workers would seem lost when it wakes.
+    fn look_at_clock(&mut self) {
+        let now = self.tools.clock.now();
+        let asleep = now.saturating_sub(self.looked_at.replace(now).unwrap_or(now));
+        if let Some(leading) = &mut self.leading
+            && self.tools.options.cluster.lease_timeout / 2 < asleep
+        {
+            warn!(?asleep, "this coordinator stood still");
+            leading.wake(now);
         }
     }
 

@@ -112,6 +112,11 @@ impl Leading {
         }
     }
 
+    /// This process stood still for long.
+    pub(super) fn wake(&mut self, now: Duration) {
+        self.cluster.wake(now);
+    }
+
     /// Decides, and carries out what was decided. What is not due yet is done at the next tick.
     pub(super) fn settle(&mut self) {
         let began_at = self.tools.clock.now();

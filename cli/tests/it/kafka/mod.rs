@@ -37,6 +37,7 @@ fn no_crash_at_any_point_loses_or_repeats_a_row() {
 
 /// Leaders of partitions and coordinators of transactions move, and nothing is started again for it.
 #[test]
+#[ignore = "three brokers and a busy machine's timeouts: run it by name, or make chaos NODES=3"]
 fn a_cluster_that_loses_a_node_at_a_time_loses_no_row() {
     play(&Play {
         test: "kafka::a_cluster_that_loses_a_node_at_a_time_loses_no_row",

@@ -206,11 +206,14 @@ impl Rig {
                 self.survivor(pair);
             }
             Injection::BrokerKill if 1 < self.broker.n_nodes => {
+                self.kill();
+                self.davy = Some(self.start_with(LONG, None));
                 self.keep_running();
                 let node = self.broker.kill();
                 self.goes_on();
                 self.broker.start_again(&node);
                 self.goes_on();
+                self.kill();
             }
             Injection::BrokerKill => {
                 self.kill();

@@ -228,7 +228,7 @@ def main():
     parser.add_argument("--davy", required=True)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rate", type=int, default=100_000, help="flows per second while latency is measured")
+    parser.add_argument("--rate", type=int, default=50_000, help="flows per second while latency is measured")
     parser.add_argument("--only", choices=["throughput", "recovery", "latency"])
     args = parser.parse_args()
     if "DAVY_KAFKA" not in os.environ:

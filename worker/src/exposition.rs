@@ -106,7 +106,10 @@ fn of_tasks(registry: &Registry, tasks: &[TaskReport]) -> Result<(), prometheus:
         Opts::new("davy_source_lag_messages", "Messages not yet read by the tasks of a pipeline here."),
         &["pipeline"],
     )?;
-    let busy = Opts::new("davy_worker_busy_ratio", "Tasks of a pipeline here that do not wait, on average.");
+    let busy = Opts::new(
+        "davy_worker_busy_tasks",
+        "Tasks of a pipeline here that do not wait: the sum of their shares of time.",
+    );
     let busy = GaugeVec::new(busy, &["pipeline"])?;
     let mut sums: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     for task in tasks {

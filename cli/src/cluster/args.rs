@@ -90,7 +90,7 @@ pub(crate) struct CoordinatorArgs {
     /// A worker that was not heard of for so long is lost, and its tasks move
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) lease_timeout: std::time::Duration,
-    /// For so long after its start, a coordinator waits for workers to say what they run [default: the lease timeout]
+    /// For so long after its start, a coordinator waits for workers to say what they run [default: the lease timeout, but 10s at least]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) settle: Option<std::time::Duration>,
     /// How many tasks a stage gets when a pipeline begins, at most one per partition; fixed from then on

@@ -23,6 +23,8 @@ use super::worker::{connectors, read_token};
 use crate::output;
 use crate::signals::listen;
 
+/// A worker may need so long to notice that its coordinator is gone, and to come back to it.
+const COME_BACK: Duration = Duration::from_secs(10);
 /// How often is looked whether someone asks to stop.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -90,7 +92,7 @@ fn options(args: &CoordinatorArgs) -> Options {
         tokens: args.tokens.clone(),
         cluster: ClusterOptions {
             lease_timeout: args.lease_timeout,
-            settle: args.settle.unwrap_or(args.lease_timeout),
+            settle: args.settle.unwrap_or(args.lease_timeout.max(COME_BACK)),
             ..ClusterOptions::default()
         },
         autoscale: autoscale::Options {

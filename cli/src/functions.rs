@@ -11,7 +11,6 @@ use davy_worker::connector::LocalConnectors;
 use crate::args::{FunctionsArgs, OutputFormat};
 use crate::output::{draw, print};
 
-/// Prints the list.
 pub(crate) fn list(args: &FunctionsArgs) -> Result<ExitCode> {
     let wanted = args.contains.as_deref().unwrap_or_default().to_lowercase();
     let mut rows = all()?;

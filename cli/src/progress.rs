@@ -105,7 +105,6 @@ pub(crate) fn summarize_function(function: &FunctionMetrics) {
     say(&line);
 }
 
-/// Wall time.
 #[expect(clippy::disallowed_methods, reason = "a summary tells how long the person waited")]
 pub(crate) fn now() -> Instant {
     Instant::now()

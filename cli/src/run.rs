@@ -19,7 +19,6 @@ use crate::signals::{INTERRUPTED, TERMINATED, listen};
 /// How often progress is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs it.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let file = read_file(args.script.input.config.as_deref())?;
     let pipeline = load(&args.script, &file)?;

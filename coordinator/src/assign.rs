@@ -28,7 +28,6 @@ use board::Board;
 /// A worker that may take tasks: neither lost nor draining.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Which.
     pub id: WorkerId,
     /// How many tasks it takes without being crowded; 0 counts as 1, for a worker that is to get nothing does not register.
     pub slots: u32,
@@ -39,7 +38,6 @@ pub struct Candidate {
 /// A task that must run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placeable {
-    /// Which.
     pub task: TaskId,
     /// Where it is, or is on its way to; it counts only if that is a candidate.
     pub owner: Option<WorkerId>,
@@ -55,7 +53,6 @@ pub const KEPT: &str = "kept where it is";
 pub struct Placement {
     /// Whom it belongs to.
     pub worker: WorkerId,
-    /// Why, for people.
     pub reason: String,
 }
 

@@ -11,7 +11,6 @@ use crate::auth::Caller;
 /// What a call was about. Its handler fills it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
-    /// Whose pipeline.
     pub tenant: String,
     /// The pipeline's name, or the worker's, if it is one.
     pub name: String,
@@ -24,7 +23,6 @@ pub fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// Bytes in hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -25,11 +25,9 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// All.
     Admin,
     /// Looks, and changes pipelines.
     Operator,
-    /// Looks.
     Viewer,
     /// Runs tasks, and nothing else.
     Worker,
@@ -38,24 +36,18 @@ pub enum Role {
 /// What a call needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// It only looks.
     Look,
-    /// It changes pipelines.
     Change,
-    /// It runs tasks.
     Attend,
 }
 
 /// Whose pipelines somebody sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Everybody's.
     All,
-    /// One tenant's.
     Tenant(Arc<str>),
 }
 
-/// Somebody who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// What their token is called.
@@ -96,7 +88,6 @@ impl Caller {
         Self { name: "anybody".into(), role: Role::Admin, scope: Scope::All }
     }
 
-    /// Whether they may.
     pub fn check(&self, need: Need) -> Result<(), Refused> {
         // A worker sees the scripts of all tenants, so that an administrator of one tenant is not enough.
         let sees_enough = need != Need::Attend || self.role == Role::Worker || self.scope == Scope::All;

@@ -20,7 +20,6 @@ use crate::service::standing::Standing;
 /// What the answers are made of.
 #[derive(Clone)]
 pub struct Monitoring {
-    /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whether this coordinator leads.
     pub standing: watch::Receiver<Standing>,

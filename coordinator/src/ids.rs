@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest name.
 pub const NAME_LENGTH_MAX: usize = 100;
 
 /// A pipeline: unique within its tenant. Shown as `<tenant>/<name>`.
@@ -21,7 +20,6 @@ pub struct PipelineId {
 /// A task of a pipeline. Shown as `<tenant>/<name>/<dataflow>/<stage>/<index>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
-    /// The pipeline.
     pub pipeline: PipelineId,
     /// Which INSERT of its script, from 1.
     pub dataflow: u32,

@@ -143,7 +143,6 @@ impl Rates {
         Self { limiter: RateLimiter::keyed(quota), quota: (limits.calls_per_second, limits.calls_burst) }
     }
 
-    /// Counts a call.
     pub fn check(&self, caller: &Arc<str>) -> Result<(), Refused> {
         if CALLERS_MAX <= self.limiter.len() {
             self.limiter.retain_recent();

@@ -14,7 +14,6 @@ use crate::ids::PipelineId;
 /// The type of what [`Metrics::text`] gives.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All of them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -34,7 +33,6 @@ pub struct Metrics {
     pub catalog_write_seconds: Histogram,
     /// 1 while this coordinator leads.
     pub is_leader: IntGauge,
-    /// Its number.
     pub term: IntGauge,
     /// How many workers are wanted.
     pub desired_workers: IntGauge,
@@ -47,18 +45,14 @@ pub struct Metrics {
 /// What there is, counted by state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Census {
-    /// Workers.
     pub workers: BTreeMap<&'static str, i64>,
-    /// Tasks.
     pub tasks: BTreeMap<&'static str, i64>,
-    /// Pipelines.
     pub pipelines: BTreeMap<&'static str, i64>,
     /// Rows not yet read.
     pub lag: Vec<(PipelineId, u64)>,
 }
 
 impl Metrics {
-    /// All at zero.
     pub fn new() -> Self {
         let registry = Registry::new();
         let make = Make { registry: &registry };

@@ -10,7 +10,6 @@ use crate::ids::{PipelineId, TaskId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
-    /// Its tasks run.
     Run,
     /// Its tasks have made a last commit and are released; they can go on.
     Pause,
@@ -27,7 +26,6 @@ pub struct PipelineRecord {
     pub id: PipelineId,
     /// What is to become of it.
     pub wish: Wish,
-    /// The script.
     pub sql: String,
     /// As with `davy run --set`.
     #[serde(default)]
@@ -73,7 +71,6 @@ pub struct DataflowShape {
     pub stages: Vec<StageShape>,
 }
 
-/// One stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageShape {
     /// What it reads: a table, or an exchange.

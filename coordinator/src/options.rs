@@ -51,7 +51,6 @@ pub struct Options {
 pub struct TlsFiles {
     /// The coordinator's certificate, and those that lead from it to its root.
     pub certificate: PathBuf,
-    /// Its private key.
     pub key: PathBuf,
     /// Roots of clients' certificates. With it, whoever calls needs a certificate in addition to a token.
     pub client_ca: Option<PathBuf>,

@@ -10,7 +10,6 @@ use crate::model::DataflowShape;
 /// A script with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// SQL.
     pub sql: String,
     /// As with `davy run --set`.
     pub settings: BTreeMap<String, String>,
@@ -22,7 +21,6 @@ pub enum Refusal {
     /// Mend the script or a setting.
     #[error("{message}")]
     Invalid {
-        /// What is wrong.
         message: String,
         /// Line and column in the script, from 1.
         place: Option<(u64, u64)>,
@@ -34,13 +32,10 @@ pub enum Refusal {
     Precondition {
         /// What stands in the way.
         message: String,
-        /// The way out.
         hint: String,
     },
-    /// Try again later.
     #[error("{0}")]
     Unavailable(String),
-    /// A bug.
     #[error("{0}")]
     Internal(String),
 }
@@ -48,17 +43,12 @@ pub enum Refusal {
 /// A row of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicRow {
-    /// Its topic.
     pub topic: String,
-    /// Its partition.
     pub partition: i32,
-    /// Its offset.
     pub offset: i64,
     /// When it was written, in milliseconds since 1970.
     pub written_at_ms: i64,
-    /// Its key.
     pub key: Vec<u8>,
-    /// Its value.
     pub value: Vec<u8>,
 }
 

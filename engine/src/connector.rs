@@ -74,9 +74,7 @@ pub struct TableRequest<'a> {
 /// Which part of a source's splits a task reads: those with `index % count` equal to its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The task.
     pub index: usize,
-    /// Of how many.
     pub count: usize,
 }
 
@@ -108,7 +106,6 @@ pub trait Table: Any + Debug + Send + Sync {
     /// Whether it can be written.
     fn is_sink(&self) -> bool;
 
-    /// Whether reading ends.
     fn is_bounded(&self) -> bool;
 
     /// Whether [`Source::poll`] gives bytes in the table's format (true) or batches (false).

@@ -26,7 +26,6 @@ pub enum Error {
     Internal(String),
 }
 
-/// The engine's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A place in a script; both count from 1.

@@ -12,12 +12,10 @@ use crate::format::BadReason;
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
     }
 
-    /// Reads.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -37,7 +35,6 @@ impl Default for Durations {
 }
 
 impl Durations {
-    /// Counts one.
     pub fn add(&self, duration: Duration) {
         let micros = (duration.as_nanos() as f64 / 1e3).max(1.0);
         let step = (micros.log2() * 4.0).ceil() as usize;

@@ -50,7 +50,6 @@ impl Options {
         self.taken.get(name).copied().flatten()
     }
 
-    /// Takes an option.
     pub fn take(&mut self, name: &'static str) -> Option<String> {
         self.known.insert(name);
         let (value, location) = self.values.remove(name)?;

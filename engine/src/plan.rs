@@ -18,7 +18,6 @@ use crate::metrics::FunctionMetrics;
 use crate::operator::bounded::BoundedPlan;
 use crate::operator::partial::WindowedAggregate;
 
-/// A planned script.
 #[derive(Debug)]
 pub struct Pipeline {
     /// One per INSERT (or SELECT on its own), in the script's order.
@@ -43,13 +42,11 @@ pub const RESULTS: &str = "results";
 pub struct SinkPlan {
     /// Its name; [`RESULTS`] for a SELECT on its own.
     pub name: Arc<str>,
-    /// The rows' schema.
     pub schema: SchemaRef,
     /// Its connector; `None` for a SELECT on its own, whose rows go to whoever runs the script.
     pub table: Option<Arc<dyn Table>>,
 }
 
-/// One INSERT.
 #[derive(Debug)]
 pub struct Dataflow {
     /// Stages in the order of the rows' way.
@@ -65,7 +62,6 @@ pub struct Dataflow {
 /// A chain between two logs.
 #[derive(Debug)]
 pub struct Stage {
-    /// What it reads.
     pub input: StageInput,
     /// What it makes of it. A stage over exchanges has one branch.
     pub branches: Vec<Branch>,
@@ -74,7 +70,6 @@ pub struct Stage {
 /// What a stage reads.
 #[derive(Debug)]
 pub enum StageInput {
-    /// A source table.
     Table(Arc<SourcePlan>),
     /// The partials of windowed aggregates, merged and closed.
     Exchanges(Vec<ExchangeInput>),
@@ -85,14 +80,12 @@ pub enum StageInput {
 pub struct ExchangeInput {
     /// The leaf that the closed windows' rows are fed to.
     pub feed: Arc<str>,
-    /// The aggregate.
     pub aggregate: Arc<WindowedAggregate>,
 }
 
 /// A query over what the stage reads, and where its rows go.
 #[derive(Debug)]
 pub struct Branch {
-    /// The query.
     pub plan: BoundedPlan,
     /// Whether it must see one window at a time (it sorts or limits).
     pub window_by_window: bool,
@@ -103,7 +96,6 @@ pub struct Branch {
 /// Where a branch's rows go.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// To a table.
     Sink(Arc<str>),
     /// To a partial aggregate and on to its exchange.
     Exchange(Arc<WindowedAggregate>),
@@ -114,7 +106,6 @@ pub enum Output {
 /// A windowed aggregate and the query above it, in the task that reads the rows.
 #[derive(Debug)]
 pub struct LocalWindows {
-    /// The aggregate.
     pub aggregate: Arc<WindowedAggregate>,
     /// The leaf that its rows are fed to.
     pub feed: Arc<str>,
@@ -129,11 +120,9 @@ pub struct LocalWindows {
 /// How a source table is read for a dataflow.
 #[derive(Debug)]
 pub struct SourcePlan {
-    /// The table.
     pub table: Arc<TableDef>,
     /// The columns to decode.
     pub decode: DecodeSpec,
-    /// The decoded columns.
     pub schema: SchemaRef,
     /// Event time and watermark over `schema`; `None` where no window asks for them.
     pub event_time: Option<EventTime>,
@@ -160,11 +149,9 @@ pub enum WatermarkRule {
 /// A CREATE TABLE, checked.
 #[derive(Debug)]
 pub struct TableDef {
-    /// Its name.
     pub name: Arc<str>,
     /// Its columns in order.
     pub columns: Vec<Column>,
-    /// Its connector.
     pub table: Arc<dyn Table>,
     /// Its format; `None` where the connector gives rows.
     pub format: Option<Format>,
@@ -187,9 +174,7 @@ pub struct TableDef {
 /// What becomes of a bad record, besides being counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadRecordPolicy {
-    /// Nothing.
     Drop,
-    /// The pipeline stops.
     Fail,
     /// It goes to this table.
     DeadLetter(Arc<str>),
@@ -198,7 +183,6 @@ pub enum BadRecordPolicy {
 /// A column of a table.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Name, type, nullability.
     pub field: FieldRef,
     /// Where its values come from.
     pub from: ColumnSource,
@@ -222,11 +206,8 @@ pub enum ColumnSource {
 /// What is known of a message besides its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metadata {
-    /// Its topic, text.
     Topic,
-    /// Its partition, INT.
     Partition,
-    /// Its offset, BIGINT.
     Offset,
     /// When it was made or appended, TIMESTAMP.
     Timestamp,

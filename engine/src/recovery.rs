@@ -24,31 +24,25 @@ use crate::log::mark::{Mark, SplitMark, SplitState};
 use crate::log::transactions::record_of;
 use crate::log::{Bounds, CommitRecord, Found, Position, SplitId};
 
-/// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
-    /// The task's name.
     pub task: &'a str,
     /// Which of its stage's tasks.
     pub index: u32,
     /// How many there are.
     pub n_tasks: u32,
-    /// Its plan.
     pub fingerprint: u64,
     /// Whether rows that are gone from a split may be done without.
     pub accepts_loss: bool,
 }
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery {
     /// Nothing was ever committed.
     StartFresh,
     /// Go on from here; and what a person should know of it.
     Resume(CommitRecord, Vec<String>),
-    /// Do not start.
     Refuse {
-        /// What is wrong.
         why: String,
         /// What a person can do.
         remedy: &'static str,

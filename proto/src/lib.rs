@@ -2,7 +2,6 @@
 //!
 //! The .proto files are the documentation. What arrives is checked where it arrives (`rpc`, `agent`); nothing here decides.
 #![allow(
-    missing_docs,
     clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     clippy::default_trait_access,

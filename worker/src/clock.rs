@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Now.
 #[expect(clippy::disallowed_methods, reason = "the worker is where processing time comes from")]
 pub(crate) fn now() -> Instant {
     Instant::now()

@@ -12,7 +12,6 @@ use prometheus::{Encoder, Gauge, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Reg
 
 use crate::slots::TaskReport;
 
-/// Prometheus' text format.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 type Counted = Vec<(String, Arc<Metrics>, Vec<Arc<FunctionMetrics>>)>;
@@ -43,7 +42,6 @@ const FUNCTION: [OfFunction; 4] = [
 /// Commit times are shown at these quantiles.
 const QUANTILES: [f64; 2] = [0.5, 0.99];
 
-/// Everything, as text.
 pub(crate) fn text(counted: &Counted, tasks: &[TaskReport], is_attended: bool) -> Result<Vec<u8>> {
     let registry = Registry::new();
     let filled = fill(&registry, counted, tasks, is_attended);

@@ -16,7 +16,6 @@ const RUNS: usize = 5;
 /// A run lasts at least this long.
 const RUN: Duration = Duration::from_millis(200);
 
-/// Measures and prints.
 pub(super) fn bench(args: &ModelBenchArgs) -> Result<ExitCode> {
     let package = super::open(&args.card)?;
     let largest = args.batch.iter().copied().max().unwrap_or(1);

@@ -111,7 +111,6 @@ fn run(args: &ScriptArgs) -> Result<Vec<RecordBatch>> {
     Ok(kept)
 }
 
-/// Keeps rows.
 struct Keep {
     staged: Vec<RecordBatch>,
     kept: Arc<Mutex<Vec<RecordBatch>>>,

@@ -14,7 +14,6 @@ use flate2::bufread::MultiGzDecoder;
 use crate::args::ModelImportArgs;
 use crate::output::say;
 
-/// Imports.
 pub(super) fn import(args: &ModelImportArgs) -> Result<ExitCode> {
     let json = read(&args.forest)?;
     let imported = forest(&json, &options(args)).map_err(|error| super::about(&args.forest, error))?;

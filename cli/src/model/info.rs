@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::args::{ModelInfoArgs, OutputFormat};
 use crate::output::{draw, print};
 
-/// Prints it.
 pub(super) fn info(args: &ModelInfoArgs) -> Result<ExitCode> {
     let package = super::open(&args.card)?;
     let text = match args.output {

@@ -16,7 +16,6 @@ use davy_forest::scorer::{Backend, Options, Scorer};
 
 use crate::args::ModelCommand;
 
-/// Runs a subcommand.
 pub(crate) fn run(command: &ModelCommand) -> Result<ExitCode> {
     match command {
         ModelCommand::Info(args) => info::info(args),

@@ -67,7 +67,6 @@ fn golden_error(package: &Package, scorer: &Scorer) -> Result<f64> {
 /// How two backends differ.
 #[derive(Debug, PartialEq)]
 struct Difference {
-    /// Between two scores.
     largest: f64,
     /// Rows on different sides of the threshold, and not because they stand on it.
     n_classes: usize,

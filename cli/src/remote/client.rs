@@ -32,7 +32,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Lists of pipelines hold their scripts.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// Says who asks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers {
     authorization: Option<MetadataValue<Ascii>>,

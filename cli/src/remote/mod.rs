@@ -26,7 +26,6 @@ use self::client::Client;
 /// How long a pipeline may take to run on this machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs a command.
 pub(crate) fn run(command: &RemoteCommand) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot begin a network call: {error}")))?;

@@ -32,7 +32,6 @@ struct Seat<'a> {
 
 /// Where a task without an owner goes.
 pub(super) struct Choice {
-    /// The worker.
     pub(super) seat: usize,
     /// Its zone, if that made the difference.
     pub(super) zone: Option<String>,
@@ -152,7 +151,6 @@ impl<'a> Board<'a> {
         self.put(&step.task, step.to);
     }
 
-    /// For people.
     pub(super) fn describe(&self, seat: usize) -> String {
         let Seat { worker, slots, n_tasks, .. } = &self.seats[seat];
         format!("worker `{worker}` had {n_tasks} tasks for {slots} slots")

@@ -38,7 +38,6 @@ struct Memory {
 }
 
 impl MemoryCatalog {
-    /// An empty one.
     pub fn new() -> Self {
         Self::default()
     }

@@ -23,16 +23,12 @@ pub enum Record {
     /// A pipeline; its key is its id.
     Pipeline(Box<PipelineRecord>),
     /// A pipeline that nobody needs to know of any more.
-    Forgotten {
-        /// Which.
-        id: PipelineId,
-    },
+    Forgotten { id: PipelineId },
     /// No epoch at or above this one has been given to a task's owner.
     Epochs {
         /// The first that may be given out by whoever leads next.
         ceiling: Epoch,
     },
-    /// Who leads.
     Leader {
         /// Greater than that of any leader before.
         term: Term,
@@ -60,7 +56,6 @@ pub enum CatalogError {
     /// Another coordinator leads: step down.
     #[error("{0}")]
     Fenced(String),
-    /// Try again.
     #[error("{0}")]
     Unavailable(String),
     /// What is there is not what was written: a person has to look.

@@ -33,9 +33,7 @@ pub struct ClusterOptions {
 pub struct WorkerInfo {
     /// Another one after a restart.
     pub id: WorkerId,
-    /// For people.
     pub name: String,
-    /// Of its build.
     pub version: String,
     /// How many tasks it takes without being crowded.
     pub slots: u32,
@@ -61,7 +59,6 @@ pub enum Phase {
 /// What a worker says of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Which.
     pub task: TaskId,
     /// It owns the task by this one.
     pub epoch: Epoch,
@@ -69,7 +66,6 @@ pub struct Report {
     pub spec_version: u64,
     /// What it does with it.
     pub phase: Phase,
-    /// Why it failed.
     pub error: Option<String>,
     /// Rows not yet read.
     pub lag: u64,
@@ -88,28 +84,22 @@ pub struct Report {
 pub enum Action {
     /// It owns a task from now on.
     Grant {
-        /// Whom to tell.
         worker: WorkerId,
-        /// Which task.
         task: TaskId,
         /// Greater than that of any owner before.
         epoch: Epoch,
         /// Of the script to run.
         spec_version: u64,
-        /// Why, for people.
         reason: String,
     },
     /// It is to give a task back.
     Revoke {
-        /// Whom to tell.
         worker: WorkerId,
-        /// Which task.
         task: TaskId,
         /// If it has the task with this epoch or an older one.
         epoch: Epoch,
         /// After a last commit; else at once.
         drain: bool,
-        /// Why, for people.
         reason: String,
     },
 }

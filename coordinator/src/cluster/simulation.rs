@@ -108,7 +108,6 @@ fn run(seed: u64, flaw: &Flaw) -> Result<(), String> {
     world.referee.check_rest(&world.cluster, &world.workers, &world.records)
 }
 
-/// Everything there is.
 struct World<'a> {
     flaw: &'a Flaw,
     random: Random,

@@ -27,13 +27,11 @@ pub enum WorkerState {
 /// A worker, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerView {
-    /// Of the process.
     pub id: WorkerId,
     /// What it calls itself.
     pub name: String,
     /// What it is good for.
     pub state: WorkerState,
-    /// Of its build.
     pub version: String,
     /// How many tasks it takes without being crowded.
     pub slots: u32,
@@ -69,7 +67,6 @@ pub enum TaskState {
 /// A task, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskView {
-    /// Which.
     pub id: TaskId,
     /// What it is doing.
     pub state: TaskState,
@@ -89,7 +86,6 @@ pub struct TaskView {
     pub restarts: u32,
     /// Rows not yet read, as far as was told.
     pub lag: u64,
-    /// Rows it reads.
     pub rows_per_second: f64,
     /// Share of the time in which it worked.
     pub busy_ratio: f64,
@@ -114,7 +110,6 @@ pub enum PipelineState {
     Paused,
     /// Some tasks have not been given back yet.
     Stopping,
-    /// Nobody runs it.
     Stopped,
 }
 
@@ -123,7 +118,6 @@ pub enum PipelineState {
 pub struct PipelineStatus {
     /// What it is doing.
     pub state: PipelineState,
-    /// All its tasks.
     pub n_tasks: u32,
     /// Those that read and write.
     pub n_tasks_running: u32,

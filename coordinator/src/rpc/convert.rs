@@ -30,7 +30,6 @@ pub(super) enum Detail {
     Short,
     /// All but values of settings, which may be secret.
     WithSql,
-    /// All.
     Full,
 }
 

@@ -31,7 +31,6 @@ const TENANT: &str = "davy-tenant";
 /// What a handler knows of a call.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    /// Who calls.
     pub(super) caller: Caller,
     /// Whom streams are counted for.
     pub(super) key: Arc<str>,
@@ -53,7 +52,6 @@ impl Call {
     }
 }
 
-/// The gate.
 #[derive(Clone)]
 pub(super) struct Gate(Arc<Keeper>);
 

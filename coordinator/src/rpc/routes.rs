@@ -16,7 +16,6 @@ use tower::{Service, ServiceExt};
 /// One of the services.
 type Served = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// All services.
 #[derive(Clone, Default)]
 pub(super) struct Routes(Arc<BTreeMap<&'static str, Served>>);
 

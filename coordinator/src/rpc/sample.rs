@@ -13,7 +13,6 @@ const ROWS_PER_SECOND_MAX: u32 = 1_000;
 /// Bytes of one answer; a row that is longer is left out.
 const BYTES_MAX: usize = 1024 * 1024;
 
-/// Chooses rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sampler {
     rows_per_second: u32,

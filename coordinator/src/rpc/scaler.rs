@@ -16,7 +16,6 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-/// The metric's name.
 pub const METRIC: &str = "davy_desired_workers";
 
 /// What KEDA is told.
@@ -24,7 +23,6 @@ pub const METRIC: &str = "davy_desired_workers";
 pub struct Wanted {
     /// Some pipeline is wanted to run; without one KEDA may stop the last worker.
     pub is_active: bool,
-    /// In all.
     pub desired_workers: u32,
 }
 

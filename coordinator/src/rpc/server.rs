@@ -48,19 +48,14 @@ pub struct Parts {
     pub options: Arc<Options>,
     /// Speaks to the event loop.
     pub handle: Handle,
-    /// Plans scripts.
     pub planning: Planning,
-    /// Knows callers.
     pub auth: Arc<Auth>,
-    /// Counts calls.
     pub metrics: Arc<Metrics>,
     /// How many workers are wanted.
     pub wanted: watch::Receiver<Option<Wanted>>,
     /// Where this coordinator is reached.
     pub address: String,
-    /// Tells the time.
     pub clock: Clock,
-    /// Spawns tasks.
     pub tasks: Tasks,
 }
 
@@ -76,7 +71,6 @@ pub struct Tls {
 pub struct Peer(pub SocketAddr);
 
 impl Tls {
-    /// Reads the files.
     pub fn read(files: &TlsFiles) -> Result<Self, String> {
         let read = |file: &std::path::Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
         let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);

@@ -26,11 +26,8 @@ const REQUEST_ID_LENGTH_MAX: usize = 128;
 /// A change of one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Which pipeline.
     pub id: PipelineId,
-    /// Who asks.
     pub who: Arc<str>,
-    /// For what.
     pub change: Change,
 }
 
@@ -39,16 +36,13 @@ pub struct Asked {
 pub enum Change {
     /// A pipeline that begins.
     Submit {
-        /// What it runs.
         script: Script,
         /// The client's name of this; empty: none.
         request_id: String,
         /// Checks all, and changes nothing.
         dry_run: bool,
     },
-    /// Another script.
     Update {
-        /// What it runs.
         script: Script,
         /// The client's name of this; empty: none.
         request_id: String,
@@ -59,9 +53,7 @@ pub enum Change {
     },
     /// Releases its tasks after a last commit.
     Pause,
-    /// Goes on.
     Resume,
-    /// Ends it.
     Stop {
         /// Without a last commit.
         now: bool,
@@ -73,7 +65,6 @@ pub enum Change {
 pub enum Step {
     /// Nothing: it is so already.
     Nothing,
-    /// This is written.
     Write(Box<PipelineRecord>),
     /// The script is planned first, to run under this name.
     Plan(Place),

@@ -9,13 +9,11 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Begins now.
     #[expect(clippy::disallowed_methods, reason = "the edge: here time is read")]
     pub fn new() -> Self {
         Self { began: Instant::now() }
     }
 
-    /// Never goes back.
     #[expect(clippy::disallowed_methods, reason = "the edge: here time is read")]
     pub fn now(&self) -> Duration {
         self.began.elapsed()

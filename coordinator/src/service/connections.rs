@@ -26,7 +26,6 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// How many connections there may be, and how long one may be silent.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// At once.
     pub connections: usize,
     /// Then it is closed.
     pub idle: Duration,

@@ -32,19 +32,14 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Tools {
     /// How it is run.
     pub options: Arc<Options>,
-    /// Plans scripts.
     pub planning: Planning,
-    /// Counts what happens.
     pub metrics: Arc<Metrics>,
-    /// Tells the time.
     pub clock: Clock,
-    /// Spawns tasks.
     pub tasks: Tasks,
     /// Where results of tasks go.
     pub events: mpsc::Sender<Event>,
 }
 
-/// The loop.
 pub(super) struct Driver {
     tools: Tools,
     events: mpsc::Receiver<Event>,

@@ -51,7 +51,6 @@ impl Epochs {
         self.ceiling = ceiling.0;
     }
 
-    /// The next one.
     pub fn take(&mut self) -> Epoch {
         assert!(self.next < self.ceiling, "epoch {} is not reserved", self.next);
         self.next += 1;

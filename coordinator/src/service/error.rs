@@ -6,7 +6,6 @@ use crate::planner::Refusal;
 /// What the client should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Mend the request.
     Invalid,
     /// Send a token that is known.
     Unauthenticated,
@@ -14,17 +13,14 @@ pub enum Kind {
     Denied,
     /// Look at what there is.
     NotFound,
-    /// Choose another name.
     Exists,
     /// Change the pipeline's state first, or agree to lose it.
     Precondition,
     /// Ask for less, or later.
     Exhausted,
-    /// Try again.
     Unavailable,
     /// Try again with more time.
     TooSlow,
-    /// Report a bug.
     Internal,
 }
 

@@ -19,13 +19,11 @@ pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 /// Something that has happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Of the catalog.
     Keeper(News),
     /// A script of a change was planned, when this coordinator led by this number.
     Planned {
         /// The leader's number then.
         term: Term,
-        /// Whose change.
         id: PipelineId,
         /// What it came to.
         result: Result<Vec<DataflowShape>, Refused>,
@@ -36,7 +34,6 @@ pub enum Event {
     Ask(Question),
     /// A worker begins a call.
     Attend {
-        /// Who it is.
         info: WorkerInfo,
         /// What it runs already.
         reports: Vec<Report>,
@@ -45,7 +42,6 @@ pub enum Event {
     },
     /// A worker has reported.
     Heard {
-        /// In which call.
         call: Call,
         /// All that it has.
         reports: Vec<Report>,
@@ -61,13 +57,10 @@ pub enum Event {
 /// Something that a client looks at.
 #[derive(Debug)]
 pub enum Question {
-    /// One pipeline.
     Get(PipelineId, Reply<PipelineView>),
-    /// Some.
     List(Which, Reply<Vec<PipelineView>>),
     /// Some, then each change of one.
     Watch(Which, Reply<Watching>),
-    /// All.
     Workers(Reply<Vec<WorkerView>>),
     /// Of one pipeline, or of some.
     Tasks(Which, Reply<Vec<TaskView>>),
@@ -75,7 +68,6 @@ pub enum Question {
     Scaling(Reply<Decision>),
 }
 
-/// Which pipelines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Which {
     /// Of one tenant; else of all.
@@ -89,9 +81,7 @@ pub struct Which {
 /// A pipeline: what is wanted, and what is happening.
 #[derive(Clone, Debug)]
 pub struct PipelineView {
-    /// What is wanted.
     pub record: Arc<PipelineRecord>,
-    /// What is happening.
     pub status: Option<PipelineStatus>,
     /// How many workers it alone would need.
     pub scaling: Option<Decision>,
@@ -100,16 +90,13 @@ pub struct PipelineView {
 /// Pipelines as they are, and their changes. A watcher that reads too slowly finds `changes` at its end.
 #[derive(Debug)]
 pub struct Watching {
-    /// Now.
     pub pipelines: Vec<PipelineView>,
-    /// From now on.
     pub changes: mpsc::Receiver<PipelineView>,
 }
 
 /// One call of a worker; it may have had others before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Whose.
     pub worker: WorkerId,
     /// Which of all calls since the process began.
     pub number: u64,
@@ -118,41 +105,32 @@ pub struct Call {
 /// A call as its worker's end is served.
 #[derive(Debug)]
 pub struct Attending {
-    /// Which.
     pub call: Call,
     /// What the worker is to be told.
     pub messages: mpsc::Receiver<ToWorker>,
     /// Why the call ends; dropped: this coordinator does not lead any more.
     pub end: oneshot::Receiver<Refused>,
-    /// The leader's number.
     pub term: Term,
 }
 
 /// Something that a worker is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToWorker {
-    /// It is registered.
     Welcome,
-    /// It was heard.
     Alive,
     /// It owns a task.
     Grant {
-        /// Which.
         task: TaskId,
-        /// By which number.
         epoch: Epoch,
-        /// What it runs.
         pipeline: Arc<PipelineRecord>,
     },
     /// It owns a task no more.
     Revoke {
-        /// Which.
         task: TaskId,
         /// If it owns it by this number, or a smaller one.
         epoch: Epoch,
         /// After a last commit.
         drain: bool,
-        /// Why, for people.
         reason: String,
     },
 }

@@ -36,7 +36,6 @@ impl Handle {
         self.call(|reply| Event::Change(Box::new(asked), reply)).await
     }
 
-    /// One pipeline.
     pub async fn get(&self, id: PipelineId) -> Result<PipelineView, Refused> {
         self.call(|reply| Event::Ask(Question::Get(id, reply))).await
     }
@@ -51,7 +50,6 @@ impl Handle {
         self.call(|reply| Event::Ask(Question::Watch(which, reply))).await
     }
 
-    /// All workers.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, Refused> {
         self.call(|reply| Event::Ask(Question::Workers(reply))).await
     }

@@ -26,9 +26,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub enum News {
     /// This coordinator leads; that is durable.
     Led {
-        /// Its number.
         term: Term,
-        /// What was there.
         snapshot: Snapshot,
         /// What it may give out.
         epochs: Epochs,
@@ -36,17 +34,9 @@ pub enum News {
         writer: Writer,
     },
     /// A write has ended.
-    Written {
-        /// Of this leader.
-        term: Term,
-        /// How.
-        result: Result<(), CatalogError>,
-    },
+    Written { term: Term, result: Result<(), CatalogError> },
     /// It does not lead, and waits for its turn.
-    Standby {
-        /// Why.
-        why: String,
-    },
+    Standby { why: String },
     /// A person has to look.
     Broken(String),
 }
@@ -69,17 +59,13 @@ impl Writer {
 
 /// What the thread is made of.
 pub(super) struct Keeper<E> {
-    /// What it owns.
     pub catalog: Box<dyn Catalog>,
     /// Where clients reach this coordinator.
     pub address: String,
     /// Set when it need not wait to lead any more. One that leads ends when its writer is dropped.
     pub is_over: Arc<AtomicBool>,
-    /// Where news go.
     pub events: mpsc::Sender<E>,
-    /// Counts writes.
     pub metrics: Arc<Metrics>,
-    /// Its clock.
     pub clock: Clock,
 }
 

@@ -40,7 +40,6 @@ const RESERVE_AGAIN: Duration = Duration::from_secs(1);
 /// How often the load is measured.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// All of it.
 pub(super) struct Leading {
     tools: Tools,
     term: Term,

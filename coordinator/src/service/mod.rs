@@ -62,7 +62,6 @@ pub enum Error {
     /// A person has to look at the catalog.
     #[error("the catalog is broken: {0}")]
     Catalog(String),
-    /// A bug.
     #[error("{0}")]
     Internal(String),
 }
@@ -119,7 +118,6 @@ impl Service {
         self.addresses.0
     }
 
-    /// Where HTTP listens.
     pub fn http_address(&self) -> SocketAddr {
         self.addresses.1
     }

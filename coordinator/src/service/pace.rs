@@ -18,7 +18,6 @@ impl Pace {
         self.took * REST <= now.saturating_sub(self.ended_at)
     }
 
-    /// It was done.
     pub(super) fn done(&mut self, began_at: Duration, ended_at: Duration) {
         *self = Self { ended_at, took: ended_at.saturating_sub(began_at) };
     }

@@ -27,7 +27,6 @@ const HTTP_CONNECTIONS_MAX: usize = 64;
 /// Monitoring asks every minute at least, and connects again if it does not.
 const HTTP_IDLE: Duration = Duration::from_secs(120);
 
-/// Takes a port.
 pub(super) async fn listen(what: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let wrong = |error| Error::Listen(format!("{what} cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(wrong)?;

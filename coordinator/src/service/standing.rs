@@ -11,9 +11,7 @@ pub enum Standing {
         /// Why, or who leads, as far as it is known.
         why: Option<String>,
     },
-    /// It decides.
     Leading {
-        /// Its number.
         term: Term,
     },
     /// It was asked to end.

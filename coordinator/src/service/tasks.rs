@@ -13,12 +13,10 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// None yet.
     pub fn new() -> Self {
         Self { running: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Spawns a task.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let running = self.count(name);
         #[expect(clippy::disallowed_methods, reason = "here tasks are tracked")]

@@ -189,7 +189,6 @@ pub enum Format {
     RawString(raw::RawOptions),
     /// Arrow IPC streams and files.
     Arrow,
-    /// Parquet files.
     Parquet,
 }
 

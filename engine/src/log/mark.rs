@@ -29,10 +29,7 @@ pub struct SplitMark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitState {
     /// A stage over a table.
-    Source {
-        /// The split's watermark.
-        watermark: i64,
-    },
+    Source { watermark: i64 },
     /// A stage over closed windows.
     Windows {
         /// Where replay begins: the earliest record that an open window may still need.
@@ -52,7 +49,6 @@ pub enum Mark {
     Erased,
     /// Something that is no mark, or a damaged one; and why it is thought so.
     Unreadable(String),
-    /// A mark.
     Here(SplitMark),
 }
 

@@ -154,7 +154,6 @@ impl Commit for MemoryCommit {
     }
 }
 
-/// Reads exchanges.
 #[derive(Debug)]
 pub struct MemorySource {
     log: MemoryLog,

@@ -47,7 +47,6 @@ pub struct Position(pub u64);
 pub struct Fetched {
     /// Where it is from.
     pub split: SplitId,
-    /// Where it begins.
     pub start: Position,
     /// Where reading goes on after it.
     pub next: Position,
@@ -67,19 +66,16 @@ pub struct Fetched {
 pub struct Messages {
     /// Where each ends in the bytes, its line end included.
     pub ends: Vec<u32>,
-    /// Their positions.
     pub positions: Vec<u64>,
     /// When they were made or appended, in milliseconds since 1970; -1 where it is not known.
     pub timestamps: Vec<i64>,
     /// Those without a byte: position, and whether the message had no value at all.
     pub empty: Vec<(u64, bool)>,
-    /// Their keys.
     pub keys: Vec<Option<Vec<u8>>>,
     /// Their headers, as JSON.
     pub headers: Vec<Option<String>>,
 }
 
-/// What was read.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// Nothing: the position moved over records that are not for readers (the marks of transactions).
@@ -117,7 +113,6 @@ pub enum SplitTime {
 /// What a poll found.
 #[derive(Clone, Debug)]
 pub enum Polled {
-    /// Input.
     Data(Fetched),
     /// Nothing now; ask again.
     Pending,
@@ -176,7 +171,6 @@ pub trait Source: Send {
     fn poll(&mut self) -> Result<Polled>;
 }
 
-/// Makes progress true.
 pub trait Commit: Send {
     /// Fences every older owner of the task, then reads what was committed of `splits`.
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found>;
@@ -237,7 +231,6 @@ pub struct Transaction {
     pub partials: Vec<(ExchangeId, u32, Partials)>,
     /// Rows by sink table (results, late rows, dead letters).
     pub rows: Vec<(Arc<str>, RecordBatch)>,
-    /// Progress.
     pub record: CommitRecord,
     /// Nothing will follow: sinks close their files.
     pub last: bool,
@@ -252,7 +245,6 @@ pub struct ExchangeId(pub Arc<str>);
 pub struct CommitRecord {
     /// The plan that wrote it (see [`crate::plan`]); recovery refuses another's.
     pub fingerprint: u64,
-    /// Where reading resumes.
     pub positions: BTreeMap<SplitId, Position>,
     /// For stage 2: where replay begins, the earliest position that still holds part of an open window.
     pub replay_from: BTreeMap<SplitId, Position>,

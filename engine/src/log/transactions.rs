@@ -26,15 +26,11 @@ use crate::error::{Error, Result};
 /// A message to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// Where to.
     pub topic: Arc<str>,
     /// Which partition; `None`: by the key, else any.
     pub partition: Option<u32>,
-    /// Its key.
     pub key: Option<Vec<u8>>,
-    /// Its headers.
     pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
-    /// Its value.
     pub value: Vec<u8>,
 }
 
@@ -49,7 +45,6 @@ pub trait Transactions: Send {
     /// The committed positions of `splits` with their metadata, once no transaction on them is open.
     fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>>;
 
-    /// Begins a transaction.
     fn begin(&mut self) -> Result<()>;
 
     /// Writes a message within it.
@@ -82,9 +77,7 @@ pub trait OutsideSink: Send {
 
 /// Where the rows of a table go.
 pub enum Destination {
-    /// Into the transaction.
     Inside(Box<dyn RowEncoder>),
-    /// Before it.
     Outside(Box<dyn OutsideSink>),
 }
 
@@ -100,7 +93,6 @@ pub struct TransactionalOptions {
     pub owner: u64,
     /// The topic of each exchange that is written, and how its partials look.
     pub exchanges: HashMap<ExchangeId, (Arc<str>, Wire)>,
-    /// By table.
     pub sinks: BTreeMap<Arc<str>, Destination>,
     /// The longest value of a record with partials.
     pub record_bytes_max: usize,

@@ -18,7 +18,6 @@ use super::{Partials, SplitId, SplitTime};
 use crate::error::{Error, Result};
 use crate::time::Watermark;
 
-/// The header's name.
 pub const HEADER: &str = "davy";
 
 const MAGIC: [u8; 2] = *b"dp";
@@ -30,9 +29,7 @@ const ALIGNMENT: usize = 64;
 /// Partials as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The header's value.
     pub header: Vec<u8>,
-    /// The record's value.
     pub value: Vec<u8>,
 }
 

@@ -36,7 +36,6 @@ struct Fed(HashMap<Arc<str>, Vec<RecordBatch>>);
 /// A table whose rows are given at each run.
 #[derive(Debug)]
 pub struct FeedTable {
-    /// The slot's name.
     pub name: Arc<str>,
     /// The columns that may be asked for.
     pub schema: SchemaRef,

@@ -32,7 +32,6 @@ pub struct ClosedQuery {
 pub struct Closed {
     /// Every window that ends at or before this is given out now; less than asked for when there was too much for one go.
     pub reached: i64,
-    /// The query's rows.
     pub rows: Vec<RecordBatch>,
     /// How many windows closed (of sessions: how many times some did).
     pub n_windows: u64,

@@ -36,7 +36,6 @@ enum State {
     Sessions(SessionMerge),
 }
 
-/// The operator.
 pub struct WindowMerge {
     aggregate: Arc<WindowedAggregate>,
     state: State,

@@ -34,7 +34,6 @@ const PANE: &str = "__pane";
 pub struct WindowedAggregate {
     /// The log between its two stages.
     pub exchange: ExchangeId,
-    /// The window.
     pub spec: WindowSpec,
     /// The query's keys and aggregates.
     pub layout: Arc<GroupLayout>,
@@ -118,7 +117,6 @@ impl Bypass {
     }
 }
 
-/// The operator.
 pub struct PartialAggregate {
     aggregate: Arc<WindowedAggregate>,
     state: State,
@@ -150,7 +148,6 @@ impl PartialAggregate {
         Ok(Self { aggregate, state, memory })
     }
 
-    /// Aggregates a batch.
     pub fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
         let times = event_times(batch, EVENT_TIME)?;
         let (late, kept) = self.split_late(batch, &times)?;

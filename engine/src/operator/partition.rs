@@ -14,7 +14,6 @@ use arrow::row::{RowConverter, SortField};
 use super::partial::WindowedAggregate;
 use crate::error::Result;
 
-/// Distributes partials.
 pub struct Partitioner {
     n_partitions: u32,
     /// The columns whose values decide; none: everything goes to the first partition.

@@ -65,7 +65,6 @@ impl SplitWatermark {
         self.watermark != i64::MAX && now.saturating_sub(self.last_data) < LATELY
     }
 
-    /// The plain number.
     pub fn value(&self) -> i64 {
         self.watermark
     }

@@ -25,7 +25,6 @@ use crate::plan::{ColumnSource, TableDef};
 /// Rows per batch in operators; as many as a decoder makes of one piece of input, so nothing is cut again.
 const BATCH_ROWS: usize = 32_768;
 
-/// Names in scope.
 pub struct Catalog {
     /// Functions, optimiser and planner.
     pub state: SessionState,
@@ -40,7 +39,6 @@ pub struct Catalog {
 /// A table as queries see it: every column but the hidden ones.
 #[derive(Debug)]
 pub struct TableRows {
-    /// Its definition.
     pub def: Arc<TableDef>,
     schema: SchemaRef,
     /// With generated columns, the query that makes them over [`RawRows`].
@@ -50,7 +48,6 @@ pub struct TableRows {
 /// A table's own columns, as decoded.
 #[derive(Debug)]
 pub struct RawRows {
-    /// Its definition.
     pub def: Arc<TableDef>,
     schema: SchemaRef,
 }
@@ -131,14 +128,12 @@ impl Catalog {
         SqlToRel::new_with_options(self, options)
     }
 
-    /// Adds a table.
     pub fn add_table(&mut self, def: TableDef) -> Result<()> {
         self.check_new(&def.name)?;
         self.tables.insert(def.name.to_string(), Arc::new(def));
         Ok(())
     }
 
-    /// Adds a view.
     pub fn add_view(&mut self, name: &str, plan: LogicalPlan) -> Result<()> {
         self.check_new(name)?;
         self.views.insert(name.to_owned(), plan);

@@ -13,10 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use crate::operator::bounded::FeedTable;
 use crate::plan::TableDef;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct TableFeed {
-    /// The table.
     pub def: Arc<TableDef>,
     /// The slot that its rows are put into.
     pub feed: FeedTable,

@@ -33,14 +33,10 @@ use crate::udf::library::{Library, Limits, abi_type};
 use crate::udf::model::Model;
 use crate::udf::plugin::{OnError, Plugin};
 
-/// A CREATE FUNCTION.
 #[derive(Clone, Debug)]
 pub struct CreateFunction {
-    /// Name, normalised.
     pub name: String,
-    /// What it calls.
     pub body: FunctionBody,
-    /// Options in order.
     pub options: Vec<(String, String, Location)>,
 }
 

@@ -24,10 +24,8 @@ pub enum WindowKind {
 }
 
 impl WindowKind {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Tumble, Self::Hop, Self::Session];
 
-    /// The function's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tumble => "tumble",
@@ -61,15 +59,12 @@ pub fn window_type() -> DataType {
     DataType::Struct(Fields::from(vec![Field::new("start", TIMESTAMP, false), Field::new("end", TIMESTAMP, false)]))
 }
 
-/// A window marker.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct WindowMarker {
-    /// Which.
     pub kind: WindowKind,
     signature: Signature,
 }
 
-/// The three markers.
 pub fn window_markers() -> Vec<Arc<ScalarUDF>> {
     let marker = |kind: WindowKind| {
         let interval = DataType::Interval(IntervalUnit::MonthDayNano);

@@ -44,7 +44,6 @@ use script::{ColumnFrom, Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
-    /// The script.
     pub text: &'a str,
     /// The outside world, as far as planning needs it.
     pub connectors: &'a dyn Connectors,
@@ -60,7 +59,6 @@ const EXCHANGE_PARTITIONS_MAX: u32 = 4_096;
 /// Stack of the planning thread: parse trees are dropped recursively.
 const STACK_BYTES: usize = 512 << 20;
 
-/// Plans a script.
 pub fn plan(request: &PlanRequest<'_>) -> Result<Pipeline> {
     // A long chain of operators makes a deep tree; it is taken apart on a stack that is large enough for any script that the
     // parser lets through. The memory is reserved, not used.
@@ -78,17 +76,14 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Pipeline> {
 pub struct Bound {
     /// Tables, views and functions.
     pub catalog: Catalog,
-    /// Per INSERT.
     pub inserts: Vec<BoundInsert>,
     /// `SET name = value`, and settings that are no table's.
     settings: BTreeMap<String, String>,
 }
 
-/// One INSERT, bound.
 pub struct BoundInsert {
     /// Where its rows go.
     pub sink: SinkPlan,
-    /// What they are.
     pub plan: LogicalPlan,
     statement: Statement,
 }

@@ -20,11 +20,9 @@ const MAX_SCRIPT_BYTES: usize = 1 << 20;
 /// One statement with its place.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Where it begins.
     pub location: Location,
     /// Its tokens: a fallback to find the place of a name that an error mentions.
     pub tokens: Vec<TokenWithSpan>,
-    /// What it says.
     pub kind: StatementKind,
 }
 
@@ -45,27 +43,19 @@ pub enum StatementKind {
     Set(String, String),
 }
 
-/// A table's DDL.
 #[derive(Clone, Debug)]
 pub struct CreateTable {
-    /// Name, normalised.
     pub name: String,
-    /// Columns in order.
     pub columns: Vec<ColumnDdl>,
     /// `WATERMARK FOR column [AS expression]`.
     pub watermark: Option<(Ident, Option<Expr>)>,
-    /// Options in order.
     pub options: Vec<(String, String, Location)>,
 }
 
-/// A column's DDL.
 #[derive(Clone, Debug)]
 pub struct ColumnDdl {
-    /// Name as written.
     pub name: Ident,
-    /// Type as written.
     pub data_type: DataType,
-    /// NOT NULL.
     pub not_null: bool,
     /// Where its values come from.
     pub from: ColumnFrom,
@@ -74,7 +64,6 @@ pub struct ColumnDdl {
 /// Where a column's values come from.
 #[derive(Clone, Debug)]
 pub enum ColumnFrom {
-    /// The record.
     Record,
     /// `METADATA FROM 'name'`.
     Metadata(String),

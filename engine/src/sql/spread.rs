@@ -20,9 +20,7 @@ type Key = (String, usize);
 /// A feed: for each column of its scan the key that it is, if it is one, and the keys' types.
 #[derive(Clone, Debug)]
 pub(super) struct FeedKeys {
-    /// By column.
     pub(super) columns: Vec<Option<usize>>,
-    /// By key.
     pub(super) types: Vec<DataType>,
 }
 

@@ -19,11 +19,8 @@ use crate::operator::window::spec::WindowSpec;
 /// Which part of a window a column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The struct.
     Whole,
-    /// Its start.
     Start,
-    /// Its end.
     End,
 }
 
@@ -111,7 +108,6 @@ pub struct Follow<'a> {
 pub struct FeedWindow {
     /// The window's column in the feed's schema.
     pub index: usize,
-    /// The shape.
     pub spec: WindowSpec,
 }
 

@@ -14,9 +14,7 @@ use crate::log::{Fetched, Messages, Payload, Position, SplitId};
 use crate::operator::window::session::batch_of;
 use crate::plan::{ColumnSource, Metadata, SourcePlan};
 
-/// Decoded rows.
 pub(super) struct Decoded {
-    /// The plan's columns.
     pub(super) batch: RecordBatch,
     /// What could not be decoded.
     pub(super) letters: Vec<Letter>,

@@ -46,7 +46,6 @@ impl LocalBody {
         })
     }
 
-    /// Aggregates rows.
     pub(super) fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
         self.partial.process(batch)
     }

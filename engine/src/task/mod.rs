@@ -33,7 +33,6 @@ use windows::WindowsBody;
 pub struct TaskParts {
     /// Its name, for errors: `<dataflow>/<stage>/<index>`.
     pub name: Arc<str>,
-    /// The dataflow.
     pub dataflow: Arc<Dataflow>,
     /// Which of its stages.
     pub stage: usize,
@@ -43,13 +42,10 @@ pub struct TaskParts {
     pub index: u32,
     /// How many partitions the exchanges of the dataflow have.
     pub n_partitions: u32,
-    /// Its input.
     pub source: Box<dyn Source>,
-    /// Its commits.
     pub commit: Box<dyn Commit>,
     /// Memory and disk for operators.
     pub runtime: Arc<RuntimeEnv>,
-    /// The pipeline's counters.
     pub metrics: Arc<Metrics>,
     /// Where the tasks of this stage align their splits.
     pub board: Arc<Board>,
@@ -101,7 +97,6 @@ pub(crate) struct Flushed {
 /// positions that are not renewed are forgotten by Kafka after a week.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// A running task.
 pub struct Task {
     context: Context,
     source: Box<dyn Source>,

@@ -37,15 +37,12 @@ enum Way {
     Sink,
     /// To an exchange, as partials.
     Exchange(Box<(PartialAggregate, Partitioner)>),
-    /// To windows here.
     Local(Box<LocalBody>),
 }
 
-/// The chain's state.
 pub(super) struct SourceBody {
     plan: Arc<SourcePlan>,
     splits: BTreeMap<SplitId, Split>,
-    /// Per branch.
     ways: Vec<Way>,
     /// Where every split was at the last flush.
     flushed: Places,

@@ -30,7 +30,6 @@ pub const LAST_ERROR: &[u8] = b"__last_error\0";
 #[repr(C)]
 #[derive(Debug)]
 pub struct ArrowArray {
-    /// Rows.
     pub length: i64,
     /// Nulls; -1 for not counted.
     pub null_count: i64,
@@ -38,17 +37,14 @@ pub struct ArrowArray {
     pub offset: i64,
     /// Buffers, the bitmap of nulls among them.
     pub n_buffers: i64,
-    /// Children.
     pub n_children: i64,
     /// Begins of the buffers; the first is the bitmap, null where no row is.
     pub buffers: *mut *const c_void,
-    /// Children.
     pub children: *mut *mut ArrowArray,
     /// Values of a dictionary.
     pub dictionary: *mut ArrowArray,
     /// Frees what is behind the pointers and sets itself to null; null means that it was done.
     pub release: Option<unsafe extern "C-unwind" fn(*mut ArrowArray)>,
-    /// The producer's.
     pub private_data: *mut c_void,
 }
 
@@ -64,15 +60,12 @@ pub struct ArrowSchema {
     pub metadata: *const c_char,
     /// Bit 1 (value 2): may have nulls.
     pub flags: i64,
-    /// Children.
     pub n_children: i64,
-    /// Children.
     pub children: *mut *mut ArrowSchema,
     /// Type of a dictionary's values.
     pub dictionary: *mut ArrowSchema,
     /// As in [`ArrowArray::release`].
     pub release: Option<unsafe extern "C-unwind" fn(*mut ArrowSchema)>,
-    /// The producer's.
     pub private_data: *mut c_void,
 }
 
@@ -80,9 +73,7 @@ pub struct ArrowSchema {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Column {
-    /// Its values.
     pub array: ArrowArray,
-    /// Its type.
     pub schema: ArrowSchema,
 }
 
@@ -90,9 +81,7 @@ pub struct Column {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Arrays {
-    /// The columns.
     pub columns: *mut Column,
-    /// How many.
     pub len: usize,
     /// For how many the memory is.
     pub capacity: usize,

@@ -31,9 +31,7 @@ const REASONS: usize = 5;
 pub struct Model {
     /// The SQL function's name.
     pub name: Arc<str>,
-    /// Who scores.
     pub scorer: Arc<Scorer>,
-    /// What is counted.
     pub metrics: Arc<FunctionMetrics>,
     /// For the seconds that are counted.
     pub stopwatch: Stopwatch,
@@ -65,7 +63,6 @@ impl Model {
         Answer::ALL.map(|answer| format!("{name}{}", answer.suffix()))
     }
 
-    /// Its SQL functions.
     pub fn functions(&self) -> Result<Vec<Arc<ScalarUDF>>> {
         let parameters: Vec<String> = self.scorer.card().features.iter().map(|feature| feature.name.clone()).collect();
         let function = |answer: Answer| {
@@ -302,7 +299,6 @@ impl ModelFunction {
     }
 }
 
-/// NaN to null.
 fn nullable(scores: Vec<f64>) -> ArrayRef {
     let nulls: NullBuffer = scores.iter().map(|score| !score.is_nan()).collect();
     Arc::new(Float64Array::new(ScalarBuffer::from(scores), Some(nulls).filter(|nulls| 0 < nulls.null_count())))

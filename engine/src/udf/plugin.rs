@@ -24,7 +24,6 @@ pub enum OnError {
     /// The results of its rows: they are null.
     #[default]
     Null,
-    /// The pipeline.
     Fail,
 }
 
@@ -39,14 +38,12 @@ pub struct Plugin {
     pub returns: DataType,
     /// What a call that failed costs.
     pub on_error: OnError,
-    /// What is counted.
     pub metrics: Arc<FunctionMetrics>,
     /// For the seconds that are counted.
     pub stopwatch: Stopwatch,
 }
 
 impl Plugin {
-    /// Its SQL function.
     pub fn function(self) -> Arc<ScalarUDF> {
         // Volatile, so that planning never calls it, and it is called as often as the script says.
         let signature = Signature::exact(self.arguments.clone(), Volatility::Volatile);
@@ -112,7 +109,6 @@ impl ScalarUDFImpl for PluginFunction {
 }
 
 impl Plugin {
-    /// The row policy.
     fn after_error(&self, error: &CallError, n_rows: usize) -> DfResult<ArrayRef> {
         let costs_rows = match error {
             CallError::Failed(_) | CallError::Misbehaved(_) => self.on_error == OnError::Null,

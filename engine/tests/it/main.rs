@@ -1,5 +1,5 @@
 //! The engine's integration tests: golden scripts, the batch oracle, random streams with crashes.
-#![allow(unreachable_pub, missing_docs, reason = "modules of one test binary")]
+#![allow(unreachable_pub, reason = "modules of one test binary")]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -27,7 +27,6 @@ pub enum Event {
     Record(SplitId, String),
     /// Nothing comes for so long.
     Quiet(Duration),
-    /// Every task commits.
     Commit,
 }
 
@@ -301,7 +300,6 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
     Ok(Outcome { metrics, rows })
 }
 
-/// Runs without faults.
 pub fn run_plain(world: &World, pipeline: Pipeline) -> Result<Outcome> {
     run(world, pipeline, 3, Box::new(|_, _| false))
 }

@@ -14,7 +14,6 @@ pub enum Error {
     /// Something that the model needs is not on this machine (a file, the ONNX Runtime library).
     #[error("{message}; {hint}")]
     Unavailable {
-        /// What is missing.
         message: String,
         /// How to get it.
         hint: String,
@@ -24,7 +23,6 @@ pub enum Error {
     Internal(String),
 }
 
-/// This crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {

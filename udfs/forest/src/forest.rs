@@ -21,7 +21,6 @@ pub struct Forest {
 /// The parts of a [`Forest`], before they are checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parts {
-    /// Columns.
     pub n_features: usize,
     /// Outputs per row; for a classifier the classes.
     pub n_outputs: usize,
@@ -38,7 +37,6 @@ pub struct Parts {
 /// How the values of a row's leaves become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combine {
-    /// Their sum.
     Sum,
     /// Their sum divided by the number of trees: scikit-learn's forests. A leaf's value is then the share of a class in it.
     Mean,
@@ -47,7 +45,6 @@ pub enum Combine {
 /// What is done to the summed outputs of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
-    /// Nothing.
     Identity,
     /// `1 / (1 + e^-x)` each.
     Logistic,
@@ -68,12 +65,10 @@ pub struct Tree {
     pub leaf_values: Vec<f64>,
 }
 
-/// A node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Node {
     /// `x[feature] <= threshold` goes left; NaN goes where `nan_left` says.
     Split {
-        /// Column.
         feature: u32,
         /// Already rounded down to f32, so that comparing f32 with it decides as the trainer did in f64. May be ±Inf, never NaN.
         threshold: f32,
@@ -148,12 +143,10 @@ impl Forest {
         Ok(())
     }
 
-    /// Columns.
     pub fn n_features(&self) -> usize {
         self.n_features
     }
 
-    /// Outputs per row.
     pub fn n_outputs(&self) -> usize {
         self.n_outputs
     }

@@ -23,9 +23,7 @@ pub const MAX_MODEL_BYTES: u64 = 512 << 20;
 /// A card with its model, checked against each other; the golden rows are left to [`crate::scorer::Scorer`].
 #[derive(Clone, Debug)]
 pub struct Package {
-    /// The card.
     pub card: Card,
-    /// The model file.
     pub model: Arc<[u8]>,
     /// Its trees, where it is nothing but a tree ensemble.
     pub forest: Option<Forest>,

@@ -22,22 +22,18 @@ use crate::native::{Kernel, Path};
 use crate::onnxruntime::Session;
 use crate::package::Package;
 
-/// Who computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// Native for tree ensembles, ONNX Runtime for everything else.
     #[default]
     Auto,
-    /// Our own kernel.
     Native,
-    /// ONNX Runtime.
     OnnxRuntime,
 }
 
 /// What surrounds a scorer.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Who computes.
     pub backend: Backend,
     /// Where ONNX Runtime's shared library is; only looked at when that backend is used.
     pub onnxruntime: Option<PathBuf>,
@@ -97,7 +93,6 @@ impl Scorer {
         Ok(scorer)
     }
 
-    /// The card.
     pub fn card(&self) -> &Card {
         &self.card
     }
@@ -267,7 +262,6 @@ fn has_not_finite(column: &[f32]) -> bool {
 /// Models that end in a logistic function or softmax are explained in front of it: the sum is then the logit, not the score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The score.
     pub score: f64,
     /// The score of a row of which nothing is known.
     pub base: f64,

@@ -61,7 +61,6 @@ pub struct AgentOptions {
     pub labels: BTreeMap<String, String>,
     /// A file with the token that says who it is; read again at each call.
     pub token_file: Option<PathBuf>,
-    /// Files for TLS.
     pub tls: TlsFiles,
     /// Where metrics and health are shown; beyond loopback only these two.
     pub http: Option<http::HttpOptions>,
@@ -69,7 +68,6 @@ pub struct AgentOptions {
     pub grace: Duration,
 }
 
-/// PEM files.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFiles {
     /// Whom to trust; without, nobody but with `http://`.

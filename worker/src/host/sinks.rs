@@ -14,7 +14,6 @@ use super::kafka::cluster_of;
 use crate::connector::kafka::{Delivery, KafkaTable};
 use crate::probe;
 
-/// Sinks by table.
 pub(crate) struct Sinks {
     plans: HashMap<Arc<str>, SinkPlan>,
     open: HashMap<Arc<str>, Mutex<Box<dyn Sink>>>,

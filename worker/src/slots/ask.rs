@@ -19,7 +19,6 @@ pub use crate::connector::kafka::tail::TailRow;
 /// A script with its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Script<'a> {
-    /// SQL.
     pub sql: &'a str,
     /// As with `--set`.
     pub settings: &'a BTreeMap<String, String>,
@@ -30,7 +29,6 @@ pub struct Script<'a> {
 pub struct Shape {
     /// The table it writes.
     pub sink: String,
-    /// Of its plan.
     pub fingerprint: String,
     /// By stage: what it reads, and how many tasks it has; 0 where nobody asked the broker.
     pub stages: Vec<(String, u32)>,

@@ -29,7 +29,6 @@ pub use pipeline::PipelineText;
 pub struct SlotOptions {
     /// What scripts reach beyond their text.
     pub connectors: LocalConnectors,
-    /// How tasks commit.
     pub host: HostOptions,
 }
 
@@ -49,7 +48,6 @@ pub struct Grant {
 pub struct TaskReport {
     /// Its name, as in its grant.
     pub task: String,
-    /// Its owner's number.
     pub epoch: u64,
     /// Which text it runs.
     pub spec_version: u64,
@@ -69,7 +67,6 @@ pub struct TaskReport {
     pub restarts: u32,
 }
 
-/// A task's thread.
 struct Slot {
     epoch: u64,
     pipeline: Arc<PipelineText>,

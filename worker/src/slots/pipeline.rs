@@ -21,7 +21,6 @@ pub struct PipelineText {
     pub spec_version: u64,
     /// What it is called on the broker.
     pub kafka_name: String,
-    /// The script.
     pub sql: String,
     /// As with `--set`.
     pub settings: BTreeMap<String, String>,
@@ -33,7 +32,6 @@ pub struct PipelineText {
 pub(super) struct Ready {
     pub(super) shared: Shared,
     pub(super) functions: Vec<Arc<FunctionMetrics>>,
-    /// Of all dataflows.
     tasks: Vec<(usize, KafkaTask)>,
 }
 

@@ -12,7 +12,6 @@ use super::cluster::{task_json, tasks as task_table};
 use super::line;
 use super::pipeline::fields;
 
-/// Prints it.
 pub(in super::super) fn page(pipeline: &Pipeline, tasks: &[Task], format: Output) -> String {
     match format {
         Output::Json => as_json(pipeline, tasks),

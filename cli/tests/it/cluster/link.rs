@@ -17,7 +17,6 @@ pub(super) enum Cut {
     Broken,
 }
 
-/// What is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speech {
     Bytes,
@@ -179,7 +178,6 @@ fn read_some(from: &mut TcpStream) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Length and all.
 fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).ok()?;

@@ -21,7 +21,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) folder: PathBuf,
-    /// The broker.
     pub(super) servers: String,
 }
 
@@ -44,7 +43,6 @@ pub(super) struct Worker {
     pub(super) process: Davy,
     pub(super) name: String,
     pub(super) http: u16,
-    /// By seat.
     pub(super) to_coordinators: [Link; N_SEATS],
     pub(super) to_broker: Link,
 }

@@ -15,7 +15,6 @@ use crate::trial::wait::until;
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What was answered.
 pub(super) struct Page {
     pub(super) code: u16,
     pub(super) body: String,

@@ -26,10 +26,8 @@ pub(super) const N_TASKS: usize = 6;
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// What SIGTERM leaves for last commits.
 const GRACE: Duration = Duration::from_secs(20);
-/// The pipeline.
 pub(super) const NAME: &str = "rig";
 
-/// What is played.
 pub(super) struct Play {
     pub(super) test: &'static str,
     pub(super) seed: u64,

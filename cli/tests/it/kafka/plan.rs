@@ -9,7 +9,6 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::trial::process::POINTS;
 
-/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Injection {
     /// It kills itself when it passes a point for the n-th time.

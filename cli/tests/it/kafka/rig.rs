@@ -28,7 +28,6 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 /// Nothing that moves on takes longer than this, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is played.
 pub(super) struct Play {
     pub(super) test: &'static str,
     pub(super) seed: u64,

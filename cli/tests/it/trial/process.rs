@@ -42,7 +42,6 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// One process.
 pub(crate) struct Davy {
     child: Child,
     log: PathBuf,

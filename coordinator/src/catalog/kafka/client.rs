@@ -286,7 +286,6 @@ pub(super) fn reason(context: &Context) -> String {
     context.obstacle().map(|obstacle| format!("; the client says: {obstacle}")).unwrap_or_default()
 }
 
-/// Now, for deadlines.
 #[expect(clippy::disallowed_methods, reason = "how long a broker may take is a matter of this edge only")]
 pub(super) fn now() -> Instant {
     Instant::now()

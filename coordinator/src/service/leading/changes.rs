@@ -39,7 +39,6 @@ pub(super) struct Unwritten {
 }
 
 impl Changes {
-    /// The next ones.
     pub(super) fn take_unwritten(&mut self, n: usize) -> Vec<Unwritten> {
         let n = n.min(self.unwritten.len());
         self.unwritten.drain(..n).collect()

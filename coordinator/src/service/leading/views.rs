@@ -19,7 +19,6 @@ use super::changes::answer;
 /// Changes that a watcher has not read; it is dropped when there are more.
 const CHANGES_MAX: usize = 256;
 
-/// Those who watch.
 #[derive(Default)]
 pub(super) struct Watchers {
     all: Vec<Watcher>,

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 
 use super::broker::servers;
 
-/// Kafka's request keys.
 const PRODUCE: i16 = 0;
 const END_TXN: i16 = 26;
 
@@ -139,7 +138,6 @@ fn deliver(frame: &[u8]) -> i16 {
     i16::from_be_bytes([answer[12], answer[13]])
 }
 
-/// Length and all.
 fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).ok()?;

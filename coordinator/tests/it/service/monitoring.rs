@@ -13,7 +13,6 @@ use super::rig::{Rig, options, soon, submission};
 use super::security::tokens_file;
 use super::worker::{Worker, register};
 
-/// Status and body.
 async fn get(address: SocketAddr, path: &str, token: Option<&'static str>) -> (u16, String) {
     let path = path.to_owned();
     soon(tokio::task::spawn_blocking(move || {

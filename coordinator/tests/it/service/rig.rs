@@ -95,7 +95,6 @@ impl Rig {
         Self::leading(options(), &MemoryCatalog::new()).await
     }
 
-    /// One that leads.
     pub(super) async fn leading(options: Options, catalog: &MemoryCatalog) -> Self {
         let rig = Self::start(options, catalog).await.expect("it starts");
         rig.until_it_is(ServingStatus::Serving).await;

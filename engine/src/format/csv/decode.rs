@@ -24,7 +24,6 @@ use super::{Columns, CsvOptions};
 use crate::error::Result;
 use crate::format::{BadReason, BadRecord, BadSink, DecodeCounts, DecodeSpec, Decoder, without_bom, without_line_end};
 
-/// Decodes one split.
 pub(super) struct CsvDecoder {
     scanner: Scanner,
     lines: Lines,

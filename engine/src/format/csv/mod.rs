@@ -42,7 +42,6 @@ enum Columns {
     Header,
     /// By the record of the detection system and by nfdump's headers, row by row.
     Nfdump,
-    /// By this list.
     Names(Vec<String>),
 }
 

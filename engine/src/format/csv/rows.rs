@@ -13,7 +13,6 @@ use crate::format::column::{Column, Values};
 use crate::format::number::Span;
 use crate::format::{BadReason, DecodeField, DecodeSpec, FieldFrom, batch, shorten};
 
-/// Good rows.
 pub(super) struct Rows {
     pub(super) schema: SchemaRef,
     pub(super) fields: Vec<DecodeField>,

@@ -14,7 +14,6 @@ pub(super) struct RawRow {
     pub(super) start: usize,
     /// Where the line ends, before `\n` and `\r\n`.
     pub(super) end: usize,
-    /// Delimiters plus one.
     pub(super) columns: usize,
     /// Whether a quote, a NUL byte or a byte that is not ASCII is somewhere in it.
     pub(super) is_special: bool,

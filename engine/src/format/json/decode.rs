@@ -20,7 +20,6 @@ use crate::format::{
     without_bom, without_line_end,
 };
 
-/// Decodes one split.
 pub(super) struct JsonDecoder {
     max_record_bytes: usize,
     is_first_line: bool,

@@ -17,7 +17,6 @@ use crate::log::{Bounds, Position, SplitId};
 
 /// What a client asks for. `task` is its transactional id.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names are Kafka's, and the fields say what they are")]
 pub enum Request {
     InitProducerId { task: Arc<str> },
     AddPartition { task: Arc<str>, producer: Producer, place: Place },
@@ -31,9 +30,7 @@ pub enum Request {
 /// What a broker answers when it has done it.
 #[derive(Clone, Debug)]
 pub enum Response {
-    /// Nothing but that.
     Done,
-    /// A fresh producer.
     Producer(Producer),
     /// Positions and their metadata; splits without are not listed.
     Positions(Vec<(SplitId, Position, String)>),
@@ -65,7 +62,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Without topics.
     pub fn new(rules: Rules) -> Self {
         let (topics, transactional) = (BTreeMap::new(), BTreeMap::new());
         Self { rules, now: Duration::ZERO, topics, transactional, groups: Groups::default() }
@@ -121,7 +117,6 @@ impl Broker {
         Ok(Position(self.partition(place)?.last_stable()))
     }
 
-    /// Reads a partition.
     pub fn read(&self, place: &Place, from: Position, isolation: Isolation, n_max: usize) -> Result<Read, Refusal> {
         Ok(self.partition(place)?.read(from.0, isolation, n_max))
     }

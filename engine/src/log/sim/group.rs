@@ -11,7 +11,6 @@ type Key = (Arc<str>, SplitId);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
     committed: BTreeMap<Key, (Position, String)>,
-    /// By producer id.
     pending: BTreeMap<u64, BTreeMap<Key, (Position, String)>>,
 }
 

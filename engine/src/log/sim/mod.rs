@@ -30,9 +30,7 @@ pub use source::{ExchangeSource, TableSource, TableSourceOptions, Tamper};
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The topic.
     pub topic: Arc<str>,
-    /// Its partition.
     pub partition: u32,
 }
 
@@ -45,9 +43,7 @@ impl fmt::Display for Place {
 /// Who writes: the id stays with the transactional id, the epoch grows with each owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Producer {
-    /// The producer id.
     pub id: u64,
-    /// Its epoch.
     pub epoch: u32,
 }
 

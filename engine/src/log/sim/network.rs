@@ -13,7 +13,6 @@ use super::broker::{Broker, Request, Response};
 pub enum Fate {
     /// It arrives, and so does its answer.
     Deliver,
-    /// It never arrives.
     LoseRequest,
     /// It is done, but the client never hears of it.
     LoseAnswer,
@@ -29,7 +28,6 @@ pub enum Fate {
     PauseAfter,
 }
 
-/// Decides; a test's.
 pub trait Weather: Send + Sync {
     /// What becomes of a request of this owner.
     fn fate(&self, owner: u64, request: &Request) -> Fate;
@@ -56,7 +54,6 @@ pub struct Network {
 }
 
 impl Network {
-    /// Before a broker.
     pub fn new(broker: Broker, weather: Arc<dyn Weather>) -> Self {
         Self { broker: Mutex::new(broker), late: Mutex::default(), weather }
     }

@@ -8,13 +8,11 @@ use crate::log::transactions::Message;
 /// What a reader is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
-    /// Everything but marks.
     Uncommitted,
     /// What lies before the first open transaction and was not aborted.
     Committed,
 }
 
-/// What was read.
 #[derive(Clone, Debug, Default)]
 pub struct Read {
     /// Messages with their offsets.
@@ -46,7 +44,6 @@ struct Aborted {
     to: u64,
 }
 
-/// A log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partition {
     first: u64,

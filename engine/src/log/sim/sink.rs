@@ -18,7 +18,6 @@ pub struct TextRows {
 }
 
 impl TextRows {
-    /// For this table.
     pub fn new(topic: Arc<str>, sink: SinkPlan) -> Self {
         Self { topic, sink }
     }

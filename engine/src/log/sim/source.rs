@@ -81,7 +81,6 @@ fn fetched(split: SplitId, start: u64, next: u64, payload: Payload, messages: Op
 
 /// What a table's reader needs to know.
 pub struct TableSourceOptions {
-    /// The topic.
     pub topic: Arc<str>,
     /// Which of the stage's tasks, and how many there are: a task reads the partitions with its number, modulo theirs.
     pub share: (u32, u32),
@@ -101,7 +100,6 @@ pub struct TableSource {
 }
 
 impl TableSource {
-    /// Of this topic.
     pub fn new(network: &Arc<Network>, options: TableSourceOptions) -> Self {
         let TableSourceOptions { topic, share, messages_per_poll, choice } = options;
         Self { reader: Reader::new(network, choice), topic, share, messages_per_poll, known: BTreeSet::new() }

@@ -60,7 +60,6 @@ impl AggregateCall {
 pub struct GroupLayout {
     /// The group's columns (for stage 1 with the pane first).
     pub keys: Fields,
-    /// The aggregates.
     pub calls: Arc<[AggregateCall]>,
     /// `keys…, states…, __rows`.
     pub partial_schema: SchemaRef,
@@ -72,7 +71,6 @@ pub struct GroupLayout {
 pub const ROWS: &str = "__rows";
 
 impl GroupLayout {
-    /// Lays out partials.
     pub fn new(keys: Fields, calls: Arc<[AggregateCall]>) -> Result<Self> {
         let mut fields: Vec<FieldRef> = keys.iter().cloned().collect();
         let mut state_widths = Vec::with_capacity(calls.len());
@@ -98,7 +96,6 @@ pub struct GroupStates {
 }
 
 impl GroupStates {
-    /// No groups yet.
     pub fn new(layout: Arc<GroupLayout>) -> Result<Self> {
         let groups = if layout.keys.is_empty() {
             None
@@ -120,7 +117,6 @@ impl GroupStates {
         self.rows.is_empty()
     }
 
-    /// Bytes held, about.
     pub fn size(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|accumulator| accumulator.size()).sum();
         let groups = self.groups.as_ref().map_or(0, |groups| groups.size());

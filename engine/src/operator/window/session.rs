@@ -103,7 +103,6 @@ impl SessionPartial {
         self.buffered.push(batch);
     }
 
-    /// Bytes held, about.
     pub fn size(&self) -> usize {
         self.buffered_bytes
     }
@@ -161,9 +160,7 @@ pub struct SessionMerge {
 
 /// Closed sessions: window bounds beside `keys…, values…`.
 pub struct ClosedSessions {
-    /// Window starts.
     pub starts: Vec<i64>,
-    /// Window ends.
     pub ends: Vec<i64>,
     /// `keys…, values…`.
     pub columns: Vec<ArrayRef>,
@@ -177,7 +174,6 @@ impl SessionMerge {
         Ok(Self { layout, keyless, gap, schema, open: Vec::new(), next_close: i64::MAX, first_open: None })
     }
 
-    /// Bytes held, about.
     pub fn size(&self) -> usize {
         self.open.iter().map(RecordBatch::get_array_memory_size).sum()
     }

@@ -19,14 +19,10 @@ pub enum WindowSpec {
         width: i64,
     },
     /// Rows of a key that are less than `gap` nanoseconds apart.
-    Session {
-        /// Positive.
-        gap: i64,
-    },
+    Session { gap: i64 },
 }
 
 impl WindowSpec {
-    /// Tumbling windows.
     pub fn tumble(width: i64) -> Result<Self> {
         if width <= 0 {
             return Err(
@@ -36,7 +32,6 @@ impl WindowSpec {
         Self::hop(width, width)
     }
 
-    /// Hopping windows.
     pub fn hop(slide: i64, width: i64) -> Result<Self> {
         if slide <= 0 || width <= 0 {
             return Err(Error::invalid("hop: slide and width must be longer than zero")
@@ -64,7 +59,6 @@ impl WindowSpec {
         Ok(Self::Hop { slide, width })
     }
 
-    /// Session windows.
     pub fn session(gap: i64) -> Result<Self> {
         if gap <= 0 {
             return Err(

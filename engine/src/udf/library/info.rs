@@ -13,7 +13,6 @@ pub struct AbiInfo {
     pub name: String,
     /// What it takes, in order.
     pub arguments: Vec<Argument>,
-    /// What it gives.
     pub returns: String,
     /// The model inside, where there is one.
     pub model: Option<Model>,
@@ -34,9 +33,7 @@ pub struct Argument {
 /// The model inside a plug-in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Model {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// SHA-256 of the model file, in hex.
     pub sha256: String,

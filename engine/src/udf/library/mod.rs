@@ -140,7 +140,6 @@ impl Library {
         Ok(Arc::new(Self { name: name.to_owned(), limits, symbols, info, idle, broken, n_stuck }))
     }
 
-    /// The function's name.
     pub fn name(&self) -> &str {
         &self.name
     }

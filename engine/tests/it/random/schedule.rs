@@ -3,7 +3,6 @@
 use super::Rng;
 use super::canary::Broken;
 
-/// When tasks commit.
 #[derive(Clone, Copy, Debug)]
 pub enum Commits {
     /// A task commits after every so many of its own steps.
@@ -12,7 +11,6 @@ pub enum Commits {
     Random(usize),
 }
 
-/// When tasks crash.
 #[derive(Clone, Copy, Debug)]
 pub enum Crashes {
     Never,

@@ -20,7 +20,6 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Makes the topics.
     pub fn new(input: &Input, broker: &mut Broker) -> Self {
         let mut waiting: BTreeMap<Place, VecDeque<String>> = BTreeMap::new();
         for (table, rows) in &input.0 {

@@ -40,7 +40,6 @@ pub struct State {
     pub problem: Option<String>,
 }
 
-/// A run.
 pub struct Rig {
     pub case: Arc<Case>,
     pub plan: Plan,
@@ -136,7 +135,6 @@ fn draw(state: &mut State, request: &Request) -> Fate {
     Fate::Deliver
 }
 
-/// What happens next.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Owner,
@@ -289,7 +287,6 @@ impl Rig {
         }
     }
 
-    /// Time passes.
     pub fn pass(&self, time: Duration) {
         let mut state = self.state();
         state.now += time;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
-/// See the module.
 pub(crate) struct ThreadTime;
 
 fn now() -> Duration {

@@ -19,9 +19,7 @@ use crate::package::MAX_CARD_BYTES;
 pub struct Card {
     /// Version of this layout: 1.
     pub format: u32,
-    /// The model's name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// One or two sentences for an analyst.
     pub description: String,
@@ -48,7 +46,6 @@ pub struct Card {
     /// How good it is.
     #[serde(default)]
     pub evaluation: BTreeMap<String, toml::Value>,
-    /// Inputs in order.
     pub features: Vec<Feature>,
     /// Rows with the trainer's scores.
     pub golden: Vec<Golden>,
@@ -130,15 +127,12 @@ pub struct Training {
     pub sql: Option<String>,
 }
 
-/// An input.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feature {
-    /// Column name.
     pub name: String,
     /// Its unit; `1` for pure numbers.
     pub unit: String,
-    /// What it is.
     pub description: String,
     /// Inner edges of the bins of `shares`; empty where the card has none.
     #[serde(default)]
@@ -154,7 +148,6 @@ pub struct Feature {
 pub struct Golden {
     /// Values in the order of the features.
     pub features: Vec<f64>,
-    /// The trainer's score.
     pub score: f64,
 }
 

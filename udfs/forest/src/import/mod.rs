@@ -20,9 +20,7 @@ use crate::scorer::{self, Backend, Scorer};
 /// What the JSON does not say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The model's name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// One or two sentences for an analyst.
     pub description: String,
@@ -44,14 +42,11 @@ pub struct Options {
     pub command: String,
 }
 
-/// An input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// Its unit; `1` for pure numbers.
     pub unit: String,
-    /// What it is.
     pub description: String,
 }
 

@@ -54,7 +54,6 @@ impl Block {
         }
     }
 
-    /// Takes over rows.
     pub(super) fn fill(&mut self, columns: &Columns, inputs: &[&[f32]], begin: usize, n_rows: usize) {
         let stride = self.tile.stride();
         self.tile.fill(columns, inputs, tile::Block { begin, n_rows, stride, n_lanes: 1 });

@@ -35,7 +35,6 @@ impl Columns {
         Self { sources: sources.into_iter().collect() }
     }
 
-    /// How many.
     pub(super) fn len(&self) -> usize {
         self.sources.len()
     }

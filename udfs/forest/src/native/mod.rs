@@ -118,7 +118,6 @@ impl Kernel {
         }
     }
 
-    /// The path's name.
     pub fn name(&self) -> &'static str {
         self.path().name()
     }

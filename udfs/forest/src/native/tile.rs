@@ -15,7 +15,6 @@ impl Tile {
         Self { keys: vec![0; n_rows * stride], stride }
     }
 
-    /// Keys per row.
     #[inline(always)]
     pub(super) fn stride(&self) -> usize {
         self.stride
@@ -45,11 +44,8 @@ impl Tile {
 /// Which rows a tile takes over, and its shape.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
-    /// The first row.
     pub(super) begin: usize,
-    /// Rows.
     pub(super) n_rows: usize,
-    /// Keys per row.
     pub(super) stride: usize,
     /// Rows are padded to a multiple of this.
     pub(super) n_lanes: usize,

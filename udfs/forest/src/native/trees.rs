@@ -47,7 +47,6 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// A leaf's value.
     #[inline(always)]
     pub(super) fn get(&self, bits: u32) -> f64 {
         match self {
@@ -81,7 +80,6 @@ impl Trees {
         Some(trees)
     }
 
-    /// How many trees.
     pub(super) fn len(&self) -> usize {
         self.depths.len()
     }
@@ -116,7 +114,6 @@ impl Trees {
         size_of_val(self.nodes.as_slice())
     }
 
-    /// What leaves hold.
     pub(super) fn values(&self) -> &Values {
         &self.values
     }

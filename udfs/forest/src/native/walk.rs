@@ -71,7 +71,6 @@ pub(super) struct Walk<const BITS: u32> {
 }
 
 impl<const BITS: u32> Walk<BITS> {
-    /// For these trees.
     #[inline(always)]
     pub(super) fn of(trees: &Trees) -> Self {
         assert!(BITS == 0 || BITS == trees.column_bits());

@@ -62,7 +62,6 @@ impl<'a> Attribute<'a> {
         value.ok_or_else(|| self.missing("a whole number"))
     }
 
-    /// A single text.
     pub(super) fn text(&self) -> Result<&'a str> {
         let mut value = None;
         self.each(STRING, |field| {
@@ -72,7 +71,6 @@ impl<'a> Attribute<'a> {
         value.ok_or_else(|| self.missing("a text"))
     }
 
-    /// A single tensor.
     pub(super) fn tensor(&self) -> Result<Tensor<'a>> {
         let mut value = None;
         self.each(TENSOR, |field| {
@@ -96,7 +94,6 @@ impl<'a> Attribute<'a> {
         Ok(values)
     }
 
-    /// Numbers.
     pub(super) fn floats(&self) -> Result<Vec<f32>> {
         let mut values = Vec::new();
         self.each(FLOATS, |field| field.each_float(self.name, |value| values.push(value)))?;

@@ -18,7 +18,6 @@ const ML_OPSETS: std::ops::RangeInclusive<i64> = 1..=5;
 const GRAPH_NODES_MAX: usize = 4_096;
 const NODE_PARTS_MAX: usize = 256;
 
-/// A checked graph.
 #[derive(Debug)]
 pub(super) struct Graph<'a> {
     pub(super) nodes: Vec<Node<'a>>,
@@ -52,8 +51,10 @@ pub(super) struct ValueInfo<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A tensor; `None` for a dimension that is free, no shape where nothing is said.
-    Tensor { elem: Option<Elem>, shape: Option<Vec<Option<i64>>> },
-    /// What ZipMap makes.
+    Tensor {
+        elem: Option<Elem>,
+        shape: Option<Vec<Option<i64>>>,
+    },
     Other,
 }
 
@@ -65,7 +66,6 @@ impl<'a> Node<'a> {
 
 pub(super) const MODEL_GRAPH: u32 = 7;
 
-/// Reads a model.
 pub(super) fn parse(bytes: &[u8]) -> Result<Graph<'_>> {
     let (mut ir_version, mut graph, mut imports) = (0, None, Vec::new());
     for field in Slice::new(bytes).fields() {

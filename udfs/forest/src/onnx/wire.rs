@@ -64,7 +64,6 @@ impl<'a> Slice<'a> {
         std::str::from_utf8(self.bytes).map_err(|_| broken(self.offset, "a name is not UTF-8"))
     }
 
-    /// Reads packed varints.
     pub(super) fn varints(self) -> Varints<'a> {
         Varints(self.fields())
     }
@@ -148,7 +147,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Packed varints.
 pub(super) struct Varints<'a>(Fields<'a>);
 
 impl Iterator for Varints<'_> {

@@ -17,7 +17,6 @@ impl Message {
         self.0.push(value as u8);
     }
 
-    /// A whole number.
     pub(crate) fn int(mut self, number: u32, value: i64) -> Self {
         self.tag(number, 0);
         self.varint(value.cast_unsigned());
@@ -37,7 +36,6 @@ impl Message {
         self.bytes(number, &message.0)
     }
 
-    /// Whole numbers, packed.
     pub(crate) fn ints(self, number: u32, values: impl IntoIterator<Item = i64>) -> Self {
         let mut packed = Self::default();
         values.into_iter().for_each(|value| packed.varint(value.cast_unsigned()));
@@ -50,7 +48,6 @@ impl Message {
         self
     }
 
-    /// The message.
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }

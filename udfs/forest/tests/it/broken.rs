@@ -159,7 +159,6 @@ fn attribute(number: i64, bytes: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Adds an initializer.
 fn tensor(model: &mut Model, fields: &[u8]) {
     let named = [attribute(8, b"w"), fields.to_vec()].concat();
     field(&mut model.graph_extra, 5, &named);

@@ -2,7 +2,6 @@
 
 use davy_forest::package::sha256;
 
-/// A model.
 #[derive(Clone)]
 pub(crate) struct Model {
     pub(crate) ir_version: i64,

@@ -24,7 +24,6 @@ thread_local! {
     static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 
-/// Scores a batch.
 #[no_mangle]
 pub extern "C-unwind" fn __run(args: FfiArrays) -> RunResult {
     let scored = catch_unwind(|| model::score(args.into_vec()).map(FfiArraySchema::from_data));

@@ -231,7 +231,6 @@ fn ssh(random: &mut Random, world: &World, te_ns: i64) -> Flow {
     }
 }
 
-/// Downloads and backups.
 fn bulk(random: &mut Random, world: &World, te_ns: i64) -> Flow {
     let opkt = random.heavy(2000, 9);
     Flow {

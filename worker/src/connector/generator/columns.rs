@@ -16,7 +16,6 @@ use crate::connector::project::Projection;
 /// Longer than most addresses.
 const ADDRESS_BYTES: usize = 14;
 
-/// Makes one column.
 type MakeColumn = fn(&[Flow], &World) -> ArrayRef;
 
 const TIME: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);

@@ -70,7 +70,6 @@ pub(super) enum Flags {
     Opened,
     /// A connection's last record.
     Closed,
-    /// A whole connection.
     OpenedClosed,
     OpenedReset,
 }

@@ -172,7 +172,6 @@ fn without_state(reason: &str) -> &str {
     reason.split_once(" (after ").map_or(reason, |(reason, _)| reason)
 }
 
-/// A consumer.
 pub(crate) fn consumer(cluster: &Cluster, config: &ClientConfig) -> Result<BaseConsumer<Context>> {
     let made: Result<BaseConsumer<Context>, _> = config.create_with_context(Context::new(cluster, Watch::default()));
     let client = made.map_err(|error| failed("make a consumer", cluster, &error))?;

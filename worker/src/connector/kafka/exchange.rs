@@ -25,7 +25,6 @@ pub(crate) struct ExchangeTopic {
 /// Reads exchanges. Splits are named by the exchange, `<exchange>/<partition>`.
 pub(crate) struct ExchangeSource {
     reader: Reader,
-    /// By topic.
     exchanges: HashMap<Arc<str>, (ExchangeId, Wire)>,
     topics: HashMap<ExchangeId, Arc<str>>,
     /// The partitions that are this task's.

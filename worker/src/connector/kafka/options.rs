@@ -18,7 +18,6 @@ pub(crate) struct Cluster {
     pub(crate) properties: BTreeMap<String, String>,
 }
 
-/// TLS and SASL.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Security {
     /// Properties of librdkafka, secrets among them.
@@ -87,7 +86,6 @@ pub(crate) enum Compression {
 }
 
 impl Compression {
-    /// librdkafka's word.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",

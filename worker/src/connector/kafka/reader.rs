@@ -35,7 +35,6 @@ pub(crate) type Partition = (Arc<str>, i32);
 
 /// What a reader gives, one after the other. Borrowed: valid during the call.
 pub(crate) enum Event<'a> {
-    /// A message.
     Message(Message<'a>),
     /// The end of a partition, for now: its next position.
     End(&'a str, i32, u64),
@@ -81,7 +80,6 @@ impl Message<'_> {
     }
 }
 
-/// Reads partitions.
 pub(crate) struct Reader {
     cluster: Cluster,
     // Dropped in this order: queue, topics, client.

@@ -19,7 +19,6 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether a topic has more partitions.
 const DISCOVERY: Duration = Duration::from_secs(10);
 
-/// Reads a table.
 pub(crate) struct KafkaSource {
     reader: Reader,
     topic: Arc<str>,
@@ -35,7 +34,6 @@ pub(crate) struct KafkaSource {
     /// By partition: where reading goes on.
     next: BTreeMap<i32, u64>,
     ready: VecDeque<Fetched>,
-    /// Pieces under way.
     pieces: BTreeMap<i32, Piece>,
 }
 

@@ -8,20 +8,15 @@ use davy_engine::Result;
 use super::options::Cluster;
 use super::reader::{Event, Reader};
 
-/// A message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TailRow {
-    /// Its topic.
     pub topic: String,
-    /// Its partition.
     pub partition: i32,
-    /// Its offset.
     pub offset: i64,
     /// When it was written, in milliseconds since 1970; -1 where that is not known.
     pub written_at_ms: i64,
     /// Its key; empty where it has none.
     pub key: Vec<u8>,
-    /// Its value.
     pub value: Vec<u8>,
 }
 

@@ -32,7 +32,6 @@ const N_COMPLAINTS_MAX: usize = 4;
 /// How nfdump is run.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
-    /// Name or path.
     pub(super) name: String,
     /// An nfdump filter expression.
     pub(super) filter: Option<String>,

@@ -18,15 +18,12 @@ pub struct LagRow {
     pub dataflow: usize,
     /// Which stage of it, from 1; 0 for what is only written.
     pub stage: usize,
-    /// The topic.
     pub topic: String,
-    /// The partition.
     pub partition: i32,
     /// The first offset that is there.
     pub first: u64,
     /// The offset after the last.
     pub end: u64,
-    /// The committed position.
     pub position: Option<u64>,
     /// Messages not yet read; all of them where nothing is committed.
     pub lag: u64,

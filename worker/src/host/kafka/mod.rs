@@ -90,7 +90,6 @@ pub(crate) struct Examined {
 /// What is done about topics of exchanges that are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// They are made.
     Make,
     /// Nothing: somebody only asks.
     Leave,

@@ -49,7 +49,6 @@ pub(crate) struct Run {
     thread: Option<JoinHandle<Result<Ending>>>,
 }
 
-/// Starts a script.
 pub(crate) fn start(name: &str, script: &str) -> Run {
     start_with(options(name), script)
 }

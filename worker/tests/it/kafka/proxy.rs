@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 
 use super::broker::servers;
 
-/// Kafka's request keys.
 pub(crate) const TXN_OFFSET_COMMIT: i16 = 28;
 pub(crate) const END_TXN: i16 = 26;
 
@@ -118,7 +117,6 @@ fn pass(frame: &[u8], plan: &Mutex<Plan>) -> bool {
     true
 }
 
-/// Length and all.
 fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).ok()?;

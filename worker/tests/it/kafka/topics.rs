@@ -122,7 +122,6 @@ pub(crate) fn put(topic: &str, messages: &[Put<'_>]) {
     writer.0.flush(PATIENCE).expect("written");
 }
 
-/// A producer.
 pub(crate) struct Writer(pub(crate) BaseProducer);
 
 impl Writer {

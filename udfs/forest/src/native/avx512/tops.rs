@@ -28,7 +28,6 @@ pub(in crate::native) struct Tops {
     n_levels: usize,
     /// 8, 16, 24 or 32.
     n_columns: usize,
-    /// Of each column.
     ranks: Vec<Ranks>,
     /// For each tree the ranks of the thresholds, in heap order from 1.
     thresholds: Vec<[u16; 32]>,
@@ -48,7 +47,6 @@ pub(super) enum Ends {
     Nodes(top::Ends),
 }
 
-/// One tree's tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table<'a> {
     pub(super) thresholds: &'a [[u16; 32]],

@@ -1,10 +1,13 @@
 //! Which crate may depend on which, as drawn in ARCHITECTURE.md: nothing points up, nothing sideways.
 //!
-//! Crates are known by their folder. Dependencies of tests are free; benches may use everything.
+//! Crates are known by their folder. Tests may depend on any crate, and only they on `testkit`; benches may use every other crate.
 
 use cargo_metadata::DependencyKind;
 
 use crate::repository::{root, workspace};
+
+/// What tests share; no product may be built with it.
+const TESTKIT: &str = "testkit";
 
 /// Every crate of the workspace, and the crates it may use.
 const DRAWN: &[(&str, &[&str])] = &[
@@ -14,6 +17,7 @@ const DRAWN: &[(&str, &[&str])] = &[
     ("engine", &["udfs/forest"]),
     ("udfs/forest", &[]),
     ("proto", &[]),
+    (TESTKIT, &[]),
     ("benches", &["cli", "coordinator", "worker", "engine", "udfs/forest", "proto"]),
 ];
 
@@ -47,7 +51,11 @@ fn undrawn_edges(crates: &[Crate]) -> Vec<String> {
             complaints.push(format!("crate `{folder}` is not drawn; draw it in ARCHITECTURE.md §3 and add it here"));
             continue;
         };
-        let undrawn = uses.iter().filter(|used| !may_use.contains(&used.as_str()));
+        if uses.iter().any(|used| used == TESTKIT) {
+            complaints.push(format!("`{folder}` is built with `{TESTKIT}`; make it a dev-dependency"));
+        }
+        let uses = uses.iter().filter(|used| *used != TESTKIT);
+        let undrawn = uses.filter(|used| !may_use.contains(&used.as_str()));
         complaints.extend(undrawn.map(|used| format!("`{folder}` depends on `{used}`; it may use {may_use:?}")));
     }
     complaints
@@ -58,6 +66,21 @@ fn crates_depend_only_on_what_is_drawn() {
     let crates = crates();
     assert!(crates.iter().any(|c| c.folder == "cli" && c.uses.contains(&"engine".to_owned())), "no edge was read");
     assert_eq!(undrawn_edges(&crates), [""; 0]);
+}
+
+#[test]
+fn the_testkit_is_only_a_dev_dependency() {
+    let packages = workspace().packages;
+    let is_testkit = |dependency: &&cargo_metadata::Dependency| dependency.name == "davy-testkit";
+    let kinds: Vec<_> = packages.iter().flat_map(|package| &package.dependencies).filter(is_testkit).collect();
+    assert!(!kinds.is_empty(), "no test uses it");
+    assert!(kinds.iter().all(|dependency| dependency.kind == DependencyKind::Development), "{kinds:?}");
+}
+
+#[test]
+fn a_product_that_is_built_with_the_testkit_is_named() {
+    let made_up = Crate { folder: "worker".to_owned(), uses: vec![TESTKIT.to_owned()] };
+    assert_eq!(undrawn_edges(&[made_up]), ["`worker` is built with `testkit`; make it a dev-dependency"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::trial::alone;
 use crate::trial::input::WINDOW_MS;
 use crate::trial::pipeline::{N_OUT, Script};
 use crate::trial::reader::read_all;
-use crate::trial::wait::until;
+use davy_testkit::wait::until;
 
 use rdkafka::message::Message;
 

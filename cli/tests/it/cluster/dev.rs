@@ -9,7 +9,7 @@ use crate::trial::oracle::{actual, expected};
 use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
 use crate::trial::process::{Davy, command};
 use crate::trial::reader::{Watcher, held_open};
-use crate::trial::wait::until;
+use davy_testkit::wait::until;
 
 #[test]
 fn a_cluster_in_one_process_runs_a_script() {

@@ -11,7 +11,7 @@ use super::plan::Fault;
 use super::rig::{N_TASKS, NAME, Rig};
 use crate::trial::pipeline::OUTPUTS;
 use crate::trial::reader::ends;
-use crate::trial::wait::{until, within};
+use davy_testkit::wait::{until, within};
 
 /// How many workers there are where a fault needs several.
 const SEVERAL: usize = 3;

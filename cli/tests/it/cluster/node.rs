@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::link::{Link, Speech};
 use crate::run::text;
 use crate::trial::process::{Davy, command};
-use crate::trial::wait::until;
+use davy_testkit::wait::until;
 
 /// Coordinators that a cluster may have at once.
 pub(super) const N_SEATS: usize = 2;

@@ -11,7 +11,7 @@ use super::rig::Rig;
 use crate::run::text;
 use crate::trial::alone;
 use crate::trial::pipeline::Script;
-use crate::trial::wait::until;
+use davy_testkit::wait::until;
 
 const ANSWER: Duration = Duration::from_secs(10);
 

@@ -18,7 +18,7 @@ use crate::trial::oracle::{actual, expected};
 use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
 use crate::trial::process::Davy;
 use crate::trial::reader::{Watcher, contents, differences, held_open};
-use crate::trial::wait::{now, until};
+use davy_testkit::wait::{now, until};
 
 /// Two for each stage: the source of the windows, the windows, the filter.
 pub(super) const N_TASKS: usize = 6;

@@ -12,7 +12,7 @@ use crate::run::text;
 use crate::trial::alone;
 use crate::trial::number_from_environment;
 use crate::trial::process::Davy;
-use crate::trial::wait::{until, within};
+use davy_testkit::wait::{until, within};
 
 const ROUNDS: usize = 3;
 /// Starting, planning, asking the broker and writing to the catalog take less, also on a machine that does much else.

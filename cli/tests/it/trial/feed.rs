@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::broker::client;
 use super::input::{Row, Rows};
-use super::wait::now;
+use davy_testkit::wait::now;
 
 /// From one transaction to the next.
 const TICK: Duration = Duration::from_millis(100);

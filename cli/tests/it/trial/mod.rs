@@ -9,7 +9,6 @@ pub(crate) mod oracle;
 pub(crate) mod pipeline;
 pub(crate) mod process;
 pub(crate) mod reader;
-pub(crate) mod wait;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use super::wait::{until, within};
 use crate::run::text;
+use davy_testkit::wait::{until, within};
 
 /// The longest that a process may take to come to where it was told to die: it starts, takes over and replays before.
 const REACH: Duration = Duration::from_secs(45);

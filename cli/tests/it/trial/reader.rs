@@ -15,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::broker::{Broker, client};
-use super::wait::{now, until, within};
+use davy_testkit::wait::{now, until, within};
 
 const ANSWER: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);

@@ -32,7 +32,7 @@ class Cluster:
     def __init__(self, davy, folder, *options):
         self.davy, self.folder, self.workers = davy, folder, {}
         self.coordinator = subprocess.Popen(
-            [davy, "coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--settle", "0s", "--tasks", str(PARTITIONS), *options],
+            [davy, "coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--startup-grace-period", "0s", "--tasks", str(PARTITIONS), *options],
             stdout=subprocess.PIPE, stderr=(folder / "coordinator.log").open("w"), text=True)
         self.address = "http://" + re.search(r"grpc=(\S+)", self.coordinator.stdout.readline()).group(1)
 

@@ -7,13 +7,13 @@ use clap_complete::Shell;
 
 use crate::remote::args::RemoteCommand;
 
-/// Finds cryptomining in NetFlow while it happens: SQL pipelines over files and Kafka topics.
+/// Detects cryptomining in NetFlow: runs SQL pipelines over files and Kafka topics.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// How log lines look on standard error; which ones there are says DAVY_LOG, such as `info` or `warn,davy_worker=debug`
+    /// Format of log lines on standard error; DAVY_LOG selects them by level, such as `info` or `warn,davy_worker=debug`
     #[arg(
         long,
         value_enum,
@@ -25,7 +25,6 @@ pub(crate) struct Args {
     pub(crate) log_format: LogFormat,
 }
 
-/// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people
@@ -44,7 +43,7 @@ const RUN_EXAMPLES: &str = "Examples:
   nfdump -r nfcapd.current -o csv | davy run pipelines/miners.sql --input -
 
 Settings come from flags, then the environment (DAVY_OUTPUT, DAVY_TASKS, …), then davy.toml.
-Over Kafka a run ends when it is stopped (SIGTERM: exit code 0), and goes on from its last commit when it is started again.
+Over Kafka a run ends when it is stopped (SIGTERM: exit code 0); the next run resumes from the last commit.
 Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted; 143 ended by SIGTERM
 before the end of its input.";
 
@@ -53,16 +52,16 @@ pub(crate) enum Command {
     /// Runs a script: over files to the end of its input, over Kafka until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
-    /// Spreads pipelines over workers, and answers whoever submits them, until it is stopped
+    /// Runs a coordinator: accepts pipelines and assigns their tasks to workers, until it is stopped
     #[command(after_help = crate::cluster::args::COORDINATOR_EXAMPLES)]
     Coordinator(Box<crate::cluster::args::CoordinatorArgs>),
     /// Runs a script on a coordinator and two workers in this process, against a given Kafka
     #[command(after_help = crate::cluster::args::DEV_EXAMPLES)]
     Dev(crate::cluster::args::DevArgs),
-    /// Runs the tasks that a coordinator gives to it, until it is stopped
+    /// Runs a worker: executes the tasks that a coordinator assigns to it, until it is stopped
     #[command(after_help = crate::cluster::args::WORKER_EXAMPLES)]
     Worker(crate::cluster::args::WorkerArgs),
-    /// Shows how far a pipeline has come in every partition that it reads, and how much waits
+    /// Shows position, end and lag (in messages) of every partition that a pipeline reads
     #[command(after_help = "Example:\n  davy lag pipelines/my.sql -o json")]
     Lag(LagArgs),
     /// Lists the partitions of the topics that a pipeline reads and writes
@@ -71,12 +70,12 @@ pub(crate) enum Command {
     /// Prints the stages, keys, windows and decoded columns of a script, without running it
     #[command(after_help = "Example:\n  davy explain pipelines/miners.sql --input flows.csv.gz")]
     Explain(ScriptArgs),
-    /// Checks a script; says nothing but `ok` when it is fine
+    /// Checks a script; prints `ok` when it is valid
     #[command(after_help = "Example:\n  davy validate my.sql --set flows.path=flows.csv")]
     Validate(ScriptArgs),
     /// Lists the functions, window functions, connectors and formats that a script may use
     Functions(FunctionsArgs),
-    /// Looks at models, checks them, measures them, and watches what they are fed
+    /// Inspects, verifies and measures models, and watches their input for drift
     Model(ModelArgs),
     #[command(flatten)]
     Remote(RemoteCommand),
@@ -96,7 +95,6 @@ pub(crate) struct ScriptArgs {
     pub(crate) input: InputArgs,
 }
 
-/// What a script reads, and how it is set.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct InputArgs {
     /// Reads this file, directory or glob in place of the path of the script's source table; `-` is standard input
@@ -105,10 +103,10 @@ pub(crate) struct InputArgs {
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
     #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
-    /// ONNX Runtime's shared library, for models that are no forests [default: where `make setup` puts it]
+    /// ONNX Runtime's shared library, for models other than forests [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub(crate) onnxruntime: Option<PathBuf>,
-    /// Lets plug-ins be loaded from this folder; may be repeated
+    /// Allows loading plug-ins from this folder; may be repeated
     #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
     pub(crate) plugin_dirs: Vec<PathBuf>,
     /// Settings file; by default davy.toml in this folder, where there is one
@@ -120,7 +118,7 @@ pub(crate) struct InputArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) script: ScriptArgs,
-    /// How the rows of a SELECT on its own are printed [default: table]
+    /// Output format for the rows of a SELECT without INSERT [default: table]
     #[arg(short, long, value_enum, env = "DAVY_OUTPUT")]
     pub(crate) output: Option<OutputFormat>,
     /// Commits at least this often, such as 1s or 500ms [default: 1s]
@@ -129,10 +127,10 @@ pub(crate) struct RunArgs {
     /// Commits at least after so many rows of a task [default: 1000000]
     #[arg(long, value_name = "N", env = "DAVY_COMMIT_ROWS")]
     pub(crate) commit_rows: Option<usize>,
-    /// Reads a source with at most this many tasks; over Kafka fixed when a pipeline is made [default: the number of cores]
+    /// Reads a source with at most this many tasks; over Kafka, the first run of a pipeline fixes the number [default: the number of cores]
     #[arg(long, value_name = "N", env = "DAVY_TASKS")]
     pub(crate) tasks: Option<usize>,
-    /// What the pipeline is known by to Kafka [default: SET pipeline in the script, else the script's file name]
+    /// The pipeline's name on Kafka [default: SET pipeline in the script, else the script's file name]
     #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
     pub(crate) name: Option<String>,
     /// Prints neither progress nor summary
@@ -144,10 +142,10 @@ pub(crate) struct RunArgs {
 pub(crate) struct LagArgs {
     #[command(flatten)]
     pub(crate) script: ScriptArgs,
-    /// What the pipeline is known by to Kafka [default: SET pipeline in the script, else the script's file name]
+    /// The pipeline's name on Kafka [default: SET pipeline in the script, else the script's file name]
     #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
     pub(crate) name: Option<String>,
-    /// How the list is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
     pub(crate) output: OutputFormat,
 }
@@ -156,7 +154,7 @@ pub(crate) struct LagArgs {
 pub(crate) struct FunctionsArgs {
     /// Only names that contain this
     pub(crate) contains: Option<String>,
-    /// How the list is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
     pub(crate) output: OutputFormat,
 }
@@ -167,26 +165,25 @@ pub(crate) struct ModelArgs {
     pub(crate) command: ModelCommand,
 }
 
-/// What is done with a model package.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Shows a model's card: what goes in, what comes out, how good it is
     #[command(after_help = "Example:\n  davy model info models/miner_series/card.toml")]
     Info(ModelInfoArgs),
-    /// Scores golden and made-up rows with every backend and compares; exit code 1 when they disagree
+    /// Compares the backends' scores of golden and generated rows; exit code 1 when they disagree
     #[command(after_help = "Example:\n  davy model verify models/miner_series/card.toml --rows 100000")]
     Verify(ModelVerifyArgs),
     /// Measures every backend on this machine, with one thread
     #[command(after_help = "Example:\n  davy model bench models/miner_series/card.toml --batch 1,1024,16384")]
     Bench(ModelBenchArgs),
-    /// Makes a model package of a scikit-learn forest that was written as plain JSON
+    /// Makes a model package from a scikit-learn forest in plain JSON
     #[command(
         after_help = "Example:\n  davy model import cds-forest.json.gz --out models/cds --name cds --threshold 0.7\n\n\
 The JSON: {\"n_features\": 13, \"trees\": [{\"children_left\": […], \"children_right\": […], \"feature\": […], \"threshold\": […], \
 \"value\": [[…], …]}, …]}"
     )]
     Import(ModelImportArgs),
-    /// Compares what a model is fed now with its training, or with an earlier time; exit code 1 when a feature has drifted
+    /// Compares a model's input with its training data or an earlier input; exit code 1 when a feature has drifted
     #[command(
         after_help = "Example:\n  davy model drift models/miner_series/card.toml --input today.csv.gz --reference last-week.csv.gz"
     )]
@@ -197,7 +194,7 @@ The JSON: {\"n_features\": 13, \"trees\": [{\"children_left\": […], \"children
 pub(crate) struct ModelInfoArgs {
     /// The model's card.toml
     pub(crate) card: PathBuf,
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
     pub(crate) output: OutputFormat,
 }
@@ -206,10 +203,10 @@ pub(crate) struct ModelInfoArgs {
 pub(crate) struct ModelVerifyArgs {
     /// The model's card.toml
     pub(crate) card: PathBuf,
-    /// Rows to make up
+    /// Number of generated rows
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = n_rows)]
     pub(crate) rows: usize,
-    /// Makes up other rows
+    /// Seed of the generated rows
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// ONNX Runtime's shared library [default: where `make setup` puts it]
@@ -254,7 +251,7 @@ pub(crate) struct ModelImportArgs {
     /// The class whose probability is the score
     #[arg(long, value_name = "NAME", default_value = "miner")]
     pub(crate) positive: String,
-    /// From this score on a row is of that class
+    /// A row with at least this score belongs to that class
     #[arg(long, default_value_t = 0.7)]
     pub(crate) threshold: f64,
     /// Day of the training [default: today]
@@ -279,7 +276,6 @@ pub(crate) struct ModelDriftArgs {
     pub(crate) run: InputArgs,
 }
 
-/// How rows are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OutputFormat {

@@ -112,7 +112,7 @@ pub(crate) fn pipeline_name(named: Option<&str>, script: &Path) -> Result<String
             return Ok(name.to_owned());
         }
         return Err(Error::invalid(format!("`--name {name}` cannot be"))
-            .hint("a name has letters, digits, `_` and `-`, at most 100 of them"));
+            .hint("a name consists of 1 to 100 of A to Z, a to z, 0 to 9, `_` and `-`"));
     }
     let stem = script.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let legal: String =

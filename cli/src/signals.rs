@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: what a process is told from outside.
+//! Ctrl-C and SIGTERM.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,11 +12,10 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// What a shell expects of a program that SIGTERM ended.
 pub(crate) const TERMINATED: u8 = 143;
 
-/// What a process was told by signals.
 pub(crate) struct Signals {
-    /// Someone asked to stop.
+    /// Set by either signal.
     pub(crate) stop: Arc<AtomicBool>,
-    /// And it was SIGTERM.
+    /// Set by SIGTERM.
     pub(crate) terminated: Arc<AtomicBool>,
 }
 

@@ -20,19 +20,19 @@ pub(crate) fn on_core() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Since this was first asked: for differences.
+/// Time since the first call, for differences.
 pub(crate) fn running() -> Duration {
     static BEGUN: OnceLock<Instant> = OnceLock::new();
     since(*BEGUN.get_or_init(now))
 }
 
-/// The time of day, for those who ask when something was or will be, and not how long it took.
+/// The time of day. For durations, use [`now`] and [`since`].
 #[expect(clippy::disallowed_methods, reason = "as above")]
 pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Rests a thread that has nothing to do and nothing to be woken by.
+/// Sleeps: polling sources have no event to wait for.
 #[expect(clippy::disallowed_methods, reason = "polling sources have no event to wait for")]
 pub(crate) fn rest(duration: Duration) {
     std::thread::sleep(duration);

@@ -42,9 +42,9 @@ const FUNCTION: [OfFunction; 4] = [
 /// Commit times are shown at these quantiles.
 const QUANTILES: [f64; 2] = [0.5, 0.99];
 
-pub(crate) fn text(counted: &Counted, tasks: &[TaskReport], is_attended: bool) -> Result<Vec<u8>> {
+pub(crate) fn text(counted: &Counted, tasks: &[TaskReport], is_connected: bool) -> Result<Vec<u8>> {
     let registry = Registry::new();
-    let filled = fill(&registry, counted, tasks, is_attended);
+    let filled = fill(&registry, counted, tasks, is_connected);
     let mut text = Vec::new();
     let encoded = filled.and_then(|()| TextEncoder::new().encode(&registry.gather(), &mut text));
     encoded.map_err(|error| Error::internal(format!("metrics: {error}")))?;
@@ -55,7 +55,7 @@ fn fill(
     registry: &Registry,
     counted: &Counted,
     tasks: &[TaskReport],
-    is_attended: bool,
+    is_connected: bool,
 ) -> Result<(), prometheus::Error> {
     for (name, help, read) in PIPELINE {
         let counter = IntCounterVec::new(Opts::new(name, help), &["pipeline"])?;
@@ -90,9 +90,10 @@ fn fill(
     registry.register(Box::new(bad))?;
     registry.register(Box::new(commits))?;
     of_tasks(registry, tasks)?;
-    let attended = Gauge::new("davy_worker_attended", "Whether a coordinator knows this worker.")?;
-    attended.set(f64::from(u8::from(is_attended)));
-    registry.register(Box::new(attended))
+    let connected =
+        Gauge::new("davy_worker_connected", "1 while the worker has a session with a coordinator, else 0.")?;
+    connected.set(f64::from(u8::from(is_connected)));
+    registry.register(Box::new(connected))
 }
 
 fn of_tasks(registry: &Registry, tasks: &[TaskReport]) -> Result<(), prometheus::Error> {

@@ -1,4 +1,4 @@
-//! What a worker shows of itself: metrics for Prometheus, and whether it is alive and attended.
+//! A worker's HTTP endpoints: metrics for Prometheus, liveness, and readiness (connected to a coordinator).
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,24 +16,22 @@ use tokio::net::TcpListener;
 use crate::exposition;
 use crate::slots::Slots;
 
-/// Where and to whom.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
     /// The address to listen at.
     pub address: SocketAddr,
-    /// What whoever reads metrics must send as `Authorization: Bearer …`; needed beyond loopback.
+    /// The token that readers of metrics send as `Authorization: Bearer …`; required beyond loopback.
     pub token: Option<String>,
 }
 
-/// What health is told of.
 #[derive(Debug, Default)]
 pub struct Status {
-    is_attended: AtomicBool,
+    is_connected: AtomicBool,
 }
 
 impl Status {
-    pub(crate) fn set_attended(&self, is_attended: bool) {
-        self.is_attended.store(is_attended, Ordering::Relaxed);
+    pub(crate) fn set_connected(&self, is_connected: bool) {
+        self.is_connected.store(is_connected, Ordering::Relaxed);
     }
 }
 
@@ -44,7 +42,7 @@ struct Shown {
     token: Option<Arc<str>>,
 }
 
-/// Listens; the future that is given serves, and ends only with an error.
+/// Binds the address; the returned future serves, and ends only with an error.
 pub(crate) async fn serve(
     options: HttpOptions,
     slots: Arc<Mutex<Slots>>,
@@ -52,7 +50,7 @@ pub(crate) async fn serve(
 ) -> Result<impl Future<Output = Error>> {
     let HttpOptions { address, token } = options;
     if !address.ip().is_loopback() && token.is_none() {
-        return Err(Error::invalid(format!("metrics at `{address}` would be open to everybody"))
+        return Err(Error::invalid(format!("metrics at `{address}` would be readable by everyone"))
             .hint("listen at 127.0.0.1, or give --http-token-file"));
     }
     let listener = TcpListener::bind(address).await;
@@ -71,7 +69,7 @@ pub(crate) async fn serve(
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    if shown.status.is_attended.load(Ordering::Relaxed) {
+    if shown.status.is_connected.load(Ordering::Relaxed) {
         return "ok\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "no coordinator knows this worker\n").into_response()
@@ -85,7 +83,7 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
         return (StatusCode::UNAUTHORIZED, "metrics need a token: Authorization: Bearer …\n").into_response();
     }
     let slots = shown.slots.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = exposition::text(&slots.metrics(), &slots.snapshot(), shown.status.is_attended.load(Ordering::Relaxed));
+    let text = exposition::text(&slots.metrics(), &slots.snapshot(), shown.status.is_connected.load(Ordering::Relaxed));
     drop(slots);
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),
@@ -93,7 +91,7 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     }
 }
 
-/// Compares in a time that does not tell how much of it is right.
+/// Compares in constant time.
 fn is_same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |all, (x, y)| all | (x ^ y)) == 0
 }

@@ -1,6 +1,6 @@
 //! Which plug-ins may be loaded: those that lie in a folder the operator has named, and are the very file the script has named.
 //!
-//! What is loaded is a private copy of the bytes that were hashed, so that nobody can change the file in between.
+//! What is loaded is a private copy of the bytes that were hashed, so that the file cannot change in between.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use davy_engine::connector::VettedLibrary;
 use davy_engine::{Error, Result};
 use davy_forest::package::sha256 as hash;
 
-/// A larger library is refused: nobody writes one by intent.
+/// A larger library is refused as a mistake.
 const MAX_BYTES: u64 = 512 << 20;
 
 /// Finds `path` in the allowed folders, compares its SHA-256, and copies it.
@@ -110,16 +110,16 @@ mod tests {
             ("folder.so", Some(&sum), "is no file"),
         ];
         for (path, sum, expected) in cases {
-            let told = match vet(&[allowed.path().to_owned()], path, sum) {
+            let message = match vet(&[allowed.path().to_owned()], path, sum) {
                 Ok(vetted) => {
                     assert_eq!(std::fs::read(&vetted.path).expect("the copy"), b"library");
                     "ok".to_owned()
                 }
                 Err(error) => error.to_string(),
             };
-            assert!(told.contains(expected), "{path}: {told}");
+            assert!(message.contains(expected), "{path}: {message}");
         }
-        let told = vet(&[], "in.so", Some(&sum)).map(|_| ()).expect_err("no folder").to_string();
-        assert!(told.contains("no folder for plug-ins is allowed; allow its folder with --plugin-dir"), "{told}");
+        let message = vet(&[], "in.so", Some(&sum)).map(|_| ()).expect_err("no folder").to_string();
+        assert!(message.contains("no folder for plug-ins is allowed; allow its folder with --plugin-dir"), "{message}");
     }
 }

@@ -9,11 +9,11 @@ pub(crate) const WORKER_EXAMPLES: &str = "Examples:
   davy worker                                                   for a coordinator on this machine
   davy worker --coordinator https://davy:9640 --ca ca.pem --token-file /run/secrets/davy --label zone=a
 
-It dials out only. SIGTERM: every task makes a last commit and is released, then exit code 0.";
+The worker only opens connections to the coordinator. On SIGTERM every task makes a last commit and is released; exit code 0.";
 
 pub(crate) const COORDINATOR_EXAMPLES: &str = "Examples:
-  davy coordinator                                              on this machine, for as long as it runs
-  davy coordinator --catalog file --catalog-file davy.catalog   remembers its pipelines
+  davy coordinator                                              on this machine, with a catalog in memory
+  davy coordinator --catalog file --catalog-file davy.catalog   keeps its pipelines in a file
   davy coordinator --catalog kafka --bootstrap-servers kafka:9092 --listen 0.0.0.0:9640 \\
       --tls-cert server.pem --tls-key server.key --tokens tokens.toml
 
@@ -27,34 +27,34 @@ It prints one line when it listens: `listening grpc=… http=…`. Tokens are gi
 pub(crate) const DEV_EXAMPLES: &str = "Example:
   davy dev pipelines/my.sql                                     a coordinator and two workers in one process
 
-Ctrl-C: last commits, then the end. Run again, the pipeline goes on: what it remembers is in Kafka.";
+On Ctrl-C every task makes a last commit. The next run resumes from there: all state is in Kafka.";
 
-/// Where a coordinator remembers.
+/// Where a coordinator keeps its pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum CatalogKind {
-    /// A compacted topic: for clusters; several coordinators stand by for each other
+    /// A compacted topic, for clusters: one of several coordinators leads, the others are on standby
     Kafka,
-    /// A local file: one coordinator on one machine
+    /// A local file, for one coordinator on one machine
     File,
-    /// Nothing is remembered when it ends
+    /// In memory: lost when the coordinator ends
     Memory,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct CoordinatorArgs {
-    /// Where gRPC listens; beyond loopback with TLS and tokens only
+    /// Address of the gRPC server; beyond loopback it requires TLS and tokens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9640", env = "DAVY_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// Where /metrics, /healthz and /readyz are
+    /// Address of /metrics, /healthz and /readyz
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9641", env = "DAVY_HTTP")]
     pub(crate) http: SocketAddr,
-    /// Lets HTTP listen beyond loopback: health for everybody, metrics for tokens that may see all tenants; without TLS
+    /// Allows HTTP without TLS beyond loopback: health is open, metrics require a token for all tenants
     #[arg(long)]
     pub(crate) http_beyond_loopback: bool,
-    /// Where clients and workers reach this coordinator, as it tells them [default: where gRPC listens]
+    /// Address at which clients and workers reach this coordinator [default: that of --listen]
     #[arg(long, value_name = "HOST:PORT", env = "DAVY_ADVERTISE")]
     pub(crate) advertise: Option<String>,
-    /// Where pipelines are remembered
+    /// Where pipelines are kept
     #[arg(long, value_enum, default_value = "memory", env = "DAVY_CATALOG")]
     pub(crate) catalog: CatalogKind,
     /// The file of `--catalog file`
@@ -63,43 +63,43 @@ pub(crate) struct CoordinatorArgs {
     /// The Kafka of `--catalog kafka`
     #[arg(long, value_name = "HOST:PORT,…", required_if_eq("catalog", "kafka"), env = "DAVY_KAFKA")]
     pub(crate) bootstrap_servers: Option<String>,
-    /// Coordinators of one cluster share this name
+    /// Name of the cluster; all of its coordinators use the same
     #[arg(long, value_name = "NAME", default_value = "davy", env = "DAVY_CLUSTER")]
     pub(crate) cluster: String,
     /// The topic of `--catalog kafka`: one per cluster [default: davy.catalog.<cluster>]
     #[arg(long, value_name = "TOPIC", env = "DAVY_CATALOG_TOPIC")]
     pub(crate) catalog_topic: Option<String>,
-    /// A property of the Kafka client, for security above all; may be repeated; `@FILE` as value reads it from a file
+    /// A property of the Kafka client, such as security.protocol=SSL; may be repeated; a value of `@FILE` is read from that file
     #[arg(long = "kafka-property", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) kafka_properties: Vec<(String, String)>,
-    /// Certificate of this coordinator, and those that lead to its root (PEM)
+    /// Certificate chain of this coordinator (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "DAVY_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "DAVY_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Roots of clients' certificates (PEM): whoever calls needs one, besides a token
+    /// Certificate authorities of clients (PEM): clients then need a certificate besides a token
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "DAVY_CLIENT_CA")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Who may do what: a file of tokens (TOML); read again when it changes
+    /// File with tokens and their roles (TOML); read again when it changes
     #[arg(long, value_name = "FILE", env = "DAVY_TOKENS")]
     pub(crate) tokens: Option<PathBuf>,
     /// How often workers report
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub(crate) heartbeat: std::time::Duration,
-    /// A worker that was not heard of for so long is lost, and its tasks move
+    /// A worker that sends nothing for this long is lost, and its tasks move to other workers
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) lease_timeout: std::time::Duration,
-    /// For so long after its start, a coordinator waits for workers to say what they run [default: the lease timeout, but 10s at least]
+    /// How long a new leader waits for workers to report their tasks before it assigns tasks [default: the lease timeout, at least 10s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) settle: Option<std::time::Duration>,
-    /// How many tasks a stage gets when a pipeline begins, at most one per partition; fixed from then on
+    pub(crate) startup_grace_period: Option<std::time::Duration>,
+    /// Number of tasks of each stage, at most one per partition; fixed when a pipeline is submitted
     #[arg(long, value_name = "N", default_value = "16", env = "DAVY_TASKS")]
     pub(crate) tasks: std::num::NonZeroU32,
-    /// The fewest workers that are asked for
+    /// Lower bound of the desired number of workers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) workers_min: u32,
-    /// The most workers that are asked for
+    /// Upper bound of the desired number of workers
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) workers_max: u32,
     #[command(flatten)]
@@ -113,19 +113,19 @@ pub(crate) struct DevArgs {
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
     #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = crate::args::key_value)]
     pub(crate) set: Vec<(String, String)>,
-    /// How many workers
+    /// Number of workers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub(crate) workers: u32,
-    /// What the pipeline is called [default: the script's file name]
+    /// The pipeline's name [default: the script's file name]
     #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
     pub(crate) name: Option<String>,
-    /// Where gRPC listens, for `davy list`, `davy tail` and the like
+    /// Address of the gRPC server, for `davy list`, `davy tail` and the like
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9640", env = "DAVY_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// Where the coordinator's /metrics, /healthz and /readyz are
+    /// Address of the coordinator's /metrics, /healthz and /readyz
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9641", env = "DAVY_HTTP")]
     pub(crate) http: SocketAddr,
-    /// How many tasks a stage gets when a pipeline begins, at most one per partition; fixed from then on
+    /// Number of tasks of each stage, at most one per partition; fixed when a pipeline is submitted
     #[arg(long, value_name = "N", default_value = "4", env = "DAVY_TASKS")]
     pub(crate) tasks: std::num::NonZeroU32,
     #[command(flatten)]
@@ -134,18 +134,16 @@ pub(crate) struct DevArgs {
     pub(crate) machine: MachineArgs,
 }
 
-/// What tasks find on this machine.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct MachineArgs {
-    /// ONNX Runtime's shared library, for models that are no forests [default: where `make setup` puts it]
+    /// ONNX Runtime's shared library, for models other than forests [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub(crate) onnxruntime: Option<PathBuf>,
-    /// Lets plug-ins be loaded from this folder; may be repeated
+    /// Allows loading plug-ins from this folder; may be repeated
     #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
     pub(crate) plugin_dirs: Vec<PathBuf>,
 }
 
-/// How tasks commit.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct CommitArgs {
     /// Tasks commit at least this often, such as 1s or 500ms
@@ -158,7 +156,7 @@ pub(crate) struct CommitArgs {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkerArgs {
-    /// Where coordinators are; tried in turn
+    /// URLs of the coordinators; tried in turn
     #[arg(
         long,
         value_name = "URL",
@@ -167,31 +165,31 @@ pub(crate) struct WorkerArgs {
         value_delimiter = ','
     )]
     pub(crate) coordinator: Vec<String>,
-    /// What people call this worker [default: the host's name]
+    /// Name of this worker for people [default: the host's name]
     #[arg(long, env = "DAVY_WORKER_NAME")]
     pub(crate) name: Option<String>,
-    /// How many tasks it takes without being crowded [default: the number of cores]
+    /// Number of tasks that it runs without being overloaded [default: the number of cores]
     #[arg(long, value_name = "N", env = "DAVY_SLOTS", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(crate) slots: Option<u32>,
-    /// What is known of it, such as zone=a: tasks of a pipeline are spread over zones; may be repeated
+    /// A label, such as zone=a; tasks of a pipeline are spread over zones; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", env = "DAVY_LABELS", value_delimiter = ',', value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
-    /// File with the token that says who it is
+    /// File with the worker's token; requires https:// beyond loopback
     #[arg(long, value_name = "FILE", env = "DAVY_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Certificates that it trusts (PEM), for https
+    /// Certificate authorities that the worker trusts (PEM), for https://
     #[arg(long, value_name = "FILE", env = "DAVY_CA")]
     pub(crate) ca: Option<PathBuf>,
-    /// Certificate that it shows (PEM), where the coordinator asks for one
+    /// Client certificate (PEM), where the coordinator requires one
     #[arg(long, value_name = "FILE", requires = "key", env = "DAVY_CERT")]
     pub(crate) cert: Option<PathBuf>,
     /// Key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "cert", env = "DAVY_KEY")]
     pub(crate) key: Option<PathBuf>,
-    /// Where /metrics, /healthz and /readyz are; `off` for nowhere
+    /// Address of /metrics, /healthz and /readyz, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9642", env = "DAVY_HTTP", value_parser = address_or_off)]
     pub(crate) http: Off<SocketAddr>,
-    /// File with the token that readers of /metrics must send; needed beyond loopback
+    /// File with the token that readers of /metrics must send; required beyond loopback
     #[arg(long, value_name = "FILE", env = "DAVY_HTTP_TOKEN_FILE")]
     pub(crate) http_token_file: Option<PathBuf>,
     /// How long tasks may take for their last commits after SIGTERM

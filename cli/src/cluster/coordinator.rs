@@ -23,12 +23,12 @@ use super::worker::{connectors, read_token};
 use crate::output;
 use crate::signals::listen;
 
-/// A worker may need so long to notice that its coordinator is gone, and to come back to it.
-const COME_BACK: Duration = Duration::from_secs(10);
-/// How often is looked whether someone asks to stop.
+/// The longest time that a worker needs to notice that its coordinator is gone, and to reconnect.
+const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// How often the stop flag is read.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Runs until someone asks to stop.
+/// Runs until a signal stops it.
 pub(crate) fn run(args: &CoordinatorArgs) -> Result<ExitCode> {
     let signals = listen()?;
     let options = Options { listen: with_port(args.listen)?, http_listen: with_port(args.http)?, ..options(args) };
@@ -73,7 +73,7 @@ fn of_service(error: service::Error) -> Error {
     }
 }
 
-/// Whoever asks for port 0 wants any that is free; it has to be known before others are told of it.
+/// Replaces port 0 by a free port, so that it can be given to others before the server listens.
 pub(crate) fn with_port(address: SocketAddr) -> Result<SocketAddr> {
     if address.port() != 0 {
         return Ok(address);
@@ -92,7 +92,7 @@ fn options(args: &CoordinatorArgs) -> Options {
         tokens: args.tokens.clone(),
         cluster: ClusterOptions {
             lease_timeout: args.lease_timeout,
-            settle: args.settle.unwrap_or(args.lease_timeout.max(COME_BACK)),
+            settle: args.startup_grace_period.unwrap_or(args.lease_timeout.max(RECONNECT_MAX)),
             ..ClusterOptions::default()
         },
         autoscale: autoscale::Options {

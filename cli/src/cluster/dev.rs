@@ -1,4 +1,4 @@
-//! `davy dev`: a cluster in one process, for whoever writes a pipeline.
+//! `davy dev`: a cluster in one process, for writing and trying a pipeline.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,14 +23,14 @@ use crate::remote::submit_here;
 use crate::settings::pipeline_name;
 use crate::signals::listen;
 
-/// How often is looked whether someone asks to stop, or something has ended.
+/// How often the stop flag and the threads are read.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How long last commits may take.
 const GRACE: Duration = Duration::from_secs(20);
 
 type Running = JoinHandle<Result<()>>;
 
-/// Runs a script until someone asks to stop.
+/// Runs a script until a signal stops it.
 pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let name = pipeline_name(args.name.as_deref(), &args.script)?;
     let signals = listen()?;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     for number in 1..=args.workers {
         running.push(worker(args, number, listen, &signals.stop)?);
     }
-    // Whatever ends by itself says why; it must not wait for what will never come.
+    // A part that ends early has an error to report: nothing may wait for it.
     let submitted = spawn("submit", {
         let (script, set, name) = (args.script.clone(), args.set.clone(), name.clone());
         move || submit_here(listen, &script, &name, &set)
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Workers first: they tell the coordinator that they have released their tasks.
+/// Stops the workers first: they report their released tasks to the coordinator.
 fn end(mut running: Vec<Running>, stop: &AtomicBool, stop_coordinator: &AtomicBool) -> Result<()> {
     stop.store(true, Ordering::Relaxed);
     let coordinator = running.remove(0);
@@ -92,13 +92,14 @@ fn coordinator(
         http_listen: http,
         tasks_per_stage: args.tasks,
         heartbeat_interval: Duration::from_millis(500),
-        // Nobody was here before.
+        // No worker of an earlier coordinator can be running tasks.
         cluster: ClusterOptions { settle: Duration::ZERO, ..ClusterOptions::default() },
         ..Options::default()
     };
     let connectors = connectors(&args.machine);
     let stop = Arc::clone(stop);
-    let listening = move |_, _| say.send(()).map_err(|_| Error::internal("nobody waits for the coordinator"));
+    let listening =
+        move |_, _| say.send(()).map_err(|_| Error::internal("the coordinator listens after its start was given up"));
     spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, listening))
 }
 

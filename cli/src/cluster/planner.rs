@@ -1,4 +1,4 @@
-//! How the coordinator plans SQL and looks at topics: by the worker's own code, so that both plan the same.
+//! The coordinator's planner: the worker's own code, so that both plan the same.
 
 use std::time::Duration;
 
@@ -6,25 +6,24 @@ use davy_coordinator::model::{DataflowShape, StageShape};
 use davy_coordinator::planner::{Planner, Refusal, Script, Tail, TopicRow};
 use davy_engine::Error;
 use davy_worker::connector::LocalConnectors;
-use davy_worker::slots::ask::{self, Conflict, Shape, TailRow};
+use davy_worker::slots::planning::{self, Conflict, Shape, TailRow};
 
-/// Plans with what this machine has.
 pub(crate) struct LocalPlanner {
     pub(crate) connectors: LocalConnectors,
 }
 
 impl Planner for LocalPlanner {
     fn plan(&self, script: &Script) -> Result<Vec<DataflowShape>, Refusal> {
-        let shapes = ask::shapes(asked(script), &self.connectors).map_err(refusal)?;
+        let shapes = planning::shapes(borrowed(script), &self.connectors).map_err(refusal)?;
         Ok(shapes.into_iter().map(dataflow).collect())
     }
 
     fn explain(&self, script: &Script) -> Result<String, Refusal> {
-        ask::explain(asked(script), &self.connectors).map_err(refusal)
+        planning::explain(borrowed(script), &self.connectors).map_err(refusal)
     }
 
     fn place(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal> {
-        match ask::place(asked(script), kafka_name, wanted, &self.connectors).map_err(refusal)? {
+        match planning::shapes_on_broker(borrowed(script), kafka_name, wanted, &self.connectors).map_err(refusal)? {
             Ok(shapes) => Ok(shapes.into_iter().map(dataflow).collect()),
             Err(Conflict(message)) => Err(Refusal::Precondition {
                 message,
@@ -37,12 +36,12 @@ impl Planner for LocalPlanner {
     }
 
     fn tail(&self, script: &Script, table: Option<&str>, from_beginning: bool) -> Result<Box<dyn Tail>, Refusal> {
-        let tail = ask::Tail::open(asked(script), table, from_beginning, &self.connectors).map_err(refusal)?;
+        let tail = planning::Tail::open(borrowed(script), table, from_beginning, &self.connectors).map_err(refusal)?;
         Ok(Box::new(LocalTail(tail)))
     }
 }
 
-struct LocalTail(ask::Tail);
+struct LocalTail(planning::Tail);
 
 impl Tail for LocalTail {
     fn next(&mut self, wait: Duration) -> Result<Vec<TopicRow>, Refusal> {
@@ -59,8 +58,8 @@ impl Tail for LocalTail {
     }
 }
 
-fn asked(script: &Script) -> ask::Script<'_> {
-    ask::Script { sql: &script.sql, settings: &script.settings }
+fn borrowed(script: &Script) -> planning::Script<'_> {
+    planning::Script { sql: &script.sql, settings: &script.settings }
 }
 
 fn dataflow(shape: Shape) -> DataflowShape {

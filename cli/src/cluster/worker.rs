@@ -14,14 +14,13 @@ use super::args::{CommitArgs, MachineArgs, WorkerArgs};
 use crate::settings::onnxruntime;
 use crate::signals::listen;
 
-/// Runs until someone asks to stop.
+/// Runs until a signal stops it.
 pub(crate) fn run(args: &WorkerArgs) -> Result<ExitCode> {
     let signals = listen()?;
     agent::run(agent_options(args)?, slot_options(&args.commit, &args.machine), signals.stop)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// How tasks are run.
 pub(crate) fn slot_options(commit: &CommitArgs, machine: &MachineArgs) -> SlotOptions {
     let host = HostOptions {
         commit_interval: commit.commit_interval,
@@ -31,7 +30,6 @@ pub(crate) fn slot_options(commit: &CommitArgs, machine: &MachineArgs) -> SlotOp
     SlotOptions { connectors: connectors(machine), host }
 }
 
-/// What scripts reach beyond their text.
 pub(crate) fn connectors(machine: &MachineArgs) -> LocalConnectors {
     LocalConnectors {
         onnxruntime: onnxruntime(machine.onnxruntime.as_deref(), None),
@@ -61,7 +59,6 @@ fn agent_options(args: &WorkerArgs) -> Result<AgentOptions> {
     })
 }
 
-/// As many as can run at once.
 pub(crate) fn n_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
@@ -78,7 +75,6 @@ pub(crate) fn read_token(path: &Path) -> Result<String> {
     Ok(token.to_owned())
 }
 
-/// What the machine calls itself.
 pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();

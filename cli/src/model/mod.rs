@@ -1,4 +1,4 @@
-//! `davy model`: looks at model packages, checks them, measures them, makes them, and watches what they are fed.
+//! `davy model`: inspects, verifies, measures and makes model packages, and compares their input with the training data.
 
 mod bench;
 mod drift;

@@ -1,4 +1,4 @@
-//! `davy model verify`: every backend against the trainer's scores, and against each other on made-up rows.
+//! `davy model verify`: every backend against the trainer's scores, and against each other on generated rows.
 
 use std::process::ExitCode;
 
@@ -41,14 +41,16 @@ pub(super) fn verify(args: &ModelVerifyArgs) -> Result<ExitCode> {
             n_missing.to_string(),
         ]);
     }
-    let header = ["backend", "golden rows, max error", "made-up rows, max difference", "other class", "score or none"];
+    let header =
+        ["backend", "golden rows, max error", "generated rows, max difference", "other class", "score or none"];
     print(&draw(&header.map(str::to_owned), &rows))?;
-    let told = format!("{} golden rows, {} made-up rows (seed {})", package.card.golden.len(), args.rows, args.seed);
+    let compared =
+        format!("{} golden rows, {} generated rows (seed {})", package.card.golden.len(), args.rows, args.seed);
     if agrees {
-        say(&format!("{} {}: all agree; {told}", package.card.name, package.card.version));
+        say(&format!("{} {}: all agree; {compared}", package.card.name, package.card.version));
         return Ok(ExitCode::SUCCESS);
     }
-    say(&format!("{}: the backends DISAGREE by more than {AGREEMENT:e}; {told}", package.card.name));
+    say(&format!("{}: the backends DISAGREE by more than {AGREEMENT:e}; {compared}", package.card.name));
     Ok(ExitCode::from(1))
 }
 

@@ -1,4 +1,4 @@
-//! The command line of what asks a coordinator, for clap.
+//! The command line of the commands that call a coordinator, for clap.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,50 +12,50 @@ const SUBMIT_EXAMPLES: &str = "Examples:
   davy submit miners.sql --name miners --set flows.topic=flows --dry-run
   cat miners.sql | davy submit - --name miners -o json
 
-Sent again with the same --request-id, a submission is made once and answered twice; without one, davy makes one up and tries again
-itself while no coordinator leads.";
+A submission that is sent again with the same --request-id has an effect once. Without the flag, davy chooses a random id and
+retries while no coordinator leads.";
 
 const TAIL_EXAMPLES: &str = "Examples:
   davy tail miners                                   the alerts as they come, at most 10 a second
   davy tail miners alerts --from-beginning --limit 100 -o json";
 
-/// Commands that ask a coordinator.
+/// Commands that call a coordinator.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RemoteCommand {
-    /// Has a coordinator run a script
+    /// Submits a script to a coordinator
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(SubmitArgs),
     /// Lists the pipelines of a coordinator
     #[command(after_help = "Example:\n  davy list --all -o json")]
     List(ListArgs),
-    /// Shows all about a pipeline: how it is, what is wrong, its tasks, its SQL
+    /// Shows a pipeline: state, problems, tasks and SQL
     #[command(after_help = "Example:\n  davy describe miners")]
     Describe(NameArgs),
-    /// Lets a pipeline make a last commit and rest; positions and open windows are kept
+    /// Pauses a pipeline after a last commit; positions and open windows are kept
     #[command(after_help = "Example:\n  davy pause miners --wait")]
     Pause(ChangeArgs),
-    /// Lets a paused pipeline go on from its last commit
+    /// Resumes a paused pipeline from its last commit
     #[command(after_help = "Example:\n  davy resume miners --wait --timeout 2m")]
     Resume(ChangeArgs),
-    /// Ends a pipeline; its name can be used again, for one that begins anew
+    /// Stops a pipeline for good; its name can be used again for a new one
     #[command(after_help = "Example:\n  davy stop miners --wait")]
     Stop(StopArgs),
-    /// Puts other SQL in a pipeline's place, which goes on from its last commit
+    /// Replaces a pipeline's SQL; it resumes from its last commit
     #[command(after_help = "Example:\n  davy update miners miners.sql --wait")]
     Update(UpdateArgs),
-    /// Shows rows as a pipeline commits them: a sample, never more than asked for
+    /// Shows a sample of a pipeline's rows as they are committed
     #[command(after_help = TAIL_EXAMPLES)]
     Tail(TailArgs),
-    /// Shows the pipelines as they are, then each change, until it is interrupted
+    /// Shows the state of pipelines, then each change, until it is interrupted
     #[command(after_help = "Example:\n  davy watch miners -o json")]
     Watch(WatchArgs),
     /// Lists the workers of a cluster
     #[command(after_help = "Example:\n  davy workers")]
     Workers(CommonArgs),
-    /// Lists tasks, who has them, and why
+    /// Lists tasks with their worker, state and lag (in messages)
     #[command(after_help = "Example:\n  davy tasks miners")]
     Tasks(TasksArgs),
-    /// Says how many workers are wanted, and why
+    /// Shows the desired number of workers, and why
     #[command(after_help = "Example:\n  davy scaling -o json")]
     Scaling(CommonArgs),
 }
@@ -63,18 +63,17 @@ pub(crate) enum RemoteCommand {
 /// What all of them take.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct CommonArgs {
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 }
 
-/// How a coordinator is reached.
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// Where coordinators are; the next one is tried when one is away or does not lead
+    /// URLs of the coordinators; if one is unavailable or not the leader, the next is called
     #[arg(
         long,
         value_name = "URL,…",
@@ -83,16 +82,16 @@ pub(crate) struct ConnectionArgs {
         default_value = "http://127.0.0.1:9640"
     )]
     pub(crate) coordinator: Vec<String>,
-    /// File that holds the token; the environment's DAVY_TOKEN is used where there is none
+    /// File with the token [default: the value of the environment variable DAVY_TOKEN]
     #[arg(long, value_name = "FILE", env = "DAVY_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Whose pipelines, for administrators of all tenants [default: the token's own]
+    /// Tenant, for administrators of all tenants [default: the token's tenant]
     #[arg(long, value_name = "NAME", env = "DAVY_TENANT")]
     pub(crate) tenant: Option<String>,
-    /// Certificates (PEM) of who vouches for the coordinator; for https://
+    /// Certificate authorities of the coordinator (PEM), for https://
     #[arg(long, value_name = "FILE", env = "DAVY_CA")]
     pub(crate) ca: Option<PathBuf>,
-    /// Certificate (PEM) to show to the coordinator; for https://
+    /// Client certificate (PEM), where the coordinator requires one
     #[arg(long, value_name = "FILE", env = "DAVY_CERT", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// Key (PEM) of that certificate
@@ -100,10 +99,9 @@ pub(crate) struct ConnectionArgs {
     pub(crate) key: Option<PathBuf>,
 }
 
-/// Whether to wait until it has happened.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WaitArgs {
-    /// Waits until the pipeline has come there; exit code 1 when it does not
+    /// Waits until the pipeline has reached the state; exit code 1 when it does not
     #[arg(long)]
     pub(crate) wait: bool,
     /// How long to wait at most, such as 60s or 5m
@@ -116,7 +114,7 @@ pub(crate) struct ScriptArgs {
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated
     #[arg(short, long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
-    /// Names this request, so that it can be sent again safely [default: made up]
+    /// Id of this request, so that it can be sent again safely [default: random]
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
 }
@@ -125,7 +123,7 @@ pub(crate) struct ScriptArgs {
 pub(crate) struct SubmitArgs {
     /// The SQL script; `-` reads standard input
     pub(crate) script: PathBuf,
-    /// The pipeline's name: letters, digits, `_` and `-`
+    /// The pipeline's name: A to Z, a to z, 0 to 9, `_` and `-`
     #[arg(long)]
     pub(crate) name: String,
     #[command(flatten)]
@@ -147,10 +145,10 @@ pub(crate) struct UpdateArgs {
     pub(crate) script: PathBuf,
     #[command(flatten)]
     pub(crate) with: ScriptArgs,
-    /// Begins anew where the new SQL cannot use the state that the old one has left
+    /// Discards the state where the new SQL cannot use it
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Refuses unless the pipeline still has this version
+    /// Fails unless the pipeline still has this version
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) expected_version: u64,
     #[command(flatten)]
@@ -161,7 +159,7 @@ pub(crate) struct UpdateArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ListArgs {
-    /// Also those that were stopped
+    /// Includes stopped pipelines
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
@@ -199,15 +197,15 @@ pub(crate) struct StopArgs {
 pub(crate) struct TailArgs {
     /// The pipeline's name
     pub(crate) name: String,
-    /// The table whose topic is looked at [default: the only one that the pipeline writes]
+    /// The table whose topic is read [default: the only one that the pipeline writes]
     pub(crate) table: Option<String>,
     /// Ends after so many rows [default: never]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) limit: u64,
-    /// At most so many rows a second; the rest is skipped, and counted
+    /// Shows at most this many rows per second; the others are skipped and counted
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: u32,
-    /// From the beginning of the topic, instead of what comes from now on
+    /// Begins at the first row of the topic instead of the next one
     #[arg(long)]
     pub(crate) from_beginning: bool,
     #[command(flatten)]
@@ -224,13 +222,12 @@ pub(crate) struct WatchArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TasksArgs {
-    /// Of one pipeline [default: of all]
+    /// One pipeline [default: all]
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
-/// How answers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people

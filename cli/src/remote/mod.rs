@@ -1,7 +1,7 @@
-//! Commands that ask a coordinator: submit, list, describe, pause, resume, stop, update, tail, watch, workers, tasks, scaling.
+//! Commands that call a coordinator: submit, list, describe, pause, resume, stop, update, tail, watch, workers, tasks, scaling.
 //!
-//! Generated gRPC types end here: what is printed is made in `show`, what is waited for is decided in `wait`, and statuses become the
-//! engine's errors in `status`. Left out: checking SQL. The coordinator does that, so that both agree on what is right.
+//! Generated gRPC types end here: `show` formats output, `wait` decides when `--wait` ends, and `status` turns statuses into the engine's
+//! errors. Left out: checking SQL, which only the coordinator does.
 
 pub(crate) mod args;
 mod client;

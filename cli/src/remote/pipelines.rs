@@ -15,7 +15,7 @@ use super::args::{
 };
 use super::client::{Client, cluster, pipelines};
 use super::show;
-use super::status::{error, told};
+use super::status::{error, error_of};
 use super::wait::{Goal, wait};
 use crate::output::print;
 use crate::script::read_script;
@@ -57,14 +57,14 @@ pub(super) async fn update(client: &mut Client, args: &UpdateArgs) -> Result<()>
 pub(super) async fn pause(client: &mut Client, args: &ChangeArgs) -> Result<()> {
     let request = PauseRequest { name: args.name.clone() };
     let answer = client.change(async |service| pipelines(service).pause(request.clone()).await).await;
-    finish(client, answer.map_err(told)?, Goal::Paused, &args.wait, &args.common).await
+    finish(client, answer.map_err(error_of)?, Goal::Paused, &args.wait, &args.common).await
 }
 
 /// `davy resume`.
 pub(super) async fn resume(client: &mut Client, args: &ChangeArgs) -> Result<()> {
     let request = ResumeRequest { name: args.name.clone() };
     let answer = client.change(async |service| pipelines(service).resume(request.clone()).await).await;
-    finish(client, answer.map_err(told)?, Goal::Running, &args.wait, &args.common).await
+    finish(client, answer.map_err(error_of)?, Goal::Running, &args.wait, &args.common).await
 }
 
 /// `davy stop`.
@@ -72,7 +72,7 @@ pub(super) async fn stop(client: &mut Client, args: &StopArgs) -> Result<()> {
     let StopArgs { change, now } = args;
     let request = StopRequest { name: change.name.clone(), now: *now };
     let answer = client.change(async |service| pipelines(service).stop(request.clone()).await).await;
-    finish(client, answer.map_err(told)?, Goal::Stopped, &change.wait, &change.common).await
+    finish(client, answer.map_err(error_of)?, Goal::Stopped, &change.wait, &change.common).await
 }
 
 /// Waits where that is wanted, and prints what has become of the pipeline.
@@ -84,16 +84,16 @@ async fn finish(client: &mut Client, sent: Pipeline, goal: Goal, args: &WaitArgs
 /// `davy list`.
 pub(super) async fn list(client: &mut Client, args: &ListArgs) -> Result<()> {
     let request = ListRequest { with_stopped: args.all };
-    let answer = client.call(async |service| pipelines(service).list(request).await).await.map_err(told)?;
+    let answer = client.call(async |service| pipelines(service).list(request).await).await.map_err(error_of)?;
     print(&show::pipelines(&answer.pipelines, args.common.output))
 }
 
 /// `davy describe`.
 pub(super) async fn describe(client: &mut Client, args: &NameArgs) -> Result<()> {
     let get = GetRequest { name: args.name.clone() };
-    let pipeline = client.call(async |service| pipelines(service).get(get.clone()).await).await.map_err(told)?;
+    let pipeline = client.call(async |service| pipelines(service).get(get.clone()).await).await.map_err(error_of)?;
     let of = ListTasksRequest { pipeline: args.name.clone() };
-    let answer = client.call(async |service| cluster(service).list_tasks(of.clone()).await).await.map_err(told)?;
+    let answer = client.call(async |service| cluster(service).list_tasks(of.clone()).await).await.map_err(error_of)?;
     print(&show::page(&pipeline, &answer.tasks, args.common.output))
 }
 

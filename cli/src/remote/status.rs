@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use super::text::shown;
 
-/// What a person is told of a status; `script`: what the places in it are about.
+/// `script` is the file that lines and columns in the status refer to.
 pub(super) fn error(status: &Status, script: Option<&Path>) -> Error {
     let detail = detail(status.details()).filter(|detail| !detail.message.is_empty());
     let (message, hint) = match detail {
@@ -46,7 +46,7 @@ pub(super) fn error(status: &Status, script: Option<&Path>) -> Error {
 
 /// The same for a call that is about no script.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
-pub(super) fn told(status: Status) -> Error {
+pub(super) fn error_of(status: Status) -> Error {
     error(&status, None)
 }
 
@@ -68,7 +68,7 @@ fn located(detail: &ErrorDetail, script: Option<&Path>) -> String {
     }
 }
 
-/// Why the coordinator at `url` could not be asked.
+/// Why the call to the coordinator at `url` failed.
 pub(super) fn explain(url: &str, status: &Status) -> String {
     let Some(mut cause) = status.source() else { return format!("coordinator `{url}`: {}", status.message()) };
     while let Some(deeper) = cause.source() {

@@ -1,4 +1,4 @@
-//! What goes on until it is enough: `davy watch`, `davy tail`, and what `--wait` looks at.
+//! Streaming calls: `davy watch`, `davy tail`, and the changes that `--wait` follows.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use super::args::{TailArgs, WatchArgs};
 use super::client::{Client, delays, is_away, pause, pipelines};
 use super::show;
-use super::status::told;
+use super::status::error_of;
 use crate::output;
 
 /// `davy watch`.
@@ -54,7 +54,7 @@ pub(super) async fn follow(
         };
         match pauses.next().filter(|_| is_away(&broken)) {
             Some(delay) => pause(delay).await,
-            None => return Err(told(broken)),
+            None => return Err(error_of(broken)),
         }
     }
 }
@@ -68,7 +68,8 @@ pub(super) async fn tail(client: &mut Client, args: &TailArgs) -> Result<()> {
         rows_per_second: args.rate,
         from_beginning: args.from_beginning,
     };
-    let mut rows = client.call(async |service| pipelines(service).tail(request.clone()).await).await.map_err(told)?;
+    let mut rows =
+        client.call(async |service| pipelines(service).tail(request.clone()).await).await.map_err(error_of)?;
     let mut left = if args.limit == 0 { u64::MAX } else { args.limit };
     loop {
         // What was seen is a sample of now: where to go on after a break would be a guess.
@@ -78,7 +79,7 @@ pub(super) async fn tail(client: &mut Client, args: &TailArgs) -> Result<()> {
             Err(status) if status.code() == Code::Unavailable || is_away(&status) => {
                 return Err(davy_engine::Error::Unavailable("the coordinator has gone away; tail it again".to_owned()));
             }
-            Err(status) => return Err(told(status)),
+            Err(status) => return Err(error_of(status)),
         };
         for row in &response.rows {
             if show::emit(&show::row(row, args.common.output))?.is_break() {

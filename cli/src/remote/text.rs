@@ -59,7 +59,7 @@ pub(super) fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
 }
 
-/// ISO 8601 in UTC; nothing for 0, which is a time that nobody has told.
+/// ISO 8601 in UTC; an empty string for 0, which means unknown.
 pub(super) fn time(ms: i64) -> String {
     if ms == 0 { String::new() } else { format_ns(ms.saturating_mul(1_000_000)) + "Z" }
 }
@@ -119,6 +119,6 @@ mod tests {
         assert_eq!(json_bytes(b"12"), serde_json::json!("12"));
         assert_eq!(json_bytes(&[0xff, 0x01]), serde_json::json!({"hex": "ff01"}));
         assert_eq!(bytes(&[0xff, 0x01]), "ff01");
-        assert_eq!(bytes("é\u{1b}[2J\n".as_bytes()), "é\\u{1b}[2J\\n", "a row cannot clear somebody's screen");
+        assert_eq!(bytes("é\u{1b}[2J\n".as_bytes()), "é\\u{1b}[2J\\n", "a row cannot clear the screen");
     }
 }

@@ -1,4 +1,4 @@
-//! `--wait`: whether a pipeline has come where it was sent.
+//! `--wait`: whether a pipeline has reached the state that a change leads to.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::client::Client;
 use super::stream::follow;
 use super::text::pipeline_state;
 
-/// Where a pipeline is sent.
+/// The state that a change leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     Running,
@@ -18,22 +18,21 @@ pub(super) enum Goal {
     Stopped,
 }
 
-/// How far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Progress {
     Reached,
     NotYet,
-    /// Somebody has sent it elsewhere.
+    /// Another change replaced the one that is waited for.
     Never(String),
 }
 
-/// `version`: of the change that is waited for; what is told of earlier ones does not count.
+/// `version` is that of the awaited change; states of earlier versions do not count.
 fn progress(goal: Goal, version: u64, pipeline: &Pipeline) -> Progress {
     if pipeline.version < version {
         return Progress::NotYet;
     }
     let elsewhere =
-        || Progress::Never(format!("somebody else has changed it: it is {}", pipeline_state(pipeline.state)));
+        || Progress::Never(format!("another change came in between: it is {}", pipeline_state(pipeline.state)));
     match (goal, pipeline.state()) {
         (Goal::Running, PipelineState::Running)
         | (Goal::Paused, PipelineState::Paused)
@@ -48,7 +47,7 @@ fn progress(goal: Goal, version: u64, pipeline: &Pipeline) -> Progress {
     }
 }
 
-/// Waits until it is there; an error that says what is in the way when that takes too long.
+/// Waits until the goal is reached. The error of a timeout names the pipeline's problems.
 pub(super) async fn wait(client: &mut Client, sent: &Pipeline, goal: Goal, timeout: Duration) -> Result<Pipeline> {
     let mut last = sent.clone();
     let mut never = None;
@@ -96,10 +95,10 @@ mod tests {
             (Goal::Running, 4, Running, Progress::Reached),
             (Goal::Running, 5, Running, Progress::Reached),
             (Goal::Running, 4, Paused, Progress::NotYet),
-            (Goal::Running, 5, Paused, Progress::Never("somebody else has changed it: it is paused".to_owned())),
+            (Goal::Running, 5, Paused, Progress::Never("another change came in between: it is paused".to_owned())),
             (Goal::Paused, 4, Pausing, Progress::NotYet),
             (Goal::Paused, 4, Paused, Progress::Reached),
-            (Goal::Paused, 5, Stopped, Progress::Never("somebody else has changed it: it is stopped".to_owned())),
+            (Goal::Paused, 5, Stopped, Progress::Never("another change came in between: it is stopped".to_owned())),
             (Goal::Stopped, 4, Stopped, Progress::Reached),
         ];
         for (goal, version, state, expected) in cases {

@@ -1,7 +1,7 @@
-//! The worker's side of the one call that it has with its coordinator: it dials out, and nobody dials it.
+//! The worker's session with its coordinator: one call that the worker opens.
 //!
-//! A coordinator that is away stops no task. The agent tries its addresses in turn, and tells whoever answers what runs here. Whoever
-//! has a lower term than one that was heard before is too old, and gets no ear.
+//! Tasks go on while no coordinator is reachable. The agent tries the addresses in turn and registers with its running tasks. It
+//! rejects messages from a stale term.
 
 mod wire;
 
@@ -27,56 +27,55 @@ use tracing::{debug, info, warn};
 use crate::http;
 use crate::slots::{SlotOptions, Slots, TaskReport};
 
-/// How long a connection may take to come about.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How often a silent connection is tried, and how long an answer to that may take.
+/// How often a silent connection is probed, and how long the answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Between two tries to reach a coordinator, at first and at most.
+/// The first and the longest pause after all coordinators were tried.
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
-/// How often is looked whether someone asks to stop.
+/// How often the stop flag is read.
 const GLANCE: Duration = Duration::from_millis(50);
-/// Messages to the coordinator that may wait.
+/// Messages to the coordinator that may be queued.
 const WAITING: usize = 64;
-/// How long a coordinator is waited for that was told that everything is released.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the worker waits until the coordinator acknowledges the report that all tasks are released.
+const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(1);
 
-/// A name that no other process has.
+/// An id that is unique to this process.
 pub fn unique_id(name: &str) -> String {
     format!("{name}-{:x}", crate::host::owner())
 }
 
-/// How a worker is run.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
-    /// Where coordinators may be, as `http://host:port` or `https://…`; tried in turn.
+    /// URLs of coordinators, `http://host:port` or `https://…`; tried in turn.
     pub coordinators: Vec<String>,
-    /// What people call it, such as its host's name.
+    /// For people, such as the host's name.
     pub name: String,
     /// Unique to this process.
     pub id: String,
-    /// How many tasks it takes without being crowded.
+    /// How many tasks it runs without being overloaded.
     pub slots: u32,
     /// Such as `zone=a`.
     pub labels: BTreeMap<String, String>,
-    /// A file with the token that says who it is; read again at each call.
+    /// A file with the worker's token; read again for each session.
     pub token_file: Option<PathBuf>,
     pub tls: TlsFiles,
-    /// Where metrics and health are shown; beyond loopback only these two.
+    /// The endpoints for metrics and health.
     pub http: Option<http::HttpOptions>,
-    /// How long tasks may take to stop.
+    /// How long tasks may take for their last commits.
     pub grace: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct TlsFiles {
-    /// Whom to trust; without, nobody but with `http://`.
+    /// Certificate authorities that the worker trusts. Without it, only `http://` addresses are allowed.
     pub ca: Option<PathBuf>,
-    /// What shows who the worker is: certificate and key.
+    /// Client certificate and key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Runs a worker until `stop` is true and all its tasks are over.
+/// Runs a worker until `stop` is true and all its tasks have ended.
 pub fn run(options: AgentOptions, slots: SlotOptions, stop: Arc<AtomicBool>) -> Result<()> {
     let changed = Arc::new(Notify::new());
     let notify = Arc::clone(&changed);
@@ -89,11 +88,11 @@ pub fn run(options: AgentOptions, slots: SlotOptions, stop: Arc<AtomicBool>) -> 
         let shown = agent.options.http.clone();
         let mut agent = agent;
         match shown {
-            None => agent.live().await,
+            None => agent.run().await,
             Some(shown) => {
                 let served = http::serve(shown, slots, status).await?;
                 tokio::select! {
-                    outcome = agent.live() => outcome,
+                    outcome = agent.run() => outcome,
                     error = served => Err(error),
                 }
             }
@@ -107,15 +106,15 @@ struct Agent {
     changed: Arc<Notify>,
     stop: Arc<AtomicBool>,
     status: Arc<http::Status>,
-    /// The greatest that was heard.
+    /// The greatest term of any coordinator so far.
     term: u64,
 }
 
-/// Why a call ended.
+/// Why a session ended.
 enum Ended {
-    /// Asked to stop, and everything is released and told.
-    Over,
-    /// It never came about, or broke.
+    /// The worker stops, and all its tasks are released.
+    Stopped,
+    /// The session could not be opened, or broke.
     Broken(Status),
 }
 
@@ -128,17 +127,17 @@ impl Agent {
         self.stop.load(Ordering::Relaxed)
     }
 
-    async fn live(&mut self) -> Result<()> {
+    async fn run(&mut self) -> Result<()> {
         let mut back_off = BACK_OFF_MIN;
         for turn in 0.. {
             let address = self.options.coordinators[turn % self.options.coordinators.len()].clone();
-            let was_welcome = self.term;
-            let status = match self.attend(&address).await {
-                Ok(Ended::Over) => return Ok(()),
+            let term_before = self.term;
+            let status = match self.session(&address).await {
+                Ok(Ended::Stopped) => return Ok(()),
                 Ok(Ended::Broken(status)) => status,
                 Err(error) => return Err(error),
             };
-            self.status.set_attended(false);
+            self.status.set_connected(false);
             if self.is_stopping() {
                 break;
             }
@@ -149,13 +148,13 @@ impl Agent {
                 ))
                 .hint("give it the token of a worker: --token-file"));
             }
-            warn!(%address, code = ?status.code(), why = status.message(), "the coordinator is away; tasks go on");
-            if self.term != was_welcome || status.code() == Code::FailedPrecondition {
+            warn!(%address, code = ?status.code(), why = status.message(), "no session with the coordinator; tasks go on");
+            if self.term != term_before || status.code() == Code::FailedPrecondition {
                 back_off = BACK_OFF_MIN;
             }
             let has_tried_all = (turn + 1).is_multiple_of(self.options.coordinators.len());
             if has_tried_all {
-                self.rest(back_off).await;
+                self.pause(back_off).await;
                 back_off = (2 * back_off).min(BACK_OFF_MAX);
             }
         }
@@ -164,8 +163,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Rests, unless someone asks to stop.
-    async fn rest(&self, duration: Duration) {
+    /// Returns early when the worker is to stop.
+    async fn pause(&self, duration: Duration) {
         let until = now() + duration;
         let mut ticks = interval(GLANCE);
         while now() < until && !self.is_stopping() {
@@ -214,8 +213,8 @@ impl Agent {
         Ok(Some(value))
     }
 
-    /// One call, from its beginning to its end. An error is one that trying again does not mend.
-    async fn attend(&mut self, address: &str) -> Result<Ended> {
+    /// One session, from connecting to its end. Errors are those that a retry cannot fix.
+    async fn session(&mut self, address: &str) -> Result<Ended> {
         let (endpoint, token) = (self.endpoint(address)?, self.token()?);
         let channel = match endpoint.connect().await {
             Ok(channel) => channel,
@@ -226,69 +225,73 @@ impl Agent {
         if let Some(token) = token {
             request.metadata_mut().insert("authorization", token);
         }
-        // The coordinator answers when it has heard who calls.
-        let mut call = Call { say, told: VecDeque::new(), silence: 3 * KEEP_ALIVE, has_left: None };
+        // The coordinator answers after it has received the registration.
+        let mut session = Session { say, unacknowledged: VecDeque::new(), silence: 3 * KEEP_ALIVE, draining: None };
         let reports = self.slots().reports();
-        if let Err(status) = call.say(Said::Register(self.register(&reports))) {
+        if let Err(status) = session.say(Said::Register(self.register(&reports))) {
             return Ok(Ended::Broken(status));
         }
         let orders = match timeout_at(now() + CONNECT, WorkersClient::new(channel).attend(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Ok(Ended::Broken(status)),
-            Err(_) => return Ok(Ended::Broken(Status::deadline_exceeded("no answer to a call"))),
+            Err(_) => return Ok(Ended::Broken(Status::deadline_exceeded("no answer to the registration"))),
         };
-        Ok(self.talk(&mut call, orders).await.unwrap_or_else(Ended::Broken))
+        Ok(self.talk(&mut session, orders).await.unwrap_or_else(Ended::Broken))
     }
 
-    async fn talk(&mut self, call: &mut Call, mut orders: Streaming<CoordinatorMessage>) -> Result<Ended, Status> {
+    async fn talk(
+        &mut self,
+        session: &mut Session,
+        mut orders: Streaming<CoordinatorMessage>,
+    ) -> Result<Ended, Status> {
         let mut beats = interval(KEEP_ALIVE);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut glances = interval(GLANCE);
         let changed = Arc::clone(&self.changed);
-        let mut heard = now();
+        let mut last_received = now();
         let mut is_welcome = false;
         loop {
             tokio::select! {
                 order = orders.message() => {
-                    let Some(order) = order? else { return Err(Status::unavailable("the coordinator ended the call")) };
-                    heard = now();
-                    if let Some(beat) = self.obey(call, order)? {
+                    let Some(order) = order? else { return Err(Status::unavailable("the coordinator ended the session")) };
+                    last_received = now();
+                    if let Some(beat) = self.handle(session, order)? {
                         is_welcome = true;
                         beats = interval(beat);
                         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
                     }
                 }
-                _ = beats.tick(), if is_welcome => self.beat(call)?,
-                () = changed.notified(), if is_welcome => self.beat(call)?,
+                _ = beats.tick(), if is_welcome => self.beat(session)?,
+                () = changed.notified(), if is_welcome => self.beat(session)?,
                 _ = glances.tick() => {
-                    if call.silence < now() - heard {
-                        return Err(Status::deadline_exceeded("nothing was heard of the coordinator for long"));
+                    if session.silence < now() - last_received {
+                        return Err(Status::deadline_exceeded("the coordinator is silent for too long"));
                     }
-                    if self.is_stopping() && self.is_done(call)? {
-                        return Ok(Ended::Over);
+                    if self.is_stopping() && self.can_end(session)? {
+                        return Ok(Ended::Stopped);
                     }
                 }
             }
         }
     }
 
-    /// Carries an order out; gives how often to report, if the order is about that.
-    fn obey(&mut self, call: &mut Call, order: CoordinatorMessage) -> Result<Option<Duration>, Status> {
+    /// Carries out a message; returns the heartbeat interval that a welcome contains.
+    fn handle(&mut self, session: &mut Session, order: CoordinatorMessage) -> Result<Option<Duration>, Status> {
         if order.term < self.term {
-            let message = format!("term {} is over, {} was heard since", order.term, self.term);
+            let message = format!("term {} is stale, the current one is {}", order.term, self.term);
             return Err(Status::failed_precondition(message));
         }
         self.term = order.term;
         match order.kind {
             Some(Order::Welcome(welcome)) => {
-                info!(term = self.term, "the coordinator knows this worker");
-                self.status.set_attended(true);
-                call.silence = Duration::from_millis(u64::from(welcome.lease_timeout_ms)).max(KEEP_ALIVE);
+                info!(term = self.term, "registered with the coordinator");
+                self.status.set_connected(true);
+                session.silence = Duration::from_millis(u64::from(welcome.lease_timeout_ms)).max(KEEP_ALIVE);
                 return Ok(Some(Duration::from_millis(u64::from(welcome.heartbeat_interval_ms.max(50)))));
             }
             Some(Order::Grant(grant)) => {
                 debug!(task = grant.task, epoch = grant.epoch, "granted");
-                // Who leaves takes nothing new; the coordinator hears of that with the next report.
+                // A draining worker takes no new tasks; the next heartbeat tells the coordinator.
                 if !self.is_stopping() {
                     self.slots().grant(wire::grant(grant));
                 }
@@ -298,11 +301,11 @@ impl Agent {
                 self.slots().revoke(&revoke.task, revoke.epoch, revoke.drain);
             }
             Some(Order::Alive(_)) => {
-                if let Some(reports) = call.told.pop_front() {
-                    self.slots().heard(&reports);
+                if let Some(reports) = session.unacknowledged.pop_front() {
+                    self.slots().acknowledge(&reports);
                 }
             }
-            None => warn!("the coordinator says something that this build does not understand"),
+            None => warn!("unknown message from the coordinator"),
         }
         Ok(None)
     }
@@ -318,60 +321,58 @@ impl Agent {
         }
     }
 
-    fn beat(&self, call: &mut Call) -> Result<(), Status> {
+    fn beat(&self, session: &mut Session) -> Result<(), Status> {
         let reports = self.slots().reports();
         let tasks = reports.iter().map(wire::report).collect();
-        call.say(Said::Heartbeat(Heartbeat { tasks, is_draining: self.is_stopping() }))?;
-        call.told.push_back(reports);
+        session.say(Said::Heartbeat(Heartbeat { tasks, is_draining: self.is_stopping() }))?;
+        session.unacknowledged.push_back(reports);
         Ok(())
     }
 
-    /// Whether a worker that was asked to stop can go.
-    fn is_done(&self, call: &mut Call) -> Result<bool, Status> {
-        let Some(Leaving { asked, told }) = call.has_left else {
-            info!("asked to stop: tasks make a last commit");
+    /// Whether a stopping worker can end.
+    fn can_end(&self, session: &mut Session) -> Result<bool, Status> {
+        let Some(Draining { since, released }) = session.draining else {
+            info!("draining: tasks make a last commit");
             self.slots().drain();
-            self.beat(call)?;
-            call.has_left = Some(Leaving { asked: now(), told: None });
+            self.beat(session)?;
+            session.draining = Some(Draining { since: now(), released: None });
             return Ok(false);
         };
-        if self.options.grace < now() - asked {
-            warn!("some tasks did not stop in time; they begin again at their last commit");
+        if self.options.grace < now() - since {
+            warn!("some tasks did not stop in time; they resume from their last commit");
             return Ok(true);
         }
-        match told {
+        match released {
             None if self.slots().is_over() => {
-                self.beat(call)?;
-                call.has_left = Some(Leaving { asked, told: Some(now()) });
+                self.beat(session)?;
+                session.draining = Some(Draining { since, released: Some(now()) });
                 Ok(false)
             }
             None => Ok(false),
-            Some(told) => Ok(call.told.is_empty() || FAREWELL < now() - told),
+            Some(released) => Ok(session.unacknowledged.is_empty() || LAST_ACKNOWLEDGEMENT < now() - released),
         }
     }
 }
 
-/// What a call remembers.
-struct Call {
+struct Session {
     say: mpsc::Sender<WorkerMessage>,
-    /// Reports that were not yet answered.
-    told: VecDeque<Vec<TaskReport>>,
+    unacknowledged: VecDeque<Vec<TaskReport>>,
     /// How long the coordinator may be silent.
     silence: Duration,
-    has_left: Option<Leaving>,
+    draining: Option<Draining>,
 }
 
 #[derive(Clone, Copy)]
-struct Leaving {
-    asked: Instant,
-    /// When it was told that everything is released.
-    told: Option<Instant>,
+struct Draining {
+    since: Instant,
+    /// When the worker reported that all tasks are released.
+    released: Option<Instant>,
 }
 
-impl Call {
+impl Session {
     fn say(&self, kind: Said) -> Result<(), Status> {
         let said = self.say.try_send(WorkerMessage { kind: Some(kind) });
-        said.map_err(|_| Status::unavailable("the coordinator does not take what it is told"))
+        said.map_err(|_| Status::unavailable("the coordinator does not read the worker's messages"))
     }
 }
 
@@ -385,7 +386,7 @@ fn read(path: &std::path::Path) -> Result<String> {
         .map_err(|error| Error::invalid(format!("file `{}` cannot be read: {error}", path.display())))
 }
 
-/// An error with what is behind it.
+/// An error with its sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! Reads what may block (a pipe, a terminal) on a thread of its own, so that a poll never waits long.
+//! Reads inputs that may block (a pipe, a terminal) on a separate thread, so that a poll never waits long.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -14,9 +14,9 @@ pub(crate) const POLL_WAIT: Duration = Duration::from_millis(10);
 /// One piece is decoded while the next is read; more would only hold memory.
 const N_PIECES_AHEAD: usize = 2;
 
-/// Gives what a reader on another thread reads.
+/// Receives the pieces that a reader on another thread reads.
 ///
-/// Dropping it makes the thread end at its next piece; who owns a pipe closes it, so that there is a next one.
+/// After a drop, the thread ends at its next piece; the owner of a pipe closes it, so that there is a next one.
 pub(crate) struct Background {
     pieces: Receiver<Result<Piece>>,
 }
@@ -52,7 +52,7 @@ fn run(opened: Result<impl SplitReader>, sender: &SyncSender<Result<Piece>>) {
         }
     }
     if let Err(error) = opened {
-        // Nobody waits any more where this cannot be sent.
+        // Sending fails only after the receiver was dropped.
         sender.send(Err(error)).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! `blackhole`: takes rows and forgets them, for benches.
+//! `blackhole`: discards rows, for benches.
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     Ok(Arc::new(Blackhole { name: request.name.to_owned() }))
 }
 
-/// The table that nothing comes back from.
 #[derive(Debug)]
 struct Blackhole {
     name: String,
@@ -49,7 +48,7 @@ impl Table for Blackhole {
     }
 }
 
-/// Counts the rows that were committed, and says so at the end.
+/// Counts the committed rows and logs the count at the end.
 struct Counter {
     table: String,
     n_rows_staged: u64,

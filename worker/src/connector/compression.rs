@@ -1,4 +1,4 @@
-//! Gzip and zstd around line formats, told by the file's extension.
+//! Gzip and zstd around line formats, chosen by the file's extension.
 //!
 //! Several gzip members or zstd frames behind each other are one stream, as `cat a.gz b.gz` and log rotation make them.
 
@@ -64,7 +64,7 @@ impl Compression {
     }
 }
 
-/// Says `InvalidData` where zstd says `Other`, so that a broken file is not taken for a disk that is away.
+/// Maps zstd's `Other` to `InvalidData`, so that a broken file is not reported as an unavailable disk.
 struct BrokenAsInvalid<R>(R);
 
 impl<R: Read> Read for BrokenAsInvalid<R> {

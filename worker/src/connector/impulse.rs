@@ -11,12 +11,12 @@ use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 
 use super::Role;
-use super::pace::{Amount, MakeRows, RowSource, take_n_splits, take_rate, take_start_time};
 use super::project::Projection;
+use super::throttle::{Amount, MakeRows, RowSource, take_n_splits, take_rate, take_start_time};
 
 const PIECE_ROWS_MAX: usize = 8192;
 
-/// Event time between two rows where nothing tells it.
+/// Event time between two rows, by default.
 const INTERVAL_DEFAULT: Duration = Duration::from_millis(1);
 
 pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {

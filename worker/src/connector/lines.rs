@@ -16,7 +16,7 @@ use super::splits::{Piece, SplitReader};
 /// How much of one line is ever held: far above what a decoder accepts, far below what a machine has.
 pub(crate) const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// A preamble is a header; nobody's is longer.
+/// A preamble is a header line; real ones are shorter.
 const PREAMBLE_BYTES_MAX: usize = 1 << 20;
 
 /// Skipping goes in steps of this many bytes.

@@ -2,7 +2,7 @@
 //!
 //! A connector's module holds its `table` function, which consumes the options and checks what can be checked without
 //! cost, and the source and sink that the table opens. What connectors share lies beside them: [`splits`] (one split after
-//! the other), [`lines`] (pieces of whole lines), [`background`] (reading what may block), [`project`] (the asked columns).
+//! the other), [`lines`] (pieces of whole lines), [`background`] (reading what may block), [`project`] (the requested columns).
 
 mod background;
 mod blackhole;
@@ -14,10 +14,10 @@ mod impulse;
 pub(crate) mod kafka;
 mod lines;
 mod nfcapd;
-mod pace;
 mod project;
 mod splits;
 mod stdout;
+mod throttle;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,8 +119,8 @@ impl Role {
 
     /// For connectors that can only be the one.
     fn take_only(self, request: &TableRequest<'_>, options: &mut Options) -> Result<()> {
-        let asked = Self::take(options)?;
-        if asked == Self::Either || asked == self {
+        let requested = Self::take(options)?;
+        if requested == Self::Either || requested == self {
             return Ok(());
         }
         let is = if self == Self::Source { "read, not written" } else { "written, not read" };

@@ -13,29 +13,29 @@ use davy_engine::{Error, Result};
 pub(crate) struct Projection {
     /// What the rows come from, for errors: "file `x`".
     origin: String,
-    asked: SchemaRef,
+    requested: SchemaRef,
 }
 
 impl Projection {
-    /// Checks that every asked column is `available`.
-    pub(crate) fn new(origin: String, available: &Schema, asked: SchemaRef) -> Result<Self> {
-        let missing = asked.fields().iter().find(|field| available.field_with_name(field.name()).is_err());
-        let Some(missing) = missing else { return Ok(Self { origin, asked }) };
+    /// Checks that every requested column is `available`.
+    pub(crate) fn new(origin: String, available: &Schema, requested: SchemaRef) -> Result<Self> {
+        let missing = requested.fields().iter().find(|field| available.field_with_name(field.name()).is_err());
+        let Some(missing) = missing else { return Ok(Self { origin, requested }) };
         let names: Vec<String> = available.fields().iter().map(|field| format!("`{}`", field.name())).collect();
         Err(Error::invalid(format!("{origin} has no column `{}`", missing.name()))
             .hint(format!("its columns are {}", names.join(", "))))
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.asked
+        &self.requested
     }
 
-    /// The asked columns of `batch`, which may have others, in any order.
+    /// The requested columns of `batch`, which may have others, in any order.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns: Result<Vec<ArrayRef>> =
-            self.asked.fields().iter().map(|field| self.column(batch, field)).collect();
+            self.requested.fields().iter().map(|field| self.column(batch, field)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(self.asked.clone(), columns?, &options)
+        RecordBatch::try_new_with_options(self.requested.clone(), columns?, &options)
             .map_err(|error| Error::invalid(format!("{}: {error}", self.origin)))
     }
 
@@ -74,9 +74,9 @@ mod tests {
         RecordBatch::try_from_iter([("a", a), ("b", b)]).expect("two columns")
     }
 
-    fn check(asked: Vec<Field>, expected: Result<&str, &str>) {
+    fn check(requested: Vec<Field>, expected: Result<&str, &str>) {
         let batch = batch();
-        let projected = Projection::new("file `f`".into(), batch.schema_ref(), Arc::new(Schema::new(asked)))
+        let projected = Projection::new("file `f`".into(), batch.schema_ref(), Arc::new(Schema::new(requested)))
             .and_then(|projection| projection.apply(&batch));
         match (projected, expected) {
             (Ok(batch), Ok(expected)) => assert_eq!(format!("{} {:?}", batch.num_rows(), batch.columns()), expected),
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn a_missing_column_is_named_with_those_that_exist() {
-        let asked = vec![Field::new("c", DataType::Int64, true)];
-        check(asked, Err("file `f` has no column `c`; its columns are `a`, `b`"));
+        let requested = vec![Field::new("c", DataType::Int64, true)];
+        check(requested, Err("file `f` has no column `c`; its columns are `a`, `b`"));
     }
 
     #[test]
@@ -99,12 +99,12 @@ mod tests {
 
     #[test]
     fn columns_are_picked_by_name_and_cast() {
-        let asked = vec![Field::new("a", DataType::Utf8, true)];
-        check(asked, Ok("2 [StringArray\n[\n  \"1\",\n  \"300\",\n]]"));
+        let requested = vec![Field::new("a", DataType::Utf8, true)];
+        check(requested, Ok("2 [StringArray\n[\n  \"1\",\n  \"300\",\n]]"));
     }
 
     #[test]
-    fn rows_are_counted_where_no_column_is_asked() {
+    fn rows_are_counted_where_no_column_is_requested() {
         check(vec![], Ok("2 []"));
     }
 }

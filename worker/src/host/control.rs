@@ -1,4 +1,4 @@
-//! How a task's thread is spoken to, and what it shows of itself while it runs.
+//! Controls a task's thread, and reads its status while it runs.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,37 +7,36 @@ use std::time::Duration;
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// It takes over, or waits to try again.
+    /// Takes over its splits, or waits before the next attempt.
     #[default]
     Starting,
-    /// It reads and commits.
+    /// Reads and commits.
     Running,
-    /// It was asked to stop and makes its last commit.
+    /// Makes its last commit, as it was requested to stop.
     Draining,
-    /// It is over, and can be taken over by anyone.
+    /// Ended; another owner can take over.
     Released,
-    /// It ended with an error.
+    /// Ended with an error.
     Failed,
 }
 
-/// What a task has told.
+/// The status that a task last reported.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
-    /// What it is doing.
+pub struct TaskStatus {
     pub phase: Phase,
     /// Why it is not running, if it is not.
     pub error: Option<String>,
-    /// How often it began again.
+    /// How often it started again from its last commit.
     pub restarts: u32,
 }
 
-/// Between a task's thread and whoever has started it. The tasks of a run share one; each task of a worker has its own.
+/// Shared by a task's thread and its host. The tasks of `davy run` share one; on a worker, each task has its own.
 pub(crate) struct Control {
-    /// The owner's number on the broker: greater in those who come later.
+    /// The owner's number on the broker; a later owner has a greater one.
     pub(crate) owner: u64,
-    /// Asked to stop, with a last commit.
+    /// The task is to stop after a last commit.
     pub(crate) stop: Arc<AtomicBool>,
-    /// To be given up without a commit.
+    /// The task is to stop without a commit.
     pub(crate) give_up: AtomicBool,
     /// Rows or partials read.
     pub(crate) rows: AtomicU64,
@@ -47,8 +46,8 @@ pub(crate) struct Control {
     pub(crate) lag: AtomicU64,
     /// Nanoseconds since 1970; `i64::MIN` where none is known.
     pub(crate) watermark: AtomicI64,
-    told: Mutex<Told>,
-    /// Called when what it has told has changed.
+    status: Mutex<TaskStatus>,
+    /// Called when the status has changed.
     changed: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -63,49 +62,47 @@ impl Control {
             waited_ns: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
-            told: Mutex::default(),
+            status: Mutex::default(),
             changed: Box::new(changed),
         }
     }
 
-    /// Whether it should end, one way or the other.
+    /// Whether the task is to end, with or without a last commit.
     pub(crate) fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.give_up.load(Ordering::Relaxed)
     }
 
-    /// What it has told.
-    pub(crate) fn told(&self) -> Told {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn status(&self) -> TaskStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells what it is doing now.
-    pub(crate) fn tell(&self, phase: Phase, error: Option<String>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = told.phase != phase || told.error != error;
-        (told.phase, told.error) = (phase, error);
-        drop(told);
+    pub(crate) fn report(&self, phase: Phase, error: Option<String>) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = status.phase != phase || status.error != error;
+        (status.phase, status.error) = (phase, error);
+        drop(status);
         if is_new {
             (self.changed)();
         }
     }
 
-    /// Tells that it begins again, and why.
-    pub(crate) fn tell_restart(&self, error: String) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).restarts += 1;
-        self.tell(Phase::Starting, Some(error));
+    /// Reports that the task starts again, and why.
+    pub(crate) fn report_restart(&self, error: String) {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).restarts += 1;
+        self.report(Phase::Starting, Some(error));
     }
 
-    /// How long its thread has been on a core.
+    /// Sets how long the task's thread has been on a core.
     pub(crate) fn show_work(&self, on_core: Duration) {
         self.on_core_ns.store(nanoseconds(on_core), Ordering::Relaxed);
     }
 
-    /// It waited for a broker to take its commit.
+    /// Adds time spent waiting for a broker to take a commit.
     pub(crate) fn add_waiting(&self, duration: Duration) {
         self.waited_ns.fetch_add(nanoseconds(duration), Ordering::Relaxed);
     }
 
-    /// Nanoseconds in which it could not have done more: on a core, or waiting for a commit.
+    /// Nanoseconds spent on a core or waiting for a commit.
     pub(crate) fn busy_ns(&self) -> u64 {
         self.on_core_ns.load(Ordering::Relaxed) + self.waited_ns.load(Ordering::Relaxed)
     }

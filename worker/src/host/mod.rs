@@ -1,4 +1,4 @@
-//! One process that runs a whole pipeline: every task on a thread of its own.
+//! Runs a whole pipeline in one process, one thread per task.
 //!
 //! A dataflow that reads topics runs over Kafka: its tasks commit by transactions and can be killed at any time. Any other one runs
 //! over the log in memory, from its first row to its last: a process that dies starts over.
@@ -28,7 +28,7 @@ use davy_engine::{Error, Result};
 
 use crate::clock;
 use control::Control;
-pub use control::{Phase, Told};
+pub use control::{Phase, TaskStatus};
 pub use kafka::lag::{LagRow, lag, topics};
 use sinks::Sinks;
 
@@ -41,7 +41,7 @@ pub struct HostOptions {
     pub commit_rows: usize,
     /// The most tasks that one source table is spread over; over Kafka also the tasks of each later stage, when a pipeline is made.
     pub max_tasks: usize,
-    /// Whether `max_tasks` is what a person asked for.
+    /// Whether a user set `max_tasks`.
     pub fixed_tasks: bool,
     /// How many tasks each stage of each dataflow has, where that is decided; instead of `max_tasks`.
     pub n_tasks: Option<Vec<Vec<u32>>>,
@@ -71,9 +71,9 @@ impl Default for HostOptions {
 pub enum Ending {
     /// The input ended and everything is written.
     Complete,
-    /// Someone asked to stop; what was committed is written.
+    /// Stopped on request before the end of the input; everything committed is written.
     Stopped,
-    /// Asked to stop; run again, it goes on from its last commit.
+    /// Stopped on request; the next run resumes from the last commit.
     Released,
 }
 
@@ -109,8 +109,8 @@ impl Shared {
         })
     }
 
-    /// For questions only: nothing is opened, and nothing can be run.
-    pub(crate) fn asking(pipeline: &Pipeline, options: HostOptions) -> Result<Self> {
+    /// For planning only: opens nothing, and cannot run tasks.
+    pub(crate) fn for_planning(pipeline: &Pipeline, options: HostOptions) -> Result<Self> {
         Ok(Self {
             sinks: Arc::new(Sinks::check(pipeline)?),
             name: pipeline.name.as_deref().unwrap_or(&options.name).into(),
@@ -144,15 +144,15 @@ pub fn run(
     outcome
 }
 
-/// A number that no other process has, and that is greater in those that start later: milliseconds, then chance. Clocks that differ
-/// decide who gives way to whom, and nothing else.
+/// A number that is unique to the process and greater in processes that start later: milliseconds, then random bits. Clocks that differ
+/// only change which of two owners stops.
 pub(crate) fn owner() -> u64 {
-    const CHANCE_BITS: u32 = 20;
+    const RANDOM_BITS: u32 = 20;
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
-    let chance = hasher.finish() >> (u64::BITS - CHANCE_BITS);
+    let random = hasher.finish() >> (u64::BITS - RANDOM_BITS);
     let ms = u64::try_from(clock::since_1970().as_millis()).unwrap_or(u64::MAX);
-    (ms << CHANCE_BITS) | chance
+    (ms << RANDOM_BITS) | random
 }
 
 /// Memory for operators, with a pool whose error names the largest holders.
@@ -191,7 +191,7 @@ fn run_jobs(control: &Control, jobs: Vec<Job<'_>>) -> Result<Ending> {
         for Job { name, run } in jobs {
             let task = name.clone();
             let spawned = std::thread::Builder::new().name(name.clone()).spawn_scoped(scope, move || {
-                // A panic must reach the other tasks as a failure, or they would wait for this one for ever.
+                // A panic stops the other tasks like an error; otherwise they would wait for this one for ever.
                 let result = catch_unwind(AssertUnwindSafe(run))
                     .unwrap_or_else(|_| Err(Error::internal(format!("task `{task}` panicked"))));
                 if result.is_err() {

@@ -57,7 +57,7 @@ impl Sinks {
         Ok(sinks)
     }
 
-    /// Checks all and opens none: for whoever only asks what a pipeline would be.
+    /// Checks all and opens none, for planning.
     pub(super) fn check(pipeline: &Pipeline) -> Result<Self> {
         let mut sinks = Self { plans: HashMap::new(), open: HashMap::new() };
         for plan in &pipeline.sinks {

@@ -1,10 +1,10 @@
-//! The tasks that a worker was given, each on a thread of its own.
+//! The tasks assigned to a worker, one thread each.
 //!
-//! What one task does never reaches another: an error ends its thread and is reported, a panic is caught, and the pipeline's memory
-//! has a pool that names who used it up. Nothing here decides where a task belongs; see `agent` for who does.
+//! Tasks are isolated: an error ends the task's thread and is reported, a panic is caught, and each pipeline has a memory pool of its
+//! own. The coordinator decides which tasks a worker has; `agent` receives its decisions.
 
-pub mod ask;
 pub(crate) mod pipeline;
+pub mod planning;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,6 @@ use crate::host::{HostOptions, Phase};
 use pipeline::Loaded;
 pub use pipeline::PipelineText;
 
-/// What tasks are run with.
 #[derive(Clone, Debug)]
 pub struct SlotOptions {
     /// What scripts reach beyond their text.
@@ -43,7 +42,7 @@ pub struct Grant {
     pub pipeline: Arc<PipelineText>,
 }
 
-/// What is told of a task.
+/// The state of a task, as the worker reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskReport {
     /// Its name, as in its grant.
@@ -51,7 +50,6 @@ pub struct TaskReport {
     pub epoch: u64,
     /// Which text it runs.
     pub spec_version: u64,
-    /// What it is doing.
     pub phase: Phase,
     /// Why it is not running, where it is not.
     pub error: Option<String>,
@@ -63,7 +61,7 @@ pub struct TaskReport {
     pub busy_ratio: f64,
     /// Event time, in milliseconds since 1970.
     pub watermark_ms: Option<i64>,
-    /// How often it began again here.
+    /// How often it started again here.
     pub restarts: u32,
 }
 
@@ -74,16 +72,16 @@ struct Slot {
     thread: Option<JoinHandle<()>>,
     /// Busy nanoseconds, and when they were looked at.
     seen: (u64, Duration),
-    /// That it is over was told, and heard.
-    is_known_over: bool,
+    /// The coordinator has acknowledged a report that it ended.
+    is_end_acknowledged: bool,
 }
 
 impl Slot {
     fn is_over(&self) -> bool {
-        matches!(self.control.told().phase, Phase::Released | Phase::Failed)
+        matches!(self.control.status().phase, Phase::Released | Phase::Failed)
     }
 
-    fn ask_to_end(&self, drain: bool) {
+    fn end(&self, drain: bool) {
         let flag: &AtomicBool = if drain { &self.control.stop } else { &self.control.give_up };
         flag.store(true, Ordering::Relaxed);
     }
@@ -99,12 +97,12 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// None yet. `changed` is called, from any thread, when a report of a task would be another one.
+    /// Without tasks. `changed` is called, from any thread, when the status of a task changes.
     pub fn new(options: SlotOptions, changed: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self { options: Arc::new(options), changed, loaded: HashMap::new(), slots: BTreeMap::new() }
     }
 
-    /// Runs a task. One that it has under the same name with an older epoch is ended first; a newer one stays.
+    /// Starts a task. An older epoch of the same task ends first; a newer one stays.
     pub fn grant(&mut self, grant: Grant) {
         let previous = match self.slots.remove(&grant.task) {
             Some(slot) if grant.epoch <= slot.epoch => {
@@ -112,7 +110,7 @@ impl Slots {
                 return;
             }
             Some(mut slot) => {
-                slot.ask_to_end(true);
+                slot.end(true);
                 slot.thread.take()
             }
             None => None,
@@ -120,7 +118,7 @@ impl Slots {
         let Grant { task, epoch, pipeline } = grant;
         let changed = Arc::clone(&self.changed);
         let control = Arc::new(Control::new(epoch, Arc::default(), move || changed()));
-        let occupant = Occupant {
+        let work = TaskThread {
             task: task.clone(),
             pipeline: Arc::clone(&pipeline),
             loaded: self.loaded(&pipeline),
@@ -133,17 +131,17 @@ impl Slots {
             {
                 tracing::warn!("the thread of the task's earlier owner panicked");
             }
-            occupant.run();
+            work.run();
         });
         let thread = match spawned {
             Ok(thread) => Some(thread),
             Err(error) => {
-                control.tell(Phase::Failed, Some(format!("cannot start a thread: {error}")));
+                control.report(Phase::Failed, Some(format!("cannot start a thread: {error}")));
                 None
             }
         };
         let seen = (0, clock::running());
-        self.slots.insert(task, Slot { epoch, pipeline, control, thread, seen, is_known_over: false });
+        self.slots.insert(task, Slot { epoch, pipeline, control, thread, seen, is_end_acknowledged: false });
     }
 
     fn loaded(&mut self, pipeline: &PipelineText) -> Arc<Loaded> {
@@ -155,52 +153,51 @@ impl Slots {
         Arc::clone(loaded)
     }
 
-    /// Ends a task, if it is here with this epoch or an older one: after a last commit, or at once.
+    /// Ends a task that has this epoch or an older one, after a last commit if `drain`, else at once.
     pub fn revoke(&mut self, task: &str, epoch: u64, drain: bool) {
         if let Some(slot) = self.slots.get(task)
             && slot.epoch <= epoch
         {
-            slot.ask_to_end(drain);
+            slot.end(drain);
         }
     }
 
-    /// Ends all, each after a last commit.
+    /// Ends all tasks, each after a last commit.
     pub fn drain(&self) {
-        self.slots.values().for_each(|slot| slot.ask_to_end(true));
+        self.slots.values().for_each(|slot| slot.end(true));
     }
 
-    /// Whether no task runs any more.
+    /// Whether all tasks have ended.
     pub fn is_over(&self) -> bool {
         self.slots.values().all(Slot::is_over)
     }
 
-    /// What is to be told of every task.
     pub fn reports(&mut self) -> Vec<TaskReport> {
         let now = clock::running();
         self.slots.iter_mut().map(|(task, slot)| slot.report(task, now)).collect()
     }
 
-    /// The same, looked at by somebody else: the next report is about the same time as if nobody had.
+    /// The same for metrics: without effect on the next report's busy ratio.
     pub fn snapshot(&self) -> Vec<TaskReport> {
         let now = clock::running();
-        self.slots.iter().map(|(task, slot)| slot.told(task, now).0).collect()
+        self.slots.iter().map(|(task, slot)| slot.status(task, now).0).collect()
     }
 
-    /// Forgets tasks that are over and were so in reports that were heard.
-    pub fn heard(&mut self, reports: &[TaskReport]) {
+    /// Removes tasks that had ended in reports that the coordinator has acknowledged.
+    pub fn acknowledge(&mut self, reports: &[TaskReport]) {
         for report in reports.iter().filter(|report| matches!(report.phase, Phase::Released | Phase::Failed)) {
             if let Some(slot) = self.slots.get_mut(&report.task)
                 && slot.epoch == report.epoch
             {
-                slot.is_known_over = true;
+                slot.is_end_acknowledged = true;
             }
         }
-        self.slots.retain(|_, slot| !slot.is_known_over);
+        self.slots.retain(|_, slot| !slot.is_end_acknowledged);
         let slots = &self.slots;
         self.loaded.retain(|id, _| slots.values().any(|slot| slot.pipeline.id == *id));
     }
 
-    /// What each pipeline counts here, and what its functions do.
+    /// Per pipeline: its counters and those of its functions.
     pub fn metrics(&self) -> Vec<(String, Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
         let counted = |(id, (_, loaded)): (&String, &(u64, Arc<Loaded>))| {
             loaded.metrics().map(|(metrics, functions)| (id.clone(), metrics, functions))
@@ -211,14 +208,14 @@ impl Slots {
 
 impl Slot {
     fn report(&mut self, task: &str, now: Duration) -> TaskReport {
-        let (report, busy) = self.told(task, now);
+        let (report, busy) = self.status(task, now);
         self.seen = (busy, now);
         report
     }
 
-    /// What is to be told, and how many nanoseconds it was busy in all.
-    fn told(&self, task: &str, now: Duration) -> (TaskReport, u64) {
-        let told = self.control.told();
+    /// The report, and the nanoseconds that the task was busy since its start.
+    fn status(&self, task: &str, now: Duration) -> (TaskReport, u64) {
+        let status = self.control.status();
         let busy = self.control.busy_ns();
         let (busy_before, then) = self.seen;
         let elapsed = now.saturating_sub(then).as_nanos() as f64;
@@ -228,20 +225,20 @@ impl Slot {
             task: task.to_owned(),
             epoch: self.epoch,
             spec_version: self.pipeline.spec_version,
-            phase: told.phase,
-            error: told.error,
+            phase: status.phase,
+            error: status.error,
             lag: self.control.lag.load(Ordering::Relaxed),
             rows: self.control.rows.load(Ordering::Relaxed),
             busy_ratio,
             watermark_ms: (watermark != i64::MIN).then_some(watermark.div_euclid(1_000_000)),
-            restarts: told.restarts,
+            restarts: status.restarts,
         };
         (report, busy)
     }
 }
 
-/// A task's thread, from its side.
-struct Occupant {
+/// The work of a task's thread.
+struct TaskThread {
     task: String,
     pipeline: Arc<PipelineText>,
     loaded: Arc<Loaded>,
@@ -249,22 +246,22 @@ struct Occupant {
     control: Arc<Control>,
 }
 
-impl Occupant {
+impl TaskThread {
     fn run(&self) {
         let span = tracing::info_span!("task", task = %self.task, epoch = self.control.owner);
         let _entered = span.enter();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work()));
         let outcome = outcome.unwrap_or_else(|_| Err(Error::internal(format!("task `{}` panicked", self.task))));
         match outcome {
-            Ok(()) => self.control.tell(Phase::Released, None),
-            // Somebody newer has it, as it should be.
+            Ok(()) => self.control.report(Phase::Released, None),
+            // A newer owner has the task.
             Err(Error::Fenced(message)) => {
-                tracing::info!(message, "gives way");
-                self.control.tell(Phase::Released, Some(message));
+                tracing::info!(message, "a newer owner has the task");
+                self.control.report(Phase::Released, Some(message));
             }
             Err(error) => {
                 tracing::error!(%error, "the task has failed");
-                self.control.tell(Phase::Failed, Some(error.to_string()));
+                self.control.report(Phase::Failed, Some(error.to_string()));
             }
         }
     }
@@ -274,8 +271,8 @@ impl Occupant {
             return Ok(());
         }
         let ready = self.loaded.ready(&self.pipeline, &self.options.connectors, &self.options.host)?;
-        let place = place_of(&self.task).and_then(|(dataflow, stage, index)| ready.task(dataflow, stage, index));
-        let task = place.ok_or_else(|| {
+        let found = position_of(&self.task).and_then(|(dataflow, stage, index)| ready.task(dataflow, stage, index));
+        let task = found.ok_or_else(|| {
             Error::internal(format!("the pipeline `{}` has no task `{}`", self.pipeline.id, self.task))
         })?;
         drive(&ready.shared, &self.control, task).map(|_| ())
@@ -283,7 +280,7 @@ impl Occupant {
 }
 
 /// Dataflow and stage, from 1, and index, from 0, of `<tenant>/<pipeline>/<dataflow>/<stage>/<index>`.
-fn place_of(task: &str) -> Option<(usize, usize, u32)> {
+fn position_of(task: &str) -> Option<(usize, usize, u32)> {
     let mut parts = task.rsplit('/');
     let (index, stage, dataflow) = (parts.next()?, parts.next()?, parts.next()?);
     Some((dataflow.parse().ok()?, stage.parse().ok()?, index.parse().ok()?))
@@ -294,8 +291,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_a_task_is_in_its_name() {
-        assert_eq!(place_of("soc/miners/1/2/7"), Some((1, 2, 7)));
-        assert_eq!(place_of("miners"), None);
+    fn the_position_of_a_task_is_in_its_name() {
+        assert_eq!(position_of("soc/miners/1/2/7"), Some((1, 2, 7)));
+        assert_eq!(position_of("miners"), None);
     }
 }

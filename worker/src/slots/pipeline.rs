@@ -19,7 +19,7 @@ pub struct PipelineText {
     pub id: String,
     /// Grows with each change of what follows.
     pub spec_version: u64,
-    /// What it is called on the broker.
+    /// Its name on the broker.
     pub kafka_name: String,
     pub sql: String,
     /// As with `--set`.
@@ -28,7 +28,7 @@ pub struct PipelineText {
     pub dataflows: Vec<(String, Vec<u32>)>,
 }
 
-/// Planned, and ready to run.
+/// A planned pipeline.
 pub(super) struct Ready {
     pub(super) shared: Shared,
     pub(super) functions: Vec<Arc<FunctionMetrics>>,
@@ -36,7 +36,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// A task by its place; dataflow and stage count from 1.
+    /// A task by its position; dataflow and stage count from 1.
     pub(super) fn task(&self, dataflow: usize, stage: usize, index: u32) -> Option<&KafkaTask> {
         let is_it =
             |(number, task): &&(usize, KafkaTask)| (*number, task.stage + 1, task.index) == (dataflow, stage, index);
@@ -44,14 +44,14 @@ impl Ready {
     }
 }
 
-/// A pipeline that some tasks of this worker belong to. Whoever needs it first plans it, the others wait for that.
+/// A pipeline that some tasks of this worker belong to. The first task plans it; the others wait for that.
 #[derive(Default)]
 pub(super) struct Loaded {
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
 impl Loaded {
-    /// Plans the pipeline, unless that was done. A failure is not kept: the next one tries again.
+    /// Plans the pipeline once. After a failure, the next call tries again.
     pub(super) fn ready(
         &self,
         text: &PipelineText,
@@ -67,7 +67,7 @@ impl Loaded {
         Ok(made)
     }
 
-    /// What it counts, and what its functions do, once it is planned.
+    /// The pipeline's counters and its functions' counters; `None` until it is planned.
     pub(super) fn metrics(&self) -> Option<(Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         ready.as_ref().map(|ready| (Arc::clone(&ready.shared.metrics), ready.functions.clone()))
@@ -101,7 +101,7 @@ pub(crate) fn plan_for_cluster(
 ) -> Result<Pipeline> {
     let mut pipeline = plan(&PlanRequest { text: sql, connectors, settings })?;
     if let Some(name) = kafka_name {
-        // Whatever the script calls itself: two pipelines of one script must not share their positions.
+        // Overrides the script's own name: two pipelines of one script must not share their positions.
         pipeline.name = Some(name.to_owned());
     }
     if let Some(printed) = pipeline.sinks.iter().find(|sink| sink.table.is_none()) {

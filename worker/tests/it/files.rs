@@ -91,7 +91,7 @@ fn lines_resume_after_any_piece_with_their_header() {
         source.assign(&pieces[1].split, pieces[1].start).expect("its split");
         let resumed = read_on(source.as_mut()).expect("read");
         assert_eq!(resumed[0].preamble.as_deref(), Some(&b"name,pad"[..]), "{name}");
-        assert!(resumed[1].preamble.is_none(), "{name}: the header is told once");
+        assert!(resumed[1].preamble.is_none(), "{name}: the header is given once");
     }
 }
 
@@ -136,7 +136,7 @@ fn flows() -> RecordBatch {
     RecordBatch::try_from_iter([("n", n), ("name", name)]).expect("two columns")
 }
 
-fn asked() -> SchemaRef {
+fn requested() -> SchemaRef {
     schema(&[("name", DataType::Utf8), ("n", DataType::Int32)])
 }
 
@@ -156,10 +156,10 @@ fn batches_come_projected_cast_and_resume_at_any_row() {
     {
         let table = table(&folder.path().join(name), format, "4MiB");
         assert!(!table.reads_bytes());
-        let all = rows(&read(table.as_ref(), &asked(), WHOLE).expect(name));
-        assert_eq!((all.num_rows(), all.schema()), (70_000, asked()), "{name}");
+        let all = rows(&read(table.as_ref(), &requested(), WHOLE).expect(name));
+        assert_eq!((all.num_rows(), all.schema()), (70_000, requested()), "{name}");
         assert!(crate::harness::batch(&read(table.as_ref(), &no_columns(), WHOLE).expect(name)[0]).num_rows() > 0);
-        let mut source = table.source(&asked(), WHOLE).expect("a source");
+        let mut source = table.source(&requested(), WHOLE).expect("a source");
         let split = source.splits().expect("one")[0].clone();
         source.assign(&split, Position(41_234)).expect("its split");
         assert_eq!(rows(&read_on(source.as_mut()).expect("the rest")), all.slice(41_234, 70_000 - 41_234), "{name}");

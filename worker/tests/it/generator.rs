@@ -136,7 +136,7 @@ fn miners_look_like_miners() {
 }
 
 #[test]
-fn event_time_grows_with_the_position_and_jitters_as_asked() {
+fn event_time_grows_with_the_position_and_jitters_as_configured() {
     let in_order = all(&[("rows", "20000"), ("rate", "100")]);
     let te = in_order["te"].as_primitive::<TimestampNanosecondType>().values();
     assert!(te.windows(2).all(|pair| pair[0] < pair[1]));
@@ -155,11 +155,11 @@ fn more_miners_than_rows_leave_room_for_others() {
 }
 
 #[test]
-fn asked_columns_come_in_the_asked_types() {
+fn requested_columns_come_in_the_requested_types() {
     let table = table(&[("rows", "100")]);
-    let asked = schema(&[("label", DataType::Utf8), ("dp", DataType::Int64)]);
-    let batch = rows(&read(table.as_ref(), &asked, WHOLE).expect("read"));
-    assert_eq!((batch.schema(), batch.num_rows()), (asked, 100));
+    let requested = schema(&[("label", DataType::Utf8), ("dp", DataType::Int64)]);
+    let batch = rows(&read(table.as_ref(), &requested, WHOLE).expect("read"));
+    assert_eq!((batch.schema(), batch.num_rows()), (requested, 100));
     assert_eq!(rows(&read(table.as_ref(), &schema(&[]), WHOLE).expect("read")).num_rows(), 100);
 }
 

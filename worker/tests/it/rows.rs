@@ -1,4 +1,4 @@
-//! `impulse`: numbers, times, shares, pace.
+//! `impulse`: numbers, times, shares, throttle.
 
 use std::time::{Duration, Instant};
 

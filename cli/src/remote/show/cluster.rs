@@ -53,7 +53,7 @@ fn worker_json(worker: &Worker) -> Value {
     })
 }
 
-/// `davy tasks`: what fails first, then what nobody runs.
+/// `davy tasks`: failed tasks first, then unplaced ones.
 pub(in super::super) fn tasks(tasks: &[Task], format: Output) -> String {
     match format {
         Output::Json => tasks.iter().map(|task| line(task_json(task))).collect(),

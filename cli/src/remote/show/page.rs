@@ -1,4 +1,4 @@
-//! `davy describe`: a pipeline on one page, for somebody who was woken: what is wrong comes first, the script last.
+//! `davy describe`: a pipeline on one page; problems come first, the script last.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -69,8 +69,8 @@ fn facts(pipeline: &Pipeline) -> Vec<(&'static str, String)> {
     facts.extend(settings.iter().map(|(key, value)| ("setting", format!("{key} = {value}"))));
     for dataflow in &pipeline.dataflows {
         let stage = |stage: &davy_proto::v1::Stage| format!("{} ({} tasks)", stage.input, stage.n_tasks);
-        let way: Vec<String> = dataflow.stages.iter().map(stage).chain([dataflow.sink.clone()]).collect();
-        facts.push(("dataflow", format!("{}, plan {}", way.join(" → "), dataflow.fingerprint)));
+        let path: Vec<String> = dataflow.stages.iter().map(stage).chain([dataflow.sink.clone()]).collect();
+        facts.push(("dataflow", format!("{}, plan {}", path.join(" → "), dataflow.fingerprint)));
     }
     facts
 }

@@ -78,7 +78,14 @@ impl Setup {
         let mut command = self.davy(&servers);
         command.args(["coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--catalog", "kafka"]);
         command.args(["--bootstrap-servers", &servers, "--cluster", "trial", "--tasks", "2"]);
-        command.args(["--lease-timeout", &format!("{}s", LEASE.as_secs()), "--heartbeat", "500ms", "--settle", "3s"]);
+        command.args([
+            "--lease-timeout",
+            &format!("{}s", LEASE.as_secs()),
+            "--heartbeat",
+            "500ms",
+            "--startup-grace-period",
+            "3s",
+        ]);
         command.stdout(File::create(&place).expect("a file"));
         let mut process = Davy::start(command, self.folder.join(format!("coordinator-{number}.log")));
         let ports = until("a coordinator listens", PATIENCE, || {

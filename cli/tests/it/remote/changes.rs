@@ -131,7 +131,7 @@ fn who_waits_in_vain_is_told_why() {
             degraded,
             "error: pipeline `miners` is still degraded after 3s; no worker is there; see `davy describe miners`",
         ),
-        (pipeline(Stopped, 2), "error: pipeline `miners`: somebody else has changed it: it is stopped"),
+        (pipeline(Stopped, 2), "error: pipeline `miners`: another change came in between: it is stopped"),
     ];
     for (last, expected) in cases {
         let coordinator = Coordinator::start(told(pipeline(Starting, 1), vec![vec![last]]));

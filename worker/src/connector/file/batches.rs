@@ -26,9 +26,14 @@ const ARROW_FILE_MAGIC: &[u8] = b"ARROW1";
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Opens an IPC file or stream at a row.
-pub(super) fn open_arrow(path: &Path, file: File, asked: &SchemaRef, from: Position) -> Result<Box<dyn SplitReader>> {
+pub(super) fn open_arrow(
+    path: &Path,
+    file: File,
+    requested: &SchemaRef,
+    from: Position,
+) -> Result<Box<dyn SplitReader>> {
     let (available, batches) = arrow_batches(path, file)?;
-    let projection = Projection::new(origin(path), &available, asked.clone())?;
+    let projection = Projection::new(origin(path), &available, requested.clone())?;
     let reader = BatchReader::new(path, projection, batches, Position(0));
     Ok(Box::new(reader.skipping(from)))
 }
@@ -47,20 +52,25 @@ fn arrow_batches(path: &Path, file: File) -> Result<(SchemaRef, Batches)> {
     }
 }
 
-/// Opens a parquet file at a row; reads the asked columns only.
-pub(super) fn open_parquet(path: &Path, file: File, asked: &SchemaRef, from: Position) -> Result<Box<dyn SplitReader>> {
+/// Opens a parquet file at a row; reads the requested columns only.
+pub(super) fn open_parquet(
+    path: &Path,
+    file: File,
+    requested: &SchemaRef,
+    from: Position,
+) -> Result<Box<dyn SplitReader>> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(path, &error))?;
-    let projection = Projection::new(origin(path), builder.schema(), asked.clone())?;
-    let mask = ProjectionMask::roots(builder.parquet_schema(), column_indices(builder.schema(), asked));
+    let projection = Projection::new(origin(path), builder.schema(), requested.clone())?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), column_indices(builder.schema(), requested));
     let offset = usize::try_from(from.0).map_err(Error::internal)?;
     let batches = builder.with_projection(mask).with_offset(offset).build().map_err(|error| broken(path, &error))?;
     Ok(Box::new(BatchReader::new(path, projection, Box::new(batches), from)))
 }
 
-fn column_indices(available: &Schema, asked: &Schema) -> Vec<usize> {
-    let is_asked = |name: &str| asked.field_with_name(name).is_ok();
+fn column_indices(available: &Schema, requested: &Schema) -> Vec<usize> {
+    let is_requested = |name: &str| requested.field_with_name(name).is_ok();
     let columns = available.fields().iter().enumerate();
-    columns.filter(|(_, field)| is_asked(field.name())).map(|(index, _)| index).collect()
+    columns.filter(|(_, field)| is_requested(field.name())).map(|(index, _)| index).collect()
 }
 
 fn origin(path: &Path) -> String {

@@ -25,7 +25,7 @@ pub(in crate::connector) fn reads_bytes(format: &Format) -> bool {
 #[derive(Clone, Debug)]
 pub(in crate::connector) struct FileInput {
     pub(in crate::connector) format: Format,
-    /// The columns asked for; only files with batches need to know.
+    /// The requested columns; used only by files with batches.
     pub(in crate::connector) schema: SchemaRef,
     pub(in crate::connector) piece_bytes: usize,
 }

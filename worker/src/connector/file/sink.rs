@@ -19,26 +19,26 @@ pub(super) struct FileSink {
     staged: Vec<RecordBatch>,
     /// `None` after `finish`, or after a failed write.
     file: Option<OutputFile>,
-    _open: OpenMark,
+    _open: OpenFlag,
 }
 
-/// Takes the mark back when the sink is dropped.
-struct OpenMark(Arc<AtomicBool>);
+/// Clears the flag when the sink is dropped.
+struct OpenFlag(Arc<AtomicBool>);
 
-impl Drop for OpenMark {
+impl Drop for OpenFlag {
     fn drop(&mut self) {
         self.0.store(false, Ordering::SeqCst);
     }
 }
 
 impl FileSink {
-    /// Begins `.<name>.part` beside `target`; `is_open` is set as long as the sink lives.
+    /// Begins `.<name>.part` beside `target`; `is_open` is set until the sink is dropped.
     pub(super) fn open(target: &Path, format: &Format, schema: &SchemaRef, is_open: Arc<AtomicBool>) -> Result<Self> {
         if is_open.swap(true, Ordering::SeqCst) {
             let message = format!("file `{}` can be written by one task only", target.display());
             return Err(Error::invalid(message).hint("use `connector = 'filesystem'`, which writes a file per task"));
         }
-        let open = OpenMark(is_open);
+        let open = OpenFlag(is_open);
         let hidden = hidden_name(target)?;
         let compression = Compression::of(target);
         let file = OutputFile::create(&hidden, Leftover::Replace, format, schema, compression)?;

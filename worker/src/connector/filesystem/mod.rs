@@ -41,7 +41,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     Ok(Arc::new(table))
 }
 
-/// Option `compression` of files to write; files to read tell theirs by their extension.
+/// Option `compression` of files to write; of files to read, the extension decides.
 fn take_compression(request: &TableRequest<'_>, format: &Format, options: &mut Options) -> Result<Compression> {
     let choices = [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
     let compression = options.parse_choice("compression", &choices)?.unwrap_or(Compression::None);

@@ -10,7 +10,7 @@ pub(in crate::connector) fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?', '[']) && !Path::new(pattern).exists()
 }
 
-/// The files as splits, sorted; an error when there is none. Hidden files are somebody's work in progress and left out.
+/// The files as splits, sorted; an error when there is none. Hidden files are still being written and are left out.
 pub(in crate::connector) fn list(table: &str, pattern: &str) -> Result<Vec<SplitId>> {
     let mut paths = if is_glob(pattern) { matches(table, pattern)? } else { folder_or_file(table, pattern)? };
     paths.retain(|path| path.is_file());

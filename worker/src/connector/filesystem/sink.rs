@@ -2,7 +2,7 @@
 //!
 //! A file ends at a commit, never within one, so that the rows of one commit are in one file; it may therefore be larger
 //! than the limits by one commit. The rows of a file that was never published (the process was killed) are not visible:
-//! whoever resumes from a stored position must roll at least as often as positions are stored (`rollover_rows = '1'` rolls
+//! a caller that resumes from a stored position must roll at least as often as it stores positions (`rollover_rows = '1'` rolls
 //! at every commit).
 
 use crate::clock;

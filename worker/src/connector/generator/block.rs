@@ -198,7 +198,7 @@ fn web(random: &mut Random, world: &World, te_ns: i64) -> Flow {
 /// A question and its answer: DNS or NTP.
 fn datagram(random: &mut Random, world: &World, te_ns: i64, label: Label) -> Flow {
     let is_dns = label == Label::Dns;
-    let n_asked = if random.below(20) == 0 { 2 } else { 1 };
+    let n_packets = if random.below(20) == 0 { 2 } else { 1 };
     let (ask, answer) = if is_dns { (random.within(54..96), random.within(80..520)) } else { (76, 76) };
     let servers = if is_dns { &world.resolvers } else { &world.clocks };
     Flow {
@@ -207,15 +207,15 @@ fn datagram(random: &mut Random, world: &World, te_ns: i64, label: Label) -> Flo
         dp: if is_dns { 53 } else { 123 },
         protocol: Protocol::Udp,
         flags: Flags::None,
-        ipkt: n_asked,
-        ibyt: n_asked * u64::from(ask),
+        ipkt: n_packets,
+        ibyt: n_packets * u64::from(ask),
         opkt: 1,
         obyt: u64::from(answer),
         ..tcp(random, world, te_ns, label)
     }
 }
 
-/// Somebody typing, or a program that thinks it is somebody.
+/// An interactive session: a person typing, or a program that behaves like one.
 fn ssh(random: &mut Random, world: &World, te_ns: i64) -> Flow {
     let ipkt = random.heavy(15, 7);
     Flow {
@@ -263,7 +263,7 @@ fn scan(random: &mut Random, world: &World, te_ns: i64) -> Flow {
     }
 }
 
-/// Things that say every minute that they are there: what a miner is most easily taken for.
+/// Keep-alives once a minute: the benign traffic that looks most like a miner.
 fn iot(random: &mut Random, world: &World, te_ns: i64) -> Flow {
     let ipkt = random.within(3..14);
     Flow {

@@ -31,7 +31,7 @@ const COLUMNS: [(&str, DataType, MakeColumn); 14] = [
     ("sp", DataType::Int32, |flows, _| Arc::new(Int32Array::from_iter_values(flows.iter().map(|flow| flow.sp.into())))),
     ("dp", DataType::Int32, |flows, _| Arc::new(Int32Array::from_iter_values(flows.iter().map(|flow| flow.dp.into())))),
     ("pr", DataType::Utf8, |flows, _| text(flows, 3, |flow| flow.protocol.name())),
-    ("flg", DataType::Utf8, |flows, _| text(flows, 8, |flow| flow.flags.letters())),
+    ("flg", DataType::Utf8, |flows, _| text(flows, 8, |flow| flow.flags.symbols())),
     ("ipkt", DataType::Int64, |flows, _| count(flows, |flow| flow.ipkt)),
     ("ibyt", DataType::Int64, |flows, _| count(flows, |flow| flow.ibyt)),
     ("opkt", DataType::Int64, |flows, _| count(flows, |flow| flow.opkt)),
@@ -56,7 +56,7 @@ pub(super) fn fields() -> Vec<FieldRef> {
     COLUMNS.into_iter().map(|(name, data_type, _)| Arc::new(Field::new(name, data_type, false))).collect()
 }
 
-/// Makes batches of the asked columns.
+/// Makes batches of the requested columns.
 pub(super) struct Columns {
     /// Those that are made, as they are made.
     made: SchemaRef,
@@ -65,10 +65,10 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(origin: String, asked: &SchemaRef) -> Result<Self> {
-        let projection = Projection::new(origin, &Schema::new(fields()), asked.clone())?;
-        let is_asked = |name: &str| asked.field_with_name(name).is_ok();
-        let chosen = || COLUMNS.into_iter().filter(|(name, ..)| is_asked(name));
+    pub(super) fn new(origin: String, requested: &SchemaRef) -> Result<Self> {
+        let projection = Projection::new(origin, &Schema::new(fields()), requested.clone())?;
+        let is_requested = |name: &str| requested.field_with_name(name).is_ok();
+        let chosen = || COLUMNS.into_iter().filter(|(name, ..)| is_requested(name));
         let made: Vec<Field> = chosen().map(|(name, data_type, _)| Field::new(name, data_type, false)).collect();
         let makers = chosen().map(|(_, _, maker)| maker).collect();
         Ok(Self { made: Arc::new(Schema::new(made)), makers, projection })

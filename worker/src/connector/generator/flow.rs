@@ -75,7 +75,7 @@ pub(super) enum Flags {
 }
 
 impl Flags {
-    pub(super) fn letters(self) -> &'static str {
+    pub(super) fn symbols(self) -> &'static str {
         match self {
             Self::None => "........",
             Self::Syn => "......S.",

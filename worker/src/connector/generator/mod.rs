@@ -2,7 +2,7 @@
 //!
 //! Rows depend on the seed and their position only: a block of rows has its own random stream, and a miner's records are
 //! where its 300-second active timeout falls. So reading can resume anywhere, and two runs are the same. Addresses are from
-//! the ranges for private networks, benchmarks and documentation: nobody's real server is called a pool.
+//! the ranges for private networks, benchmarks and documentation: no real server is labelled a pool.
 //!
 //! As batches it has few columns and a `label`; with `format = 'csv'` it has lines of the whole 71-column record instead.
 
@@ -26,7 +26,7 @@ use self::block::{BLOCK_ROWS, Blocks, Timing};
 use self::columns::Columns;
 use self::world::World;
 use super::Role;
-use super::pace::{Amount, MakeRows, RowSource, take_n_splits, take_rate, take_start_time};
+use super::throttle::{Amount, MakeRows, RowSource, take_n_splits, take_rate, take_start_time};
 
 /// Flows per second of event time.
 const RATE_DEFAULT: f64 = 1000.0;
@@ -138,7 +138,7 @@ impl Table for Generator {
     }
 }
 
-/// Makes flows and shows them as asked.
+/// Makes flows as batches or as text.
 struct Maker {
     world: Arc<World>,
     blocks: Blocks,

@@ -72,7 +72,7 @@ fn record(out: &mut Vec<u8>, flow: &Flow, world: &World) {
         out.extend_from_slice(text.as_bytes());
     }
     push_counts(out, [flow.sp.into(), flow.dp.into()]);
-    for text in [flow.protocol.name(), flow.flags.letters()] {
+    for text in [flow.protocol.name(), flow.flags.symbols()] {
         out.push(b',');
         out.extend_from_slice(text.as_bytes());
     }
@@ -101,8 +101,8 @@ fn aggregates(out: &mut Vec<u8>, flow: &Flow) {
 fn indicators(out: &mut Vec<u8>, flow: &Flow) {
     push_counts(out, [flow.ipkt + flow.opkt, flow.ibyt + flow.obyt]);
     out.extend_from_slice(b".0");
-    let letters = flow.flags.letters().as_bytes();
-    let has = |letter: u8| u64::from(letters.contains(&letter));
+    let symbols = flow.flags.symbols().as_bytes();
+    let has = |symbol: u8| u64::from(symbols.contains(&symbol));
     let is_tcp = u64::from(flow.protocol == Protocol::Tcp);
     push_counts(out, [u64::from(COMMON_PORTS.contains(&flow.dp)), is_tcp, 1 - is_tcp, 0, 0, 0]);
     push_counts(out, [has(b'A'), has(b'S'), has(b'F'), has(b'R'), has(b'P'), has(b'U')]);

@@ -1,6 +1,6 @@
 //! One run of `nfdump` over one file.
 //!
-//! nfdump says little with its exit code: a cut-off file, or one of another kind, ends with 0. So what it writes to the
+//! nfdump's exit code says little: a cut-off file, or one of another kind, ends with 0. So what it writes to the
 //! standard error counts too, besides what it says of every healthy file of a newer exporter.
 
 use std::io::{BufRead, BufReader, Read};
@@ -149,7 +149,7 @@ impl SplitReader for DumpReader {
 
 impl Drop for DumpReader {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to kill, and nothing to tell.
+        // It may have ended by itself: then there is nothing to kill and nothing to report.
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -56,7 +56,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
             back_off = BACK_OFF_MIN;
         }
         shared.metrics.task_restarts.add(1);
-        control.tell_restart(error.to_string());
+        control.report_restart(error.to_string());
         warn!(task = %task.name, %error, "starts again from its last commit");
         rest(control, back_off);
         back_off = (2 * back_off).min(BACK_OFF_MAX);
@@ -78,7 +78,7 @@ fn live(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> 
         warn!(task = %task.name, notice, "took its input up");
     }
     info!(task = %task.name, owner = control.owner, "running");
-    control.tell(Phase::Running, None);
+    control.report(Phase::Running, None);
     let error = match work(shared, control, task, &mut running) {
         Err(Error::Fenced(message)) => message,
         other => return other,
@@ -124,7 +124,7 @@ fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task
             return Ok(Ending::Released);
         }
         if control.stop.load(Ordering::Relaxed) {
-            control.tell(Phase::Draining, None);
+            control.report(Phase::Draining, None);
             running.commit_last()?;
             info!(task = %task.name, "stopped after its last commit");
             return Ok(Ending::Released);

@@ -1,4 +1,4 @@
-//! Sources of made rows: splits that are row numbers, given in turns, as fast as asked or at a pace.
+//! Sources of generated rows: a position is a row number, splits take turns, and a throttle bounds the rows per second.
 
 use crate::clock;
 
@@ -39,13 +39,13 @@ pub(crate) fn take_n_splits(options: &mut Options) -> Result<u64> {
     if is_sane { Ok(n_splits) } else { Err(options.bad_value("splits", &n_splits.to_string(), WHAT)) }
 }
 
-/// Makes rows: the same ones for the same place, whatever was made before.
+/// Generates rows: the same rows for the same position, independent of earlier calls.
 pub(crate) trait MakeRows: Send {
     /// Up to `n_rows_max` rows of a split, from row `from` on; at least one when `n_rows_max` is.
     fn make(&mut self, split: u64, from: u64, n_rows_max: usize) -> Result<(usize, Payload)>;
 }
 
-/// How much is made, and how fast.
+/// How many rows are generated, and how fast.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Amount {
     pub(crate) n_splits: u64,
@@ -105,12 +105,12 @@ struct Cursor {
     position: u64,
     end: Option<u64>,
     rows_per_second: Option<f64>,
-    /// When it was first asked for rows, and its position then.
+    /// The first poll, and the position at that time.
     began: Option<(Instant, u64)>,
 }
 
 impl Cursor {
-    /// How many rows the pace allows now.
+    /// How many rows the throttle allows now.
     fn n_due(&mut self, now: Instant) -> u64 {
         let Some(rows_per_second) = self.rows_per_second else { return u64::MAX };
         let (began, from) = *self.began.get_or_insert((now, self.position));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_counts_from_the_first_question() {
+    fn a_throttle_counts_from_the_first_poll() {
         let began = clock::now();
         let mut cursor = Cursor { position: 5, end: None, rows_per_second: Some(10.0), began: None };
         assert_eq!(cursor.n_due(began), 0);

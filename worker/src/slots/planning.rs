@@ -1,4 +1,4 @@
-//! Questions about a script that is to run on workers: what it would be, and what there is of it on the broker. Nothing is run.
+//! Plans a script for workers without running it: its dataflows, the state that it left on the broker, the rows it has written.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,15 +30,15 @@ pub struct Shape {
     /// The table it writes.
     pub sink: String,
     pub fingerprint: String,
-    /// By stage: what it reads, and how many tasks it has; 0 where nobody asked the broker.
+    /// By stage: what it reads, and how many tasks it has; 0 where the broker is not read.
     pub stages: Vec<(String, u32)>,
 }
 
-/// What stands in the way of taking up the state that is there.
+/// Why the state on the broker cannot be taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict(pub String);
 
-/// Plans a script, without asking a broker.
+/// Plans a script without a broker.
 pub fn shapes(script: Script<'_>, connectors: &LocalConnectors) -> Result<Vec<Shape>> {
     let pipeline = plan_for_cluster(script.sql, script.settings, None, connectors)?;
     Ok(pipeline.dataflows.iter().map(|dataflow| shape(dataflow, &[])).collect())
@@ -49,9 +49,9 @@ pub fn explain(script: Script<'_>, connectors: &LocalConnectors) -> Result<Strin
     Ok(explain_pipeline(&plan(&PlanRequest { text: script.sql, connectors, settings: script.settings })?))
 }
 
-/// Plans a script that is to run as `kafka_name`, and asks the broker how many tasks its stages have: as many as when it ran before
-/// under this name, else at most `wanted`. Makes nothing.
-pub fn place(
+/// Plans a script that is to run as `kafka_name`, with the number of tasks of each stage: as many as when it ran before under this
+/// name, else at most `wanted`. Changes nothing on the broker.
+pub fn shapes_on_broker(
     script: Script<'_>,
     kafka_name: &str,
     wanted: u32,
@@ -59,7 +59,7 @@ pub fn place(
 ) -> Result<Result<Vec<Shape>, Conflict>> {
     let pipeline = plan_for_cluster(script.sql, script.settings, Some(kafka_name), connectors)?;
     let options = HostOptions { max_tasks: wanted as usize, ..HostOptions::default() };
-    let shared = Shared::asking(&pipeline, options)?;
+    let shared = Shared::for_planning(&pipeline, options)?;
     let mut shapes = Vec::new();
     for (index, dataflow) in pipeline.dataflows.iter().enumerate() {
         let cluster = cluster_of(dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;

@@ -21,7 +21,7 @@ mod board;
 
 use std::collections::BTreeMap;
 
-use crate::ids::{TaskId, WorkerId};
+use davy_proto::domain::{TaskId, WorkerId};
 
 use board::Board;
 

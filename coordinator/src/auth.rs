@@ -12,8 +12,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
-use crate::ids::is_name;
 use crate::service::error::{Kind, Refused};
+use davy_proto::domain::is_name;
 
 /// The tenant of whoever names none.
 pub const DEFAULT_TENANT: &str = "default";
@@ -38,7 +38,7 @@ pub enum Role {
 pub enum Need {
     Look,
     Change,
-    Attend,
+    WorkerSession,
 }
 
 /// Whose pipelines somebody sees.
@@ -74,8 +74,8 @@ impl Role {
             (Self::Admin, _)
             | (Self::Operator, Need::Look | Need::Change)
             | (Self::Viewer, Need::Look)
-            | (Self::Worker, Need::Attend) => true,
-            (Self::Operator | Self::Viewer, Need::Attend)
+            | (Self::Worker, Need::WorkerSession) => true,
+            (Self::Operator | Self::Viewer, Need::WorkerSession)
             | (Self::Viewer, Need::Change)
             | (Self::Worker, Need::Look | Need::Change) => false,
         }
@@ -90,7 +90,7 @@ impl Caller {
 
     pub fn check(&self, need: Need) -> Result<(), Refused> {
         // A worker sees the scripts of all tenants, so that an administrator of one tenant is not enough.
-        let sees_enough = need != Need::Attend || self.role == Role::Worker || self.scope == Scope::All;
+        let sees_enough = need != Need::WorkerSession || self.role == Role::Worker || self.scope == Scope::All;
         if self.role.may(need) && sees_enough {
             return Ok(());
         }
@@ -99,13 +99,13 @@ impl Caller {
             match need {
                 Need::Look => "may not look at pipelines",
                 Need::Change => "may not change pipelines",
-                Need::Attend => "may not run tasks",
+                Need::WorkerSession => "may not run tasks",
             },
         );
         let needed = match need {
             Need::Look => "viewer",
             Need::Change => "operator",
-            Need::Attend => "worker",
+            Need::WorkerSession => "worker",
         };
         Err(Refused::new(Kind::Denied, format!("`{}` has the role `{role}` and {what}", self.name))
             .hint(format!("use a token of the role `{needed}`")))

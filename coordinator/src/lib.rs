@@ -10,7 +10,6 @@ pub mod autoscale;
 pub mod catalog;
 pub mod cluster;
 pub mod http;
-pub mod ids;
 pub mod limits;
 pub mod metrics;
 pub mod model;

@@ -9,7 +9,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::ids::PipelineId;
+use davy_proto::domain::PipelineId;
 
 /// The type of what [`Metrics::text`] gives.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -1,7 +1,16 @@
-//! Davy's gRPC interface: generated messages and services, and descriptors for clients that ask by reflection.
+//! What workers, the coordinator and clients share: the typed domain, the generated gRPC messages, and the way between them.
 //!
-//! The .proto files are the documentation. What arrives is checked where it arrives (`rpc`, `agent`); nothing here decides.
-#![allow(
+//! [`domain`] has the types that code works with. [`v1`] has the messages on the wire, which end in [`convert`]: that module checks what
+//! has arrived. [`client`] opens every connection to a coordinator. Nothing here decides.
+
+pub mod client;
+mod convert;
+pub mod domain;
+
+pub use convert::InvalidMessage;
+
+/// `davy.v1`.
+#[allow(
     clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     clippy::default_trait_access,
@@ -9,13 +18,19 @@
     clippy::too_many_lines,
     reason = "generated code; the .proto files are documented"
 )]
-
-/// `davy.v1`.
 pub mod v1 {
     tonic::include_proto!("davy.v1");
 }
 
 /// KEDA's interface for external scalers.
+#[allow(
+    clippy::allow_attributes_without_reason,
+    clippy::doc_markdown,
+    clippy::default_trait_access,
+    clippy::missing_errors_doc,
+    clippy::too_many_lines,
+    reason = "generated code; the .proto files are documented"
+)]
 pub mod keda {
     tonic::include_proto!("externalscaler");
 }

@@ -38,7 +38,7 @@ const CONFINED: &[Confined] = &[
         reason: "one module loads plug-ins",
     },
     Confined {
-        names: &["tonic", "davy_proto"],
+        names: &["tonic", "davy_proto::v1"],
         within: "",
         allowed: &["coordinator/src/rpc/", "worker/src/agent/", "cli/src/remote/", "proto/"],
         reason: "generated gRPC types end at the wire",

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{PipelineId, TaskId, WorkerId};
+use davy_proto::domain::{PipelineId, TaskId, WorkerId};
 
 use super::Candidate;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ids::PipelineId;
+use davy_proto::domain::PipelineId;
 
 /// `a:2:east` is worker `a` with 2 slots in zone `east`; `p1@a` is task 1 of pipeline `p`, which `a` owns; `p1!a` avoids `a`.
 #[test]

@@ -53,7 +53,7 @@ fn roles_may_what_their_table_says() {
     let may = |role, scope: &str| {
         let scope = if scope == "*" { Scope::All } else { Scope::Tenant(scope.into()) };
         let caller = Caller { name: "ann".into(), role, scope };
-        [Need::Look, Need::Change, Need::Attend].map(|need| caller.check(need).is_ok())
+        [Need::Look, Need::Change, Need::WorkerSession].map(|need| caller.check(need).is_ok())
     };
     assert_eq!(may(Role::Admin, "*"), [true, true, true]);
     assert_eq!(may(Role::Admin, "soc"), [true, true, false]);

@@ -23,8 +23,8 @@ use tracing::debug;
 
 use super::state::State;
 use super::{Catalog, CatalogError, Record, Snapshot};
-use crate::ids::{Epoch, Term};
 use crate::model::PipelineRecord;
+use davy_proto::domain::{Epoch, Term};
 
 const MAGIC: &str = "davy-catalog";
 const VERSION: u32 = 1;

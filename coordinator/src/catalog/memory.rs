@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::state::State;
 use super::{Catalog, CatalogError, Record, Snapshot};
-use crate::ids::Term;
+use davy_proto::domain::Term;
 
 /// How often one that stands by asks whether that is still wanted.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -131,7 +131,7 @@ impl Catalog for MemoryCatalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Epoch;
+    use davy_proto::domain::Epoch;
 
     #[test]
     fn one_that_was_deposed_is_fenced_and_the_clone_leads() {

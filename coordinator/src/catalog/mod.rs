@@ -13,8 +13,8 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Epoch, PipelineId, Term};
 use crate::model::PipelineRecord;
+use davy_proto::domain::{Epoch, PipelineId, Term};
 
 /// One thing to be remembered. A later record of the same key replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

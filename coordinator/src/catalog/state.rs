@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Record, Snapshot};
-use crate::ids::{Epoch, PipelineId, Term};
 use crate::model::PipelineRecord;
+use davy_proto::domain::{Epoch, PipelineId, Term};
 
 /// All that is remembered, as records change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::assign::{Candidate, KEPT, Placeable, Placement, assign};
-use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
 use crate::model::Wish;
+use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
 
 use super::task::{Lease, Leaving, Stage};
 use super::{Action, Cluster, Member, Pipeline};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::ids::{Epoch, TaskId, WorkerId};
+use davy_proto::domain::{Epoch, TaskId, WorkerId};
 
 /// How patient the coordinator is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,8 +34,8 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
 use crate::model::{PipelineRecord, Wish};
+use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
 
 pub use message::{Action, ClusterOptions, Phase, Report, Unknown, WorkerInfo};
 use task::Task;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::{Epoch, WorkerId};
+use davy_proto::domain::{Epoch, WorkerId};
 
 use super::{ClusterOptions, Phase, Report};
 

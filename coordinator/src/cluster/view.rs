@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
 use crate::model::Wish;
+use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
 
 use super::task::{Stage, Task};
 use super::{Cluster, Member};

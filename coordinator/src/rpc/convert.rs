@@ -8,11 +8,11 @@ use crate::autoscale::Decision;
 use crate::cluster::{
     Phase, PipelineState, PipelineStatus, Report, TaskState, TaskView, WorkerInfo, WorkerState, WorkerView,
 };
-use crate::ids::{Epoch, NAME_LENGTH_MAX, WorkerId, is_name};
 use crate::model::{DataflowShape, PipelineRecord};
 use crate::planner::TopicRow;
 use crate::service::error::{Kind, Refused};
 use crate::service::event::{PipelineView, ToWorker};
+use davy_proto::domain::{Epoch, NAME_LENGTH_MAX, WorkerId, is_name};
 
 /// Epochs above this are nobody's: clocks reach it in the year 111,000.
 const EPOCH_MAX: u64 = 1 << 62;
@@ -70,7 +70,7 @@ fn describe(message: &mut v1::Pipeline, status: &PipelineStatus) {
     message.state = pipeline_state(status.state).into();
     message.n_tasks = status.n_tasks;
     message.n_tasks_running = status.n_tasks_running;
-    message.lag = status.lag;
+    message.lag_messages = status.lag;
     message.rows_per_second = status.rows_per_second;
     message.problems = status.problems.clone();
 }
@@ -143,7 +143,7 @@ pub(super) fn task(view: TaskView) -> v1::Task {
         reason: view.reason,
         error: view.error.unwrap_or_default(),
         restarts: view.restarts,
-        lag: view.lag,
+        lag_messages: view.lag,
         rows_per_second: view.rows_per_second,
         busy_ratio: view.busy_ratio,
         watermark_ms: view.watermark_ms,
@@ -171,17 +171,13 @@ pub(super) fn to_worker(message: ToWorker, welcome: v1::Welcome) -> v1::coordina
 }
 
 fn spec(record: &PipelineRecord) -> v1::PipelineSpec {
-    let dataflow = |shape: &DataflowShape| v1::DataflowSpec {
-        fingerprint: shape.fingerprint.clone(),
-        n_tasks: shape.stages.iter().map(|stage| stage.n_tasks).collect(),
-    };
     v1::PipelineSpec {
         id: record.id.to_string(),
         spec_version: record.spec_version,
         kafka_name: record.kafka_name.clone(),
         sql: record.sql.clone(),
         settings: record.settings.clone().into_iter().collect(),
-        dataflows: record.dataflows.iter().map(dataflow).collect(),
+        dataflows: dataflows(&record.dataflows),
     }
 }
 
@@ -247,7 +243,7 @@ fn report(message: &v1::TaskReport) -> Result<Report, Refused> {
         spec_version: message.spec_version,
         phase,
         error: (!error.is_empty()).then_some(error),
-        lag: message.lag,
+        lag: message.lag_messages,
         rows: message.rows,
         busy_ratio: if message.busy_ratio.is_finite() { message.busy_ratio.clamp(0.0, 1.0) } else { 0.0 },
         watermark_ms: message.watermark_ms,

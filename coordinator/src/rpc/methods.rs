@@ -45,7 +45,7 @@ impl Method {
             ("davy.v1.Cluster", "ListTasks") => ("ListTasks", look, false),
             ("davy.v1.Cluster", "GetScaling") => ("GetScaling", look, false),
             ("davy.v1.Cluster", "GetLeader") => ("GetLeader", look, false),
-            ("davy.v1.Workers", "Attend") => ("Attend", Access::Token(Need::Attend), true),
+            ("davy.v1.Workers", "OpenSession") => ("OpenSession", Access::Token(Need::WorkerSession), true),
             ("externalscaler.ExternalScaler", "StreamIsActive") => ("StreamIsActive", Access::CertificateOrToken, true),
             ("externalscaler.ExternalScaler", _) => ("Scaler", Access::CertificateOrToken, false),
             ("grpc.health.v1.Health", "Watch") => ("HealthWatch", Access::Anybody, true),
@@ -58,7 +58,7 @@ impl Method {
 
     /// Whether it is in the audit.
     pub(super) fn is_change(self) -> bool {
-        matches!(self.access, Access::Token(Need::Change | Need::Attend))
+        matches!(self.access, Access::Token(Need::Change | Need::WorkerSession))
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
         for (path, name) in [
             ("/davy.v1.Pipelines/Tail", "Tail"),
             ("/davy.v1.Cluster/GetLeader", "GetLeader"),
-            ("/davy.v1.Workers/Attend", "Attend"),
+            ("/davy.v1.Workers/OpenSession", "OpenSession"),
             ("/externalscaler.ExternalScaler/GetMetrics", "Scaler"),
             ("/grpc.health.v1.Health/Check", "Health"),
             ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "Reflection"),

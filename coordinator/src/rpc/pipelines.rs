@@ -15,7 +15,6 @@ use tonic::{Request, Response, Status};
 
 use crate::audit::{Subject, digest};
 use crate::auth::{Role, Scope};
-use crate::ids::PipelineId;
 use crate::limits::{Limits, OpenStream, Streams};
 use crate::planner::Script;
 use crate::service::change::{Asked, Change, not_found};
@@ -24,6 +23,7 @@ use crate::service::error::{Kind, Refused};
 use crate::service::event::{Watching, Which};
 use crate::service::handle::{Handle, Planning};
 use crate::service::tasks::Tasks;
+use davy_proto::domain::PipelineId;
 
 use super::convert::{self, Detail};
 use super::gate::Call;
@@ -203,14 +203,14 @@ fn tell_audit(call: &Call, name: &str, sql: &str) {
     let tenant = call.caller.tenant(call.tenant.as_deref()).map(|tenant| tenant.to_string()).unwrap_or_default();
     let sql_sha256 = if sql.is_empty() { String::new() } else { digest(sql) };
     // What is no name may be anything, and of any length.
-    let name: String = name.chars().take(crate::ids::NAME_LENGTH_MAX).collect();
+    let name: String = name.chars().take(davy_proto::domain::NAME_LENGTH_MAX).collect();
     call.is_about(Subject { tenant, name, sql_sha256 });
 }
 
 /// A pipeline that is there already. What is no name is the name of none.
 fn id(call: &Call, name: &str) -> Result<PipelineId, Refused> {
     let tenant = call.caller.tenant(call.tenant.as_deref())?;
-    if !crate::ids::is_name(name) {
+    if !davy_proto::domain::is_name(name) {
         return Err(not_found(name));
     }
     Ok(PipelineId { tenant, name: name.into() })

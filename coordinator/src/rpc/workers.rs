@@ -16,12 +16,12 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
 use crate::audit::Subject;
-use crate::ids::Term;
 use crate::options::Options;
 use crate::service::error::{Kind as Why, Refused};
 use crate::service::event::{Attending, Call as WorkerCall, ToWorker};
 use crate::service::handle::Handle;
 use crate::service::tasks::Tasks;
+use davy_proto::domain::Term;
 
 use super::convert;
 use super::gate::Call;
@@ -38,9 +38,9 @@ pub(super) struct WorkersService {
 
 #[tonic::async_trait]
 impl Workers for WorkersService {
-    type AttendStream = Outgoing;
+    type OpenSessionStream = Outgoing;
 
-    async fn attend(&self, request: Request<Streaming<v1::WorkerMessage>>) -> Result<Response<Outgoing>, Status> {
+    async fn open_session(&self, request: Request<Streaming<v1::WorkerMessage>>) -> Result<Response<Outgoing>, Status> {
         let call = Call::of(&request)?;
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(REGISTER_TIMEOUT, incoming.message());

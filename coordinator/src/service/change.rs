@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 
 use crate::audit::hex;
 use crate::auth::DEFAULT_TENANT;
-use crate::ids::{NAME_LENGTH_MAX, PipelineId, is_name};
 use crate::model::{DataflowShape, PipelineRecord, RequestMark, Wish};
 use crate::planner::Script;
 use crate::service::error::{Kind, Refused};
+use davy_proto::domain::{NAME_LENGTH_MAX, PipelineId, is_name};
 
 /// The longest name of a request.
 const REQUEST_ID_LENGTH_MAX: usize = 128;

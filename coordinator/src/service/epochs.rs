@@ -3,7 +3,7 @@
 //! They are reserved in blocks: the catalog remembers a ceiling, and none at or above it is given out before a higher one is durable.
 //! A coordinator that dies wastes the rest of its block; there are 2^64 of them.
 
-use crate::ids::Epoch;
+use davy_proto::domain::Epoch;
 
 /// Epochs of one block. Large enough that a cluster that restarts all its tasks at once seldom waits for the catalog.
 const BLOCK: u64 = 16_384;

@@ -7,11 +7,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::autoscale::Decision;
 use crate::cluster::{PipelineStatus, Report, TaskView, WorkerInfo, WorkerView};
-use crate::ids::{Epoch, PipelineId, TaskId, Term, WorkerId};
 use crate::model::{DataflowShape, PipelineRecord};
 use crate::service::change::Asked;
 use crate::service::error::Refused;
 use crate::service::keeper::News;
+use davy_proto::domain::{Epoch, PipelineId, TaskId, Term, WorkerId};
 
 /// Where an answer goes. Dropped without one, it says that this coordinator does not lead any more.
 pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;

@@ -6,12 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::autoscale::Decision;
 use crate::cluster::{Report, TaskView, WorkerInfo, WorkerView};
-use crate::ids::{PipelineId, Term};
 use crate::planner::{Planner, Refusal};
 use crate::service::change::Asked;
 use crate::service::error::{Kind, Refused};
 use crate::service::event::{Attending, Call, Event, PipelineView, Question, Reply, Watching, Which};
 use crate::service::standing::Standing;
+use davy_proto::domain::{PipelineId, Term};
 
 /// Speaks to the event loop; clones speak to the same.
 #[derive(Clone, Debug)]

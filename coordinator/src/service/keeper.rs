@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::catalog::{Catalog, CatalogError, Record, Snapshot};
-use crate::ids::Term;
 use crate::metrics::Metrics;
 use crate::service::clock::Clock;
 use crate::service::epochs::Epochs;
+use davy_proto::domain::Term;
 
 /// How often it asks whether it still leads, and how long it waits before it tries again to.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

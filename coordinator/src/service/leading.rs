@@ -16,7 +16,6 @@ use tracing::warn;
 
 use crate::catalog::{CatalogError, Record, Snapshot};
 use crate::cluster::Cluster;
-use crate::ids::{Epoch, PipelineId, Term};
 use crate::model::{PipelineRecord, Wish};
 use crate::rpc::scaler::Wanted;
 use crate::service::driver::Tools;
@@ -25,6 +24,7 @@ use crate::service::error::Refused;
 use crate::service::event::Event;
 use crate::service::keeper::{News, Writer};
 use crate::service::pace::Pace;
+use davy_proto::domain::{Epoch, PipelineId, Term};
 
 use changes::Changes;
 use scaling::Scaling;

@@ -1,7 +1,7 @@
 //! Whether this coordinator leads.
 
-use crate::ids::Term;
 use crate::service::error::{Kind, Refused};
+use davy_proto::domain::Term;
 
 /// What this coordinator is just now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use davy_coordinator::cluster::{Action, Cluster, ClusterOptions, Phase, Report, WorkerInfo};
-use davy_coordinator::ids::{Epoch, PipelineId, WorkerId};
 use davy_coordinator::model::{DataflowShape, PipelineRecord, StageShape, Wish};
+use davy_proto::domain::{Epoch, PipelineId, WorkerId};
 
 const WORKERS: u32 = 100;
 const PIPELINES: u32 = 100;

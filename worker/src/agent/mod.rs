@@ -231,7 +231,7 @@ impl Agent {
         if let Err(status) = session.say(Said::Register(self.register(&reports))) {
             return Ok(Ended::Broken(status));
         }
-        let orders = match timeout_at(now() + CONNECT, WorkersClient::new(channel).attend(request)).await {
+        let orders = match timeout_at(now() + CONNECT, WorkersClient::new(channel).open_session(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Ok(Ended::Broken(status)),
             Err(_) => return Ok(Ended::Broken(Status::deadline_exceeded("no answer to the registration"))),

@@ -9,7 +9,9 @@ use crate::slots::{Grant, PipelineText, TaskReport};
 
 pub(super) fn grant(grant: v1::Grant) -> Grant {
     let pipeline = grant.pipeline.unwrap_or_default();
-    let dataflows = pipeline.dataflows.into_iter().map(|dataflow| (dataflow.fingerprint, dataflow.n_tasks)).collect();
+    let n_tasks = |stages: Vec<v1::Stage>| stages.into_iter().map(|stage| stage.n_tasks).collect();
+    let dataflows =
+        pipeline.dataflows.into_iter().map(|dataflow| (dataflow.fingerprint, n_tasks(dataflow.stages))).collect();
     Grant {
         task: grant.task,
         epoch: grant.epoch,
@@ -30,7 +32,8 @@ pub(super) fn report(report: &TaskReport) -> v1::TaskReport {
         epoch: report.epoch,
         state: state(report.phase).into(),
         error: report.error.clone().unwrap_or_default(),
-        lag: report.lag,
+        lag_messages: report.lag,
+        messages: 0,
         rows: report.rows,
         busy_ratio: report.busy_ratio,
         watermark_ms: report.watermark_ms,

@@ -57,7 +57,7 @@ fn facts(pipeline: &Pipeline) -> Vec<(&'static str, String)> {
         "tasks",
         format!("{} of {} run", count(pipeline.n_tasks_running.into()), count(pipeline.n_tasks.into())),
     ));
-    facts.push(("lag", format!("{} rows", count(pipeline.lag))));
+    facts.push(("lag", format!("{} messages", count(pipeline.lag_messages))));
     facts.push(("reads", format!("{} rows/s", rate(pipeline.rows_per_second))));
     if let Some(scaling) = &pipeline.scaling {
         facts.push(("workers", format!("{} wanted: {}", scaling.desired_workers, scaling.reason)));

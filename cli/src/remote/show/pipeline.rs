@@ -32,7 +32,7 @@ fn cells(pipeline: &Pipeline) -> Vec<String> {
         pipeline.name.clone(),
         pipeline_state(pipeline.state),
         format!("{}/{}", pipeline.n_tasks_running, pipeline.n_tasks),
-        count(pipeline.lag),
+        count(pipeline.lag_messages),
         rate(pipeline.rows_per_second),
         pipeline.version.to_string(),
         time(pipeline.changed_at_ms),
@@ -74,7 +74,7 @@ pub(in super::super) fn change(pipeline: &Pipeline, format: Output) -> String {
         Output::Table => {
             let (name, state) = (&pipeline.name, pipeline_state(pipeline.state));
             let tasks = format!("{}/{} tasks", pipeline.n_tasks_running, pipeline.n_tasks);
-            let (lag, rate) = (count(pipeline.lag), rate(pipeline.rows_per_second));
+            let (lag, rate) = (count(pipeline.lag_messages), rate(pipeline.rows_per_second));
             let problem = problem(pipeline);
             let problem = if problem.is_empty() { problem } else { format!(", {problem}") };
             format!("{name}: {state}, {tasks}, lag {lag}, {rate} rows/s{problem}\n")
@@ -97,7 +97,7 @@ pub(super) fn fields(pipeline: &Pipeline) -> Map<String, Value> {
         "kafka_name": pipeline.kafka_name,
         "n_tasks": pipeline.n_tasks,
         "n_tasks_running": pipeline.n_tasks_running,
-        "lag": pipeline.lag,
+        "lag": pipeline.lag_messages,
         "rows_per_second": pipeline.rows_per_second,
         "desired_workers": pipeline.scaling.as_ref().map(|scaling| scaling.desired_workers),
         "problems": pipeline.problems,

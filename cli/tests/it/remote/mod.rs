@@ -52,7 +52,7 @@ fn pipeline(state: PipelineState, version: u64) -> Pipeline {
         changed_at_ms: 1_714_557_660_500,
         n_tasks: 12,
         n_tasks_running: 11,
-        lag: 1_234_567,
+        lag_messages: 1_234_567,
         rows_per_second: 98_765.4,
         problems: Vec::new(),
         scaling: Some(Scaling {

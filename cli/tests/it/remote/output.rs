@@ -13,7 +13,7 @@ fn told() -> Told {
     let mut degraded = pipeline(PipelineState::Degraded, 4);
     degraded.problems = vec!["task soc/miners/1/1/7 fails: topic `flows` is gone".to_owned(), "slow".to_owned()];
     let mut other = pipeline(PipelineState::Paused, 1);
-    (other.name, other.lag, other.n_tasks_running) = ("scans".to_owned(), 0, 0);
+    (other.name, other.lag_messages, other.n_tasks_running) = ("scans".to_owned(), 0, 0);
     let running = Task {
         id: "soc/miners/1/1/0".to_owned(),
         state: TaskState::Running.into(),
@@ -21,7 +21,7 @@ fn told() -> Told {
         worker_name: "host-a".to_owned(),
         epoch: 41,
         reason: "stays where it was".to_owned(),
-        lag: 1_234_000,
+        lag_messages: 1_234_000,
         rows_per_second: 98_765.4,
         busy_ratio: 0.93,
         watermark_ms: Some(1_714_557_600_123),
@@ -35,7 +35,7 @@ fn told() -> Told {
         epoch: 44,
         error: "topic `flows` is gone".to_owned(),
         restarts: 1_002,
-        lag: 567,
+        lag_messages: 567,
         ..Task::default()
     };
     let worker = Worker {

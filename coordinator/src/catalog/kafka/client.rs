@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::KafkaCatalogOptions;
 use crate::catalog::CatalogError;
-use crate::ids::is_name;
+use davy_proto::domain::is_name;
 
 /// How much of what a client has to tell is heard at once; a poll gives one event, and does not say whether there are more.
 pub(super) const EVENTS: usize = 64;

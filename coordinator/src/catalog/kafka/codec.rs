@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::catalog::Record;
-use crate::ids::PipelineId;
+use davy_proto::domain::PipelineId;
 
 const VERSION: u64 = 1;
 const BARRIER: &str = "barrier";
@@ -92,7 +92,7 @@ fn envelope(cluster: &str, record: Option<&Record>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Epoch, Term};
+    use davy_proto::domain::{Epoch, Term};
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::honest_options;
 use super::worker::SimWorker;
 use crate::cluster::{Action, Cluster, Phase, PipelineState, Report};
-use crate::ids::{Epoch, PipelineId, TaskId, WorkerId};
 use crate::model::{PipelineRecord, Wish};
+use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
 
 #[derive(Default)]
 pub(super) struct Referee {

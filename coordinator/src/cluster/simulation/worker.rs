@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Random;
 use crate::cluster::{Action, Cluster, Phase, Report, WorkerInfo};
-use crate::ids::{Epoch, TaskId, WorkerId};
+use davy_proto::domain::{Epoch, TaskId, WorkerId};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 

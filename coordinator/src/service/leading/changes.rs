@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::ids::PipelineId;
 use crate::model::{DataflowShape, PipelineRecord, Wish};
 use crate::service::change::{self, Asked, Change, Place, Step};
 use crate::service::error::{Kind, Refused};
 use crate::service::event::{Event, PipelineView, Reply};
+use davy_proto::domain::PipelineId;
 
 use super::Leading;
 

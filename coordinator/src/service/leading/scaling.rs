@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::autoscale::{self, Decision, Options, Sample, State, TaskLoad};
 use crate::cluster::{TaskView, WorkerState, WorkerView};
-use crate::ids::PipelineId;
 use crate::model::Wish;
+use davy_proto::domain::PipelineId;
 
 use super::Leading;
 

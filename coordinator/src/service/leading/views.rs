@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::cluster::{PipelineState, TaskState, WorkerState};
-use crate::ids::PipelineId;
 use crate::metrics::Census;
 use crate::model::{PipelineRecord, Wish};
 use crate::service::change::not_found;
 use crate::service::error::{Kind, Refused};
 use crate::service::event::{PipelineView, Question, Watching, Which};
+use davy_proto::domain::PipelineId;
 
 use super::Leading;
 use super::changes::answer;

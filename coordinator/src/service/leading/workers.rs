@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::cluster::{Action, Report, WorkerInfo};
-use crate::ids::WorkerId;
 use crate::service::error::{Kind, Refused};
 use crate::service::event::{Attending, Call, Reply, ToWorker};
+use davy_proto::domain::WorkerId;
 
 use super::Leading;
 use super::changes::answer;

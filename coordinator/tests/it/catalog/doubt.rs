@@ -1,7 +1,7 @@
 //! Ends of transactions that are late or lost: whoever cannot tell what was written must not go on as if it could.
 
 use davy_coordinator::catalog::{Catalog, CatalogError};
-use davy_coordinator::ids::Epoch;
+use davy_proto::domain::Epoch;
 
 use super::broker::{servers, unique};
 use super::kafka::catalog;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use davy_coordinator::catalog::file::FileCatalog;
 use davy_coordinator::catalog::{Catalog, CatalogError, Snapshot};
-use davy_coordinator::ids::Epoch;
+use davy_proto::domain::Epoch;
 use tempfile::TempDir;
 
 use super::{ceiling, counted, leads, pipeline, put, write};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use davy_coordinator::catalog::kafka::{KafkaCatalog, KafkaCatalogOptions};
 use davy_coordinator::catalog::{Catalog, CatalogError, Record};
-use davy_coordinator::ids::{Epoch, Term};
+use davy_proto::domain::{Epoch, Term};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use davy_coordinator::catalog::{Catalog, CatalogError};
-use davy_coordinator::ids::{Epoch, Term};
+use davy_proto::domain::{Epoch, Term};
 use rdkafka::producer::{BaseRecord, Producer};
 
 use super::broker::{servers, unique};

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use davy_coordinator::catalog::file::FileCatalog;
 use davy_coordinator::catalog::memory::MemoryCatalog;
 use davy_coordinator::catalog::{Catalog, CatalogError, Record, Snapshot};
-use davy_coordinator::ids::{Epoch, PipelineId, Term};
 use davy_coordinator::model::{DataflowShape, PipelineRecord, RequestMark, StageShape, Wish};
+use davy_proto::domain::{Epoch, PipelineId, Term};
 
 /// How long anything may take that must happen: as long as a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);

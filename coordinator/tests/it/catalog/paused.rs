@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use davy_coordinator::catalog::kafka::KafkaCatalog;
 use davy_coordinator::catalog::{Catalog, CatalogError};
-use davy_coordinator::ids::Epoch;
+use davy_proto::domain::Epoch;
 
 use super::broker::{OwnBroker, unique};
 use super::kafka::catalog;

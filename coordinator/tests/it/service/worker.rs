@@ -42,7 +42,7 @@ pub(super) async fn attend(
     sender.send(first).await.expect("there is room");
     let mut client: WorkersClient<InterceptedService<Channel, Headers>> =
         WorkersClient::with_interceptor(channel, headers);
-    let incoming = soon(client.attend(ReceiverStream::new(receiver))).await?.into_inner();
+    let incoming = soon(client.open_session(ReceiverStream::new(receiver))).await?.into_inner();
     Ok((sender, incoming))
 }
 

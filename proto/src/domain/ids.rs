@@ -1,4 +1,4 @@
-//! Names of things: pipelines, tasks, workers, and the numbers that fence them.
+//! Names of pipelines, tasks and workers, and the numbers that fence them. Names are parsed and shown here only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,7 @@ pub const NAME_LENGTH_MAX: usize = 100;
 /// A pipeline: unique within its tenant. Shown as `<tenant>/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PipelineId {
-    /// Who it belongs to.
     pub tenant: Arc<str>,
-    /// What it is called there.
     pub name: Arc<str>,
 }
 
@@ -29,19 +27,19 @@ pub struct TaskId {
     pub index: u32,
 }
 
-/// A process of a worker: another one after a restart.
+/// A worker process: a restarted worker has another id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub Arc<str>);
 
-/// The fencing number of a task's owner: each owner's is greater than those of all before, whatever the clocks say.
+/// The fencing number of a task's owner: greater than that of every earlier owner, whatever the clocks say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
-/// The number of a leading coordinator: greater with each.
+/// The number of a leading coordinator: greater with each new leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Term(pub u64);
 
-/// Whether a text can be the name of a pipeline or a tenant: letters, digits, `_` and `-`, for topics are named after it.
+/// Whether a text can be the name of a pipeline, tenant or worker: ASCII alphanumerics, `_` and `-`, since topics are named after it.
 pub fn is_name(text: &str) -> bool {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     (1..=NAME_LENGTH_MAX).contains(&text.len()) && text.chars().all(is_fine)

@@ -48,7 +48,9 @@ fn undrawn_edges(crates: &[Crate]) -> Vec<String> {
     let mut complaints = Vec::new();
     for Crate { folder, uses } in crates {
         let Some((_, may_use)) = DRAWN.iter().find(|(name, _)| name == folder) else {
-            complaints.push(format!("crate `{folder}` is not drawn; draw it in ARCHITECTURE.md §3 and add it here"));
+            complaints.push(format!(
+                "crate `{folder}` is not drawn; draw it in the code map of ARCHITECTURE.md and add it here"
+            ));
             continue;
         };
         if uses.iter().any(|used| used == TESTKIT) {
@@ -90,7 +92,7 @@ fn an_edge_that_points_up_or_sideways_is_named() {
         undrawn_edges(&[made_up("engine", "worker"), made_up("worker", "engine"), made_up("peers", "engine")]),
         [
             r#"`engine` depends on `worker`; it may use ["udfs/forest"]"#,
-            "crate `peers` is not drawn; draw it in ARCHITECTURE.md §3 and add it here",
+            "crate `peers` is not drawn; draw it in the code map of ARCHITECTURE.md and add it here",
         ]
     );
 }

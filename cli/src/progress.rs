@@ -66,17 +66,12 @@ pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
         line.push_str(&format!("; {} bad records ({})", HumanCount(n), reason.label()));
     }
     say(&line);
-    let commits = &metrics.commit_durations;
-    if 0 < commits.count() {
+    let n_commits = metrics.commit_seconds.get_sample_count();
+    if 0 < n_commits {
         let restarts = metrics.task_restarts.get();
         let restarts = if restarts == 0 { String::new() } else { format!("; tasks started again {restarts} times") };
-        let ms = |quantile| commits.quantile(quantile).as_secs_f64() * 1e3;
-        say(&format!(
-            "{} commits, p50 {:.1} ms, p99 {:.1} ms{restarts}",
-            HumanCount(commits.count()),
-            ms(0.5),
-            ms(0.99)
-        ));
+        let ms = |quantile| metrics.commit_seconds_quantile(quantile) * 1e3;
+        say(&format!("{} commits, p50 {:.1} ms, p99 {:.1} ms{restarts}", HumanCount(n_commits), ms(0.5), ms(0.99)));
     }
 }
 
@@ -86,7 +81,7 @@ pub(crate) fn summarize_function(function: &FunctionMetrics) {
     if n_rows == 0 {
         return;
     }
-    let seconds = Duration::from_nanos(function.nanoseconds.get()).as_secs_f64();
+    let seconds = function.seconds.get();
     let mut line =
         format!("{}: {} rows in {} calls", function.name, HumanCount(n_rows), HumanCount(function.batches.get()));
     if 0.0 < seconds {

@@ -1,145 +1,170 @@
-//! What is counted, by name. Counted per batch, never per row; shared by the tasks of a pipeline.
+//! Prometheus metrics of pipelines and functions. Counted per batch, never per row, and shared by the tasks of a pipeline.
+//!
+//! They count from the moment they are made. A worker registers them with the pipeline as label, and a scrape then reads them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets, linear_buckets,
+};
 
 use crate::format::BadReason;
 
-/// A counter that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+const STATIC: &str = "names, labels and buckets are constants that Prometheus allows";
 
-impl Counter {
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// How long things took: counts by duration, in steps of a quarter of a power of two.
 #[derive(Debug)]
-pub struct Durations([Counter; STEPS]);
-
-/// From a microsecond to more than an hour.
-const STEPS: usize = 132;
-
-impl Default for Durations {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Counter::default()))
-    }
-}
-
-impl Durations {
-    pub fn add(&self, duration: Duration) {
-        let micros = (duration.as_nanos() as f64 / 1e3).max(1.0);
-        let step = (micros.log2() * 4.0).ceil() as usize;
-        self.0[step.min(STEPS - 1)].add(1);
-    }
-
-    /// How many were counted.
-    pub fn count(&self) -> u64 {
-        self.0.iter().map(Counter::get).sum()
-    }
-
-    /// The duration that a share `quantile` of them did not exceed; up to a fifth too long, as steps are.
-    pub fn quantile(&self, quantile: f64) -> Duration {
-        let wanted = (self.count() as f64 * quantile).ceil() as u64;
-        let mut counted = 0;
-        for (step, counter) in self.0.iter().enumerate() {
-            counted += counter.get();
-            if 0 < counted && wanted <= counted {
-                return Duration::from_secs_f64((step as f64 / 4.0).exp2() / 1e6);
-            }
-        }
-        Duration::ZERO
-    }
-}
-
-/// The counters of a pipeline.
-#[derive(Debug, Default)]
 pub struct Metrics {
-    /// `source_rows_total`: rows decoded.
-    pub source_rows: Counter,
-    /// `source_bytes_total`: bytes read, after decompression.
-    pub source_bytes: Counter,
-    /// `window_late_rows_total`: rows that came after their last window had closed.
-    pub late_rows: Counter,
-    /// `window_closed_total`: windows closed.
-    pub windows_closed: Counter,
-    /// `sink_rows_total`: rows committed to sinks.
-    pub sink_rows: Counter,
-    /// `commit_total`: commits.
-    pub commits: Counter,
-    /// `commit_seconds`: how long commits over Kafka took, from the flush to the broker's answer.
-    pub commit_durations: Durations,
-    /// `task_restarts_total`: tasks that started again from their last commit.
-    pub task_restarts: Counter,
-    /// `source_bad_records_total{reason}`: records that could not be decoded.
-    bad_records: Mutex<BTreeMap<BadReason, u64>>,
+    pub source_rows: IntCounter,
+    pub source_bytes: IntCounter,
+    pub late_rows: IntCounter,
+    pub windows_closed: IntCounter,
+    pub sink_rows: IntCounter,
+    pub commits: IntCounter,
+    /// Of commits over Kafka, from the flush to the broker's answer.
+    pub commit_seconds: Histogram,
+    pub task_restarts: IntCounter,
+    bad_records: IntCounterVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From a millisecond to a minute.
+        let buckets = exponential_buckets(0.001, 1.6, 24).expect(STATIC);
+        let commit_seconds = HistogramOpts::new("davy_commit_seconds", "Time per commit over Kafka.").buckets(buckets);
+        let bad_records = Opts::new("davy_source_bad_records_total", "Records that could not be decoded.");
+        let bad_records = IntCounterVec::new(bad_records, &["reason"]).expect(STATIC);
+        for reason in BadReason::ALL {
+            bad_records.with_label_values(&[reason.label()]);
+        }
+        Self {
+            source_rows: counter("davy_source_rows_total", "Rows decoded."),
+            source_bytes: counter("davy_source_bytes_total", "Bytes read, after decompression."),
+            late_rows: counter("davy_window_late_rows_total", "Rows that came after their last window had closed."),
+            windows_closed: counter("davy_window_closed_total", "Windows closed."),
+            sink_rows: counter("davy_sink_rows_total", "Rows committed to sinks."),
+            commits: counter("davy_commit_total", "Commits."),
+            commit_seconds: Histogram::with_opts(commit_seconds).expect(STATIC),
+            task_restarts: counter("davy_task_restarts_total", "Tasks that started again from their last commit."),
+            bad_records,
+        }
+    }
 }
 
 impl Metrics {
-    /// Counts a bad record.
     pub fn count_bad(&self, reason: BadReason) {
-        let mut counts = self.bad_records.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *counts.entry(reason).or_default() += 1;
+        self.bad_records.with_label_values(&[reason.label()]).inc();
     }
 
-    /// Bad records by reason.
+    /// Bad records by reason, without reasons that did not occur.
     pub fn bad_records(&self) -> BTreeMap<BadReason, u64> {
-        self.bad_records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        let count = |reason: BadReason| (reason, self.bad_records.with_label_values(&[reason.label()]).get());
+        BadReason::ALL.map(count).into_iter().filter(|(_, n)| 0 < *n).collect()
+    }
+
+    /// The seconds that a share `quantile` of the commits over Kafka did not exceed, interpolated within a bucket.
+    pub fn commit_seconds_quantile(&self, quantile: f64) -> f64 {
+        let n_commits = self.commit_seconds.get_sample_count();
+        if n_commits == 0 {
+            return 0.0;
+        }
+        let wanted = n_commits as f64 * quantile;
+        let (mut lower, mut n_below) = (0.0, 0);
+        for family in self.commit_seconds.collect() {
+            for bucket in family.get_metric().iter().flat_map(|metric| metric.get_histogram().get_bucket()) {
+                let n = bucket.cumulative_count();
+                if n_below < n && wanted <= n as f64 {
+                    let share = (wanted - n_below as f64) / (n - n_below) as f64;
+                    return lower + share * (bucket.upper_bound() - lower);
+                }
+                (lower, n_below) = (bucket.upper_bound(), n);
+            }
+        }
+        lower
+    }
+
+    /// Adds the metrics to those that `registry` exports.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let counters = [
+            &self.source_rows,
+            &self.source_bytes,
+            &self.late_rows,
+            &self.windows_closed,
+            &self.sink_rows,
+            &self.commits,
+            &self.task_restarts,
+        ];
+        for counter in counters {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        registry.register(Box::new(self.commit_seconds.clone()))?;
+        registry.register(Box::new(self.bad_records.clone()))
     }
 }
 
-/// The counters of a function that a script creates; shared by all its calls.
-#[derive(Debug, Default)]
+fn counter(name: &str, help: &str) -> IntCounter {
+    IntCounter::new(name, help).expect(STATIC)
+}
+
+/// The metrics of a function that a script creates, shared by all its calls.
+#[derive(Debug)]
 pub struct FunctionMetrics {
-    /// The function's name: the label `function`.
+    /// The label `function`.
     pub name: String,
     /// What it calls, for people.
     pub about: String,
-    /// `function_rows_total`: rows it was called with.
-    pub rows: Counter,
-    /// `function_null_rows_total`: rows that got no result: a null or unusable argument, or a failed call.
-    pub null_rows: Counter,
-    /// `function_batches_total`: calls.
-    pub batches: Counter,
-    /// `function_seconds_total`, in nanoseconds: time spent in calls, by the wall clock.
-    pub nanoseconds: Counter,
-    /// `function_errors_total`: calls that failed.
-    pub errors: Counter,
-    /// Why the first of them failed.
+    pub rows: IntCounter,
+    /// Rows without a result: a null or unusable argument, or a failed call.
+    pub null_rows: IntCounter,
+    pub batches: IntCounter,
+    /// Time spent in calls, by the wall clock.
+    pub seconds: Counter,
+    pub errors: IntCounter,
+    /// Why the first failed call failed.
     pub first_error: OnceLock<String>,
-    /// `function_score{le}`: scores by tenth, `[0, 0.1)`, …, `[0.9, 1]`; models only.
-    pub scores: [Counter; 10],
+    /// Of models only.
+    pub scores: Histogram,
 }
 
 impl FunctionMetrics {
-    /// Of the function `name`, which calls `about`; nothing counted yet.
     pub fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
-        Self { name: name.into(), about: about.into(), ..Self::default() }
+        let name = name.into();
+        let of_function = |metric: &str, help: &str| Opts::new(metric, help).const_label("function", &name);
+        let counter = |metric: &str, help: &str| IntCounter::with_opts(of_function(metric, help)).expect(STATIC);
+        let scores = HistogramOpts {
+            common_opts: of_function("davy_function_score", "Scores of a model."),
+            buckets: linear_buckets(0.1, 0.1, 10).expect(STATIC),
+        };
+        let seconds = of_function("davy_function_seconds_total", "Time spent in calls of a function.");
+        Self {
+            rows: counter("davy_function_rows_total", "Rows that a function was called with."),
+            null_rows: counter("davy_function_null_rows_total", "Rows without a result of a function."),
+            batches: counter("davy_function_batches_total", "Calls of a function."),
+            seconds: Counter::with_opts(seconds).expect(STATIC),
+            errors: counter("davy_function_errors_total", "Calls of a function that failed."),
+            first_error: OnceLock::new(),
+            scores: Histogram::with_opts(scores).expect(STATIC),
+            about: about.into(),
+            name,
+        }
     }
 
     /// Counts the scores of a batch; NaN is no score.
     pub fn count_scores(&self, scores: &[f64]) {
-        let mut counts = [0_u64; 10];
-        let mut n_null = 0;
-        for score in scores {
-            if score.is_nan() {
-                n_null += 1;
-            } else {
-                counts[((score * 10.0) as usize).min(9)] += 1;
-            }
+        let counted = self.scores.local();
+        scores.iter().filter(|score| !score.is_nan()).for_each(|score| counted.observe(*score));
+        self.null_rows.inc_by(scores.len() as u64 - counted.get_sample_count());
+        counted.flush();
+    }
+
+    /// Adds the metrics to those that `registry` exports.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for counter in [&self.rows, &self.null_rows, &self.batches, &self.errors] {
+            registry.register(Box::new(counter.clone()))?;
         }
-        self.null_rows.add(n_null);
-        for (counter, n) in self.scores.iter().zip(counts) {
-            counter.add(n);
-        }
+        registry.register(Box::new(self.seconds.clone()))?;
+        registry.register(Box::new(self.scores.clone()))
     }
 }
 
@@ -148,22 +173,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_near_and_never_too_short() {
-        let durations = Durations::default();
-        assert_eq!(durations.quantile(0.5), Duration::ZERO);
-        (1..=100).for_each(|ms| durations.add(Duration::from_millis(ms)));
+    fn quantiles_are_near() {
+        let metrics = Metrics::default();
+        assert_eq!(metrics.commit_seconds_quantile(0.5).to_bits(), 0);
+        (1..=100).for_each(|ms| metrics.commit_seconds.observe(f64::from(ms) / 1e3));
         for (quantile, exact) in [(0.01, 1), (0.5, 50), (0.99, 99), (1.0, 100)] {
-            let found = durations.quantile(quantile).as_secs_f64() / (f64::from(exact) / 1e3);
-            assert!((1.0..1.2).contains(&found), "{quantile}: {found}");
+            let found = metrics.commit_seconds_quantile(quantile) / (f64::from(exact) / 1e3);
+            assert!((0.9..1.2).contains(&found), "{quantile}: {found}");
         }
     }
 
     #[test]
     fn scores_are_counted_by_tenths() {
         let metrics = FunctionMetrics::new("f", "");
-        metrics.count_scores(&[0.0, 0.09, 0.1, 0.95, 1.0, f64::NAN, -0.5, 7.0]);
-        let counted = metrics.scores.each_ref().map(Counter::get);
-        assert_eq!(counted, [3, 1, 0, 0, 0, 0, 0, 0, 0, 3]);
+        metrics.count_scores(&[0.0, 0.09, 0.15, 0.95, 1.0, f64::NAN, -0.5]);
+        let families = metrics.scores.collect();
+        let buckets = families[0].get_metric()[0].get_histogram().get_bucket();
+        let counted: Vec<u64> = buckets.iter().map(prometheus::proto::Bucket::cumulative_count).collect();
+        assert_eq!(counted, [3, 4, 4, 4, 4, 4, 4, 4, 4, 6]);
         assert_eq!(metrics.null_rows.get(), 1);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -13,7 +12,7 @@ use axum::routing::get;
 use davy_engine::{Error, Result};
 use tokio::net::TcpListener;
 
-use crate::exposition;
+use crate::exposition::{CONTENT_TYPE, WorkerMetrics};
 use crate::slots::Slots;
 
 #[derive(Clone, Debug)]
@@ -24,21 +23,10 @@ pub struct HttpOptions {
     pub token: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub struct Status {
-    is_connected: AtomicBool,
-}
-
-impl Status {
-    pub(crate) fn set_connected(&self, is_connected: bool) {
-        self.is_connected.store(is_connected, Ordering::Relaxed);
-    }
-}
-
 #[derive(Clone)]
 struct Shown {
     slots: Arc<Mutex<Slots>>,
-    status: Arc<Status>,
+    metrics: Arc<WorkerMetrics>,
     token: Option<Arc<str>>,
 }
 
@@ -46,7 +34,7 @@ struct Shown {
 pub(crate) async fn serve(
     options: HttpOptions,
     slots: Arc<Mutex<Slots>>,
-    status: Arc<Status>,
+    metrics: Arc<WorkerMetrics>,
 ) -> Result<impl Future<Output = Error>> {
     let HttpOptions { address, token } = options;
     if !address.ip().is_loopback() && token.is_none() {
@@ -56,10 +44,10 @@ pub(crate) async fn serve(
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|error| Error::invalid(format!("cannot listen at `{address}`: {error}")))?;
     let router = Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(Shown { slots, status, token: token.map(Into::into) });
+        .with_state(Shown { slots, metrics, token: token.map(Into::into) });
     Ok(async move {
         match axum::serve(listener, router).await {
             Ok(()) => Error::internal("the metrics' server has ended"),
@@ -69,13 +57,13 @@ pub(crate) async fn serve(
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    if shown.status.is_connected.load(Ordering::Relaxed) {
+    if shown.metrics.connected.get() == 1 {
         return "ok\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "no coordinator knows this worker\n").into_response()
 }
 
-async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+async fn scrape(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(token) = &shown.token
         && !given.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| is_same(given, token))
@@ -83,10 +71,10 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
         return (StatusCode::UNAUTHORIZED, "metrics need a token: Authorization: Bearer …\n").into_response();
     }
     let slots = shown.slots.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = exposition::text(&slots.metrics(), &slots.snapshot(), shown.status.is_connected.load(Ordering::Relaxed));
+    let (registries, tasks) = (slots.registries(), slots.snapshot());
     drop(slots);
-    match text {
-        Ok(text) => ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response(),
+    match shown.metrics.text(&registries, &tasks) {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

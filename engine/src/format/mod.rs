@@ -141,6 +141,19 @@ pub enum BadReason {
 }
 
 impl BadReason {
+    pub const ALL: [Self; 10] = [
+        Self::TooShort,
+        Self::WrongType,
+        Self::Missing,
+        Self::BadUtf8,
+        Self::Nul,
+        Self::TooLong,
+        Self::Malformed,
+        Self::TooDeep,
+        Self::Empty,
+        Self::NoEventTime,
+    ];
+
     /// The label in metrics and dead letters.
     pub fn label(self) -> &'static str {
         match self {

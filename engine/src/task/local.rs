@@ -56,12 +56,12 @@ impl LocalBody {
         let is_replay = watermark.is_none();
         if let Some(batch) = self.partial.flush()? {
             self.needed.push_back((begun.clone(), self.query.window(0).stamp(&batch)));
-            context.metrics.late_rows.add(self.query.merge(0, &batch, is_replay)?);
+            context.metrics.late_rows.inc_by(self.query.merge(0, &batch, is_replay)?);
         }
         let Some(watermark) = watermark else { return Ok(()) };
         while self.closed_through < watermark {
             let closed = self.query.advance(watermark)?;
-            context.metrics.windows_closed.add(closed.n_windows);
+            context.metrics.windows_closed.inc_by(closed.n_windows);
             self.closed_through = closed.reached;
             context.rows.extend(closed.rows.into_iter().map(|rows| (Arc::clone(&self.sink), rows)));
         }

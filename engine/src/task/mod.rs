@@ -239,8 +239,8 @@ impl Task {
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
         let Flushed { partials, record, told } = flushed;
         self.commit.commit(Transaction { partials, rows, record: record.clone(), last: self.ended })?;
-        self.context.metrics.sink_rows.add(n_rows as u64);
-        self.context.metrics.commits.add(1);
+        self.context.metrics.sink_rows.inc_by(n_rows as u64);
+        self.context.metrics.commits.inc();
         self.uncommitted = 0;
         self.last_commit = Some(self.now);
         (self.last_record, self.last_told) = (record, told);

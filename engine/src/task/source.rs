@@ -122,7 +122,7 @@ impl SourceBody {
             .ok_or_else(|| Error::internal(format!("task `{}`: split `{id}` was never assigned", context.name)))?;
         assert!(split.position <= next, "positions only grow");
         if let Payload::Bytes(data) = &fetched.payload {
-            context.metrics.source_bytes.add(data.len() as u64);
+            context.metrics.source_bytes.inc_by(data.len() as u64);
         }
         if matches!(fetched.payload, Payload::Nothing) {
             split.position = next;
@@ -131,7 +131,7 @@ impl SourceBody {
         let mut decoded = decode(&plan, &mut split.decoder, fetched)?;
         (context.probe)("decode");
         let n_rows = decoded.batch.num_rows();
-        context.metrics.source_rows.add(n_rows as u64);
+        context.metrics.source_rows.inc_by(n_rows as u64);
         // Rows keep the number they were decoded with, so that their messages can be found.
         let mut numbers: Option<Vec<usize>> = None;
         if let Some(event_time) = &plan.event_time {
@@ -184,7 +184,7 @@ impl SourceBody {
                     }
                 };
                 if !origin.is_replay {
-                    context.metrics.late_rows.add(found.n_rows as u64);
+                    context.metrics.late_rows.inc_by(found.n_rows as u64);
                 }
                 late.extend(found.rows);
             }

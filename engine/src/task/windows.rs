@@ -130,7 +130,7 @@ impl WindowsBody {
         if let Some(batch) = &partials.batch {
             input.needed.push_back((start, self.query.window(input.merge).stamp(batch)));
             let late = self.query.merge(input.merge, batch, is_replay)?;
-            context.metrics.late_rows.add(late);
+            context.metrics.late_rows.inc_by(late);
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl WindowsBody {
             return Ok(());
         }
         let closed = self.query.advance(self.watermark)?;
-        context.metrics.windows_closed.add(closed.n_windows);
+        context.metrics.windows_closed.inc_by(closed.n_windows);
         self.closed_through = closed.reached;
         for batch in closed.rows {
             match (&self.output, &mut self.partial) {

@@ -149,11 +149,11 @@ impl ScalarUDFImpl for ModelFunction {
         let begun = (self.model.stopwatch)();
         let answered = Columns::new(&args).and_then(|columns| self.answer(&columns));
         let took = (self.model.stopwatch)().saturating_sub(begun);
-        metrics.nanoseconds.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        metrics.rows.add(args.number_rows as u64);
-        metrics.batches.add(1);
+        metrics.seconds.inc_by(took.as_secs_f64());
+        metrics.rows.inc_by(args.number_rows as u64);
+        metrics.batches.inc();
         if answered.is_err() {
-            metrics.errors.add(1);
+            metrics.errors.inc();
         }
         Ok(ColumnarValue::Array(answered?))
     }

@@ -92,18 +92,18 @@ impl ScalarUDFImpl for PluginFunction {
         let begun = (self.plugin.stopwatch)();
         let called = self.plugin.library.call(&arguments, args.number_rows, &self.plugin.returns);
         let took = (self.plugin.stopwatch)().saturating_sub(begun);
-        metrics.nanoseconds.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        metrics.rows.add(args.number_rows as u64);
-        metrics.batches.add(1);
+        metrics.seconds.inc_by(took.as_secs_f64());
+        metrics.rows.inc_by(args.number_rows as u64);
+        metrics.batches.inc();
         let array = match called {
             Ok(array) => array,
             Err(error) => {
-                metrics.errors.add(1);
+                metrics.errors.inc();
                 metrics.first_error.get_or_init(|| error.to_string());
                 self.plugin.after_error(&error, args.number_rows)?
             }
         };
-        metrics.null_rows.add(array.null_count() as u64);
+        metrics.null_rows.inc_by(array.null_count() as u64);
         Ok(ColumnarValue::Array(array))
     }
 }

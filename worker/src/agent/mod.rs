@@ -24,6 +24,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Status, Streaming};
 use tracing::{debug, info, warn};
 
+use crate::exposition::WorkerMetrics;
 use crate::http;
 use crate::slots::{SlotOptions, Slots, TaskReport};
 
@@ -82,15 +83,15 @@ pub fn run(options: AgentOptions, slots: SlotOptions, stop: Arc<AtomicBool>) -> 
     let slots = Arc::new(Mutex::new(Slots::new(slots, Arc::new(move || notify.notify_one()))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot start the worker: {error}")))?;
-    let status = Arc::new(http::Status::default());
-    let agent = Agent { options, slots: Arc::clone(&slots), changed, stop, status: Arc::clone(&status), term: 0 };
+    let metrics = Arc::new(WorkerMetrics::new()?);
+    let agent = Agent { options, slots: Arc::clone(&slots), changed, stop, metrics: Arc::clone(&metrics), term: 0 };
     runtime.block_on(async move {
         let shown = agent.options.http.clone();
         let mut agent = agent;
         match shown {
             None => agent.run().await,
             Some(shown) => {
-                let served = http::serve(shown, slots, status).await?;
+                let served = http::serve(shown, slots, metrics).await?;
                 tokio::select! {
                     outcome = agent.run() => outcome,
                     error = served => Err(error),
@@ -105,7 +106,7 @@ struct Agent {
     slots: Arc<Mutex<Slots>>,
     changed: Arc<Notify>,
     stop: Arc<AtomicBool>,
-    status: Arc<http::Status>,
+    metrics: Arc<WorkerMetrics>,
     /// The greatest term of any coordinator so far.
     term: u64,
 }
@@ -137,7 +138,7 @@ impl Agent {
                 Ok(Ended::Broken(status)) => status,
                 Err(error) => return Err(error),
             };
-            self.status.set_connected(false);
+            self.metrics.connected.set(0);
             if self.is_stopping() {
                 break;
             }
@@ -285,7 +286,7 @@ impl Agent {
         match order.kind {
             Some(Order::Welcome(welcome)) => {
                 info!(term = self.term, "registered with the coordinator");
-                self.status.set_connected(true);
+                self.metrics.connected.set(1);
                 session.silence = Duration::from_millis(u64::from(welcome.lease_timeout_ms)).max(KEEP_ALIVE);
                 return Ok(Some(Duration::from_millis(u64::from(welcome.heartbeat_interval_ms.max(50)))));
             }

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use davy_engine::metrics::{FunctionMetrics, Metrics};
 use davy_engine::{Error, Result};
+use prometheus::Registry;
 
 use crate::clock;
 use crate::connector::LocalConnectors;
@@ -145,12 +145,14 @@ impl Slots {
     }
 
     fn loaded(&mut self, pipeline: &PipelineText) -> Arc<Loaded> {
-        let (version, loaded) = self.loaded.entry(pipeline.id.clone()).or_default();
-        if *version != pipeline.spec_version {
-            *version = pipeline.spec_version;
-            *loaded = Arc::default();
+        match self.loaded.get(&pipeline.id) {
+            Some((version, loaded)) if *version == pipeline.spec_version => Arc::clone(loaded),
+            _ => {
+                let loaded = Arc::new(Loaded::new(&pipeline.id));
+                self.loaded.insert(pipeline.id.clone(), (pipeline.spec_version, Arc::clone(&loaded)));
+                loaded
+            }
         }
-        Arc::clone(loaded)
     }
 
     /// Ends a task that has this epoch or an older one, after a last commit if `drain`, else at once.
@@ -197,12 +199,9 @@ impl Slots {
         self.loaded.retain(|id, _| slots.values().any(|slot| slot.pipeline.id == *id));
     }
 
-    /// Per pipeline: its counters and those of its functions.
-    pub fn metrics(&self) -> Vec<(String, Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
-        let counted = |(id, (_, loaded)): (&String, &(u64, Arc<Loaded>))| {
-            loaded.metrics().map(|(metrics, functions)| (id.clone(), metrics, functions))
-        };
-        self.loaded.iter().filter_map(counted).collect()
+    /// The metrics of each pipeline.
+    pub(crate) fn registries(&self) -> Vec<Registry> {
+        self.loaded.values().map(|(_, loaded)| loaded.registry.clone()).collect()
     }
 }
 

@@ -1,14 +1,16 @@
 //! A pipeline as a worker runs it: planned here, from its text, and once for all of its tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use davy_engine::metrics::{FunctionMetrics, Metrics};
+use davy_engine::metrics::Metrics;
 use davy_engine::plan::{Pipeline, SinkPlan};
 use davy_engine::sql::{PlanRequest, plan};
 use davy_engine::{Error, Result};
+use prometheus::Registry;
 
 use crate::connector::LocalConnectors;
+use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
 use crate::host::{HostOptions, Shared};
 
@@ -31,7 +33,6 @@ pub struct PipelineText {
 /// A planned pipeline.
 pub(super) struct Ready {
     pub(super) shared: Shared,
-    pub(super) functions: Vec<Arc<FunctionMetrics>>,
     tasks: Vec<(usize, KafkaTask)>,
 }
 
@@ -45,12 +46,17 @@ impl Ready {
 }
 
 /// A pipeline that some tasks of this worker belong to. The first task plans it; the others wait for that.
-#[derive(Default)]
 pub(super) struct Loaded {
+    /// Holds metrics once the pipeline is planned. They disappear from scrapes when the worker drops the pipeline.
+    pub(super) registry: Registry,
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
 impl Loaded {
+    pub(super) fn new(id: &str) -> Self {
+        Self { registry: registry_of(id), ready: Mutex::default() }
+    }
+
     /// Plans the pipeline once. After a failure, the next call tries again.
     pub(super) fn ready(
         &self,
@@ -62,34 +68,38 @@ impl Loaded {
         if let Some(ready) = &*ready {
             return Ok(Arc::clone(ready));
         }
-        let made = Arc::new(load(text, connectors, options)?);
+        let made = Arc::new(self.load(text, connectors, options)?);
         *ready = Some(Arc::clone(&made));
         Ok(made)
     }
 
-    /// The pipeline's counters and its functions' counters; `None` until it is planned.
-    pub(super) fn metrics(&self) -> Option<(Arc<Metrics>, Vec<Arc<FunctionMetrics>>)> {
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.as_ref().map(|ready| (Arc::clone(&ready.shared.metrics), ready.functions.clone()))
+    fn load(&self, text: &PipelineText, connectors: &LocalConnectors, options: &HostOptions) -> Result<Ready> {
+        let pipeline = plan_for_cluster(&text.sql, &text.settings, Some(&text.kafka_name), connectors)?;
+        check_fingerprints(text, &pipeline)?;
+        let n_tasks = Some(text.dataflows.iter().map(|(_, n_tasks)| n_tasks.clone()).collect());
+        let options = HostOptions { n_tasks, ..options.clone() };
+        let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
+        let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
+        let functions = pipeline.functions.clone();
+        let mut tasks = Vec::new();
+        for (index, dataflow) in pipeline.dataflows.into_iter().enumerate() {
+            let cluster =
+                cluster_of(&dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
+            let of_dataflow = tasks_of(&shared, &cluster, index + 1, &Arc::new(dataflow))?;
+            tasks.extend(of_dataflow.into_iter().map(|task| (index + 1, task)));
+        }
+        shared.metrics.register(&self.registry).map_err(of_prometheus)?;
+        for function in functions {
+            function.register(&self.registry).map_err(of_prometheus)?;
+        }
+        Ok(Ready { shared, tasks })
     }
 }
 
-fn load(text: &PipelineText, connectors: &LocalConnectors, options: &HostOptions) -> Result<Ready> {
-    let pipeline = plan_for_cluster(&text.sql, &text.settings, Some(&text.kafka_name), connectors)?;
-    check_fingerprints(text, &pipeline)?;
-    let n_tasks = Some(text.dataflows.iter().map(|(_, n_tasks)| n_tasks.clone()).collect());
-    let options = HostOptions { n_tasks, ..options.clone() };
-    let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
-    let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
-    let functions = pipeline.functions.clone();
-    let mut tasks = Vec::new();
-    for (index, dataflow) in pipeline.dataflows.into_iter().enumerate() {
-        let cluster =
-            cluster_of(&dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
-        let of_dataflow = tasks_of(&shared, &cluster, index + 1, &Arc::new(dataflow))?;
-        tasks.extend(of_dataflow.into_iter().map(|task| (index + 1, task)));
-    }
-    Ok(Ready { shared, functions, tasks })
+/// A registry whose metrics have the pipeline as label.
+pub(crate) fn registry_of(id: &str) -> Registry {
+    let labels = HashMap::from([("pipeline".to_owned(), id.to_owned())]);
+    Registry::new_custom(None, Some(labels)).expect("there is a label")
 }
 
 /// Plans a script of which every INSERT can be spread over workers.

@@ -55,7 +55,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         if IS_WELL <= clock::since(begun) {
             back_off = BACK_OFF_MIN;
         }
-        shared.metrics.task_restarts.add(1);
+        shared.metrics.task_restarts.inc();
         control.report_restart(error.to_string());
         warn!(task = %task.name, %error, "starts again from its last commit");
         rest(control, back_off);
@@ -166,7 +166,7 @@ fn show(control: &Control, running: &Task, step: Step) {
 fn commit(shared: &Shared, running: &mut Task) -> Result<()> {
     let begun = clock::now();
     if running.commit_changes()? {
-        shared.metrics.commit_durations.add(clock::since(begun));
+        shared.metrics.commit_seconds.observe(clock::since(begun).as_secs_f64());
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! there must be no complaint, and on a small case that breaks it, so that a rule which never fires is found out.
 
 mod cluster;
+mod docs;
 mod edges;
 mod files;
 mod functions;

@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use davy_engine::{Error, Result};
+use davy_proto::domain::{Phase, TaskReport};
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, GaugeVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-
-use crate::slots::TaskReport;
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -60,16 +59,25 @@ impl WorkerMetrics {
         self.tasks.reset();
         self.lag.reset();
         self.busy.reset();
-        for phase in ["starting", "running", "draining", "released", "failed"] {
-            self.tasks.with_label_values(&[phase]).set(0);
+        for phase in [Phase::Starting, Phase::Running, Phase::Draining, Phase::Released, Phase::Failed] {
+            self.tasks.with_label_values(&[label(phase)]).set(0);
         }
         for task in tasks {
-            // `<tenant>/<name>` of `<tenant>/<name>/<dataflow>/<stage>/<index>`.
-            let pipeline = task.task.rsplitn(4, '/').last().unwrap_or_default();
-            self.tasks.with_label_values(&[format!("{:?}", task.phase).to_lowercase()]).inc();
-            self.lag.with_label_values(&[pipeline]).add(i64::try_from(task.lag).unwrap_or(i64::MAX));
-            self.busy.with_label_values(&[pipeline]).add(task.busy_ratio);
+            let pipeline = task.task.pipeline.to_string();
+            self.tasks.with_label_values(&[label(task.phase)]).inc();
+            self.lag.with_label_values(&[&pipeline]).add(i64::try_from(task.lag.0).unwrap_or(i64::MAX));
+            self.busy.with_label_values(&[&pipeline]).add(task.busy_ratio);
         }
+    }
+}
+
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Draining => "draining",
+        Phase::Released => "released",
+        Phase::Failed => "failed",
     }
 }
 

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use davy_coordinator::autoscale;
@@ -16,6 +15,7 @@ use davy_coordinator::options::{Options, TlsFiles};
 use davy_coordinator::service::{self, Service};
 use davy_engine::{Error, Result};
 use davy_worker::connector::LocalConnectors;
+use tokio_util::sync::CancellationToken;
 
 use super::args::{CatalogKind, CoordinatorArgs};
 use super::planner::LocalPlanner;
@@ -25,8 +25,6 @@ use crate::signals::listen;
 
 /// The longest time that a worker needs to notice that its coordinator is gone, and to reconnect.
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
-/// How often the stop flag is read.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs until a signal stops it.
 pub(crate) fn run(args: &CoordinatorArgs) -> Result<ExitCode> {
@@ -34,18 +32,18 @@ pub(crate) fn run(args: &CoordinatorArgs) -> Result<ExitCode> {
     let options = Options { listen: with_port(args.listen)?, http_listen: with_port(args.http)?, ..options(args) };
     let address = options.advertise.clone().unwrap_or_else(|| options.listen.to_string());
     let catalog = catalog(args, &address)?;
-    serve(options, connectors(&args.machine), catalog, &signals.stop, |grpc, http| {
+    serve(options, connectors(&args.machine), catalog, signals.token, |grpc, http| {
         output::print(&format!("listening grpc={grpc} http={http}\n"))
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until `stop` is true; calls `listening` once it can be reached.
+/// Serves until `stop` is cancelled; calls `listening` once it can be reached.
 pub(crate) fn serve(
     options: Options,
     connectors: LocalConnectors,
     catalog: Box<dyn Catalog>,
-    stop: &Arc<AtomicBool>,
+    stop: CancellationToken,
     listening: impl FnOnce(SocketAddr, SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -54,15 +52,8 @@ pub(crate) fn serve(
         let service =
             Service::bind(options, Arc::new(LocalPlanner { connectors }), catalog).await.map_err(of_service)?;
         listening(service.grpc_address(), service.http_address())?;
-        service.run(until(Arc::clone(stop))).await.map_err(of_service)
+        service.run(stop.cancelled_owned()).await.map_err(of_service)
     })
-}
-
-async fn until(stop: Arc<AtomicBool>) {
-    let mut ticks = tokio::time::interval(GLANCE);
-    while !stop.load(Ordering::Relaxed) {
-        ticks.tick().await;
-    }
 }
 
 fn of_service(error: service::Error) -> Error {

@@ -2,9 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -12,8 +9,9 @@ use davy_coordinator::catalog::memory::MemoryCatalog;
 use davy_coordinator::cluster::ClusterOptions;
 use davy_coordinator::options::Options;
 use davy_engine::{Error, Result};
-use davy_worker::agent::{self, AgentOptions, TlsFiles};
-use davy_worker::slots::SlotOptions;
+use davy_proto::domain::TlsFiles;
+use davy_worker::agent::{self, AgentOptions};
+use tokio_util::sync::CancellationToken;
 
 use super::args::DevArgs;
 use super::coordinator::{serve, with_port};
@@ -23,8 +21,6 @@ use crate::remote::submit_here;
 use crate::settings::pipeline_name;
 use crate::signals::listen;
 
-/// How often the stop flag and the threads are read.
-const GLANCE: Duration = Duration::from_millis(50);
 /// How long last commits may take.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -33,63 +29,88 @@ type Running = JoinHandle<Result<()>>;
 /// Runs a script until a signal stops it.
 pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let name = pipeline_name(args.name.as_deref(), &args.script)?;
-    let signals = listen()?;
-    let (listen, http) = (with_port(args.listen)?, with_port(args.http)?);
-    let stop_coordinator = Arc::new(AtomicBool::new(false));
-    let (say, listens) = sync_channel(1);
-    let mut running = vec![coordinator(args, (listen, http), &stop_coordinator, say)?];
-    if listens.recv().is_err() {
-        tracing::debug!("the coordinator has ended, and says why below");
-    }
-    for number in 1..=args.workers {
-        running.push(worker(args, number, listen, &signals.stop)?);
-    }
+    let stop = listen()?.token;
+    let addresses = Addresses { grpc: with_port(args.listen)?, http: with_port(args.http)? };
+    let mut cluster = Cluster::start(args, &addresses, &stop)?;
+    let submission = Submission::start(args, &name, addresses.grpc)?;
     // A part that ends early has an error to report: nothing may wait for it.
-    let submitted = spawn("submit", {
-        let (script, set, name) = (args.script.clone(), args.set.clone(), name.clone());
-        move || submit_here(listen, &script, &name, &set)
-    })?;
-    let mut submitted = Some(submitted);
-    while !signals.stop.load(Ordering::Relaxed) && !running.iter().any(JoinHandle::is_finished) {
-        if submitted.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(submitted) = submitted.take()
-        {
-            match join(submitted) {
-                Ok(()) => {
-                    output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"));
-                }
-                Err(error) => {
-                    end(running, &signals.stop, &stop_coordinator)?;
-                    return Err(error);
-                }
-            }
-        }
-        std::thread::park_timeout(GLANCE);
+    wait_for_any([&stop, &cluster.ended, &submission.ended])?;
+    let submitted = if submission.ended.is_cancelled() { join(submission.thread) } else { Ok(()) };
+    if submitted.is_ok() && !stop.is_cancelled() && !cluster.ended.is_cancelled() {
+        output::say(&format!("`davy describe {name}` and `davy tail {name}` show it; Ctrl-C stops it"));
+        wait_for_any([&stop, &cluster.ended, &CancellationToken::new()])?;
     }
-    end(running, &signals.stop, &stop_coordinator)?;
-    output::say("stopped; run again, it goes on from its last commit");
+    cluster.end()?;
+    submitted?;
+    output::say("stopped; the next run resumes from the last commit");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Stops the workers first: they report their released tasks to the coordinator.
-fn end(mut running: Vec<Running>, stop: &AtomicBool, stop_coordinator: &AtomicBool) -> Result<()> {
-    stop.store(true, Ordering::Relaxed);
-    let coordinator = running.remove(0);
-    let workers: Vec<Result<()>> = running.into_iter().map(join).collect();
-    stop_coordinator.store(true, Ordering::Relaxed);
-    join(coordinator)?;
-    workers.into_iter().collect()
+struct Addresses {
+    grpc: SocketAddr,
+    http: SocketAddr,
 }
 
+/// A coordinator and its workers, each on a thread.
+struct Cluster {
+    coordinator: Option<Running>,
+    workers: Vec<Running>,
+    stop_workers: CancellationToken,
+    stop_coordinator: CancellationToken,
+    /// Cancelled when any part has ended.
+    ended: CancellationToken,
+}
+
+impl Cluster {
+    fn start(args: &DevArgs, addresses: &Addresses, stop: &CancellationToken) -> Result<Self> {
+        let (stop_workers, ended) = (stop.clone(), CancellationToken::new());
+        let stop_coordinator = CancellationToken::new();
+        let coordinator = Some(coordinator(args, addresses, stop_coordinator.clone(), ended.clone())?);
+        let mut cluster = Self { coordinator, workers: Vec::new(), stop_workers, stop_coordinator, ended };
+        for number in 1..=args.workers {
+            cluster.workers.push(cluster.worker(args, number, addresses.grpc)?);
+        }
+        Ok(cluster)
+    }
+
+    fn worker(&self, args: &DevArgs, number: u32, coordinator: SocketAddr) -> Result<Running> {
+        let name = format!("dev-{number}");
+        let options = AgentOptions {
+            coordinators: vec![format!("http://{coordinator}")],
+            id: agent::unique_id(&name),
+            name,
+            slots: n_cores().div_ceil(args.workers),
+            labels: [].into(),
+            token_file: None,
+            tls: TlsFiles::default(),
+            http: None,
+            grace: GRACE,
+        };
+        let slots = slot_options(&args.commit, &args.machine);
+        let stop = self.stop_workers.clone();
+        spawn("worker", self.ended.clone(), move || agent::run(options, slots, stop))
+    }
+
+    /// Stops the workers first: they report their released tasks to the coordinator.
+    fn end(&mut self) -> Result<()> {
+        self.stop_workers.cancel();
+        let workers: Vec<Result<()>> = self.workers.drain(..).map(join).collect();
+        self.stop_coordinator.cancel();
+        self.coordinator.take().map_or(Ok(()), join)?;
+        workers.into_iter().collect()
+    }
+}
+
+/// Starts a coordinator, and waits until it listens or has ended.
 fn coordinator(
     args: &DevArgs,
-    (listen, http): (SocketAddr, SocketAddr),
-    stop: &Arc<AtomicBool>,
-    say: SyncSender<()>,
+    addresses: &Addresses,
+    stop: CancellationToken,
+    ended: CancellationToken,
 ) -> Result<Running> {
     let options = Options {
-        listen,
-        http_listen: http,
+        listen: addresses.grpc,
+        http_listen: addresses.http,
         tasks_per_stage: args.tasks,
         heartbeat_interval: Duration::from_millis(500),
         // No worker of an earlier coordinator can be running tasks.
@@ -97,32 +118,54 @@ fn coordinator(
         ..Options::default()
     };
     let connectors = connectors(&args.machine);
-    let stop = Arc::clone(stop);
-    let listening =
-        move |_, _| say.send(()).map_err(|_| Error::internal("the coordinator listens after its start was given up"));
-    spawn("coordinator", move || serve(options, connectors, Box::new(MemoryCatalog::new()), &stop, listening))
+    let listening = CancellationToken::new();
+    let listens = listening.clone();
+    let any = ended.clone();
+    let running = spawn("coordinator", ended, move || {
+        let announce = move |_, _| {
+            listens.cancel();
+            Ok(())
+        };
+        serve(options, connectors, Box::new(MemoryCatalog::new()), stop, announce)
+    })?;
+    wait_for_any([&listening, &any, &CancellationToken::new()])?;
+    Ok(running)
 }
 
-fn worker(args: &DevArgs, number: u32, coordinator: SocketAddr, stop: &Arc<AtomicBool>) -> Result<Running> {
-    let name = format!("dev-{number}");
-    let options = AgentOptions {
-        coordinators: vec![format!("http://{coordinator}")],
-        id: agent::unique_id(&name),
-        name,
-        slots: n_cores().div_ceil(args.workers),
-        labels: [].into(),
-        token_file: None,
-        tls: TlsFiles::default(),
-        http: None,
-        grace: GRACE,
-    };
-    let slots: SlotOptions = slot_options(&args.commit, &args.machine);
-    let stop = Arc::clone(stop);
-    spawn("worker", move || agent::run(options, slots, stop))
+struct Submission {
+    thread: Running,
+    ended: CancellationToken,
 }
 
-fn spawn(name: &str, run: impl FnOnce() -> Result<()> + Send + 'static) -> Result<Running> {
-    let spawned = Builder::new().name(name.to_owned()).spawn(run);
+impl Submission {
+    fn start(args: &DevArgs, name: &str, coordinator: SocketAddr) -> Result<Self> {
+        let (script, set, name) = (args.script.clone(), args.set.clone(), name.to_owned());
+        let ended = CancellationToken::new();
+        let submit = move || submit_here(coordinator, &script, &name, &set);
+        Ok(Self { thread: spawn("submit", ended.clone(), submit)?, ended })
+    }
+}
+
+/// Blocks until one of the tokens is cancelled.
+fn wait_for_any([a, b, c]: [&CancellationToken; 3]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot wait for the cluster: {error}")))?;
+    runtime.block_on(async {
+        tokio::select! {
+            () = a.cancelled() => {}
+            () = b.cancelled() => {}
+            () = c.cancelled() => {}
+        }
+    });
+    Ok(())
+}
+
+/// `ended` is cancelled when `run` has returned or panicked.
+fn spawn(name: &str, ended: CancellationToken, run: impl FnOnce() -> Result<()> + Send + 'static) -> Result<Running> {
+    let spawned = Builder::new().name(name.to_owned()).spawn(move || {
+        let _ended = ended.drop_guard();
+        run()
+    });
     spawned.map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))
 }
 

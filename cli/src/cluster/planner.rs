@@ -5,8 +5,9 @@ use std::time::Duration;
 use davy_coordinator::model::{DataflowShape, StageShape};
 use davy_coordinator::planner::{Planner, Refusal, Script, Tail, TopicRow};
 use davy_engine::Error;
+use davy_proto::domain::{self, TailRow};
 use davy_worker::connector::LocalConnectors;
-use davy_worker::slots::planning::{self, Conflict, Shape, TailRow};
+use davy_worker::slots::planning::{self, Conflict};
 
 pub(crate) struct LocalPlanner {
     pub(crate) connectors: LocalConnectors,
@@ -14,16 +15,16 @@ pub(crate) struct LocalPlanner {
 
 impl Planner for LocalPlanner {
     fn plan(&self, script: &Script) -> Result<Vec<DataflowShape>, Refusal> {
-        let shapes = planning::shapes(borrowed(script), &self.connectors).map_err(refusal)?;
+        let shapes = planning::shapes(&of_domain(script), &self.connectors).map_err(refusal)?;
         Ok(shapes.into_iter().map(dataflow).collect())
     }
 
     fn explain(&self, script: &Script) -> Result<String, Refusal> {
-        planning::explain(borrowed(script), &self.connectors).map_err(refusal)
+        planning::explain(&of_domain(script), &self.connectors).map_err(refusal)
     }
 
     fn place(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal> {
-        match planning::shapes_on_broker(borrowed(script), kafka_name, wanted, &self.connectors).map_err(refusal)? {
+        match planning::shapes_on_broker(&of_domain(script), kafka_name, wanted, &self.connectors).map_err(refusal)? {
             Ok(shapes) => Ok(shapes.into_iter().map(dataflow).collect()),
             Err(Conflict(message)) => Err(Refusal::Precondition {
                 message,
@@ -36,7 +37,8 @@ impl Planner for LocalPlanner {
     }
 
     fn tail(&self, script: &Script, table: Option<&str>, from_beginning: bool) -> Result<Box<dyn Tail>, Refusal> {
-        let tail = planning::Tail::open(borrowed(script), table, from_beginning, &self.connectors).map_err(refusal)?;
+        let tail =
+            planning::Tail::open(&of_domain(script), table, from_beginning, &self.connectors).map_err(refusal)?;
         Ok(Box::new(LocalTail(tail)))
     }
 }
@@ -58,12 +60,13 @@ impl Tail for LocalTail {
     }
 }
 
-fn borrowed(script: &Script) -> planning::Script<'_> {
-    planning::Script { sql: &script.sql, settings: &script.settings }
+fn of_domain(script: &Script) -> domain::Script {
+    domain::Script { sql: script.sql.clone(), settings: script.settings.clone() }
 }
 
-fn dataflow(shape: Shape) -> DataflowShape {
-    let stages = shape.stages.into_iter().map(|(input, n_tasks)| StageShape { input, n_tasks }).collect();
+fn dataflow(shape: domain::DataflowShape) -> DataflowShape {
+    let stages =
+        shape.stages.into_iter().map(|stage| StageShape { input: stage.input, n_tasks: stage.n_tasks }).collect();
     DataflowShape { sink: shape.sink, fingerprint: shape.fingerprint, stages }
 }
 

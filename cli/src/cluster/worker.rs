@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use davy_engine::{Error, Result};
-use davy_worker::agent::{self, AgentOptions, TlsFiles};
+use davy_proto::domain::{IdentityFiles, TlsFiles};
+use davy_worker::agent::{self, AgentOptions};
 use davy_worker::connector::LocalConnectors;
 use davy_worker::host::HostOptions;
 use davy_worker::http::HttpOptions;
@@ -17,7 +18,7 @@ use crate::signals::listen;
 /// Runs until a signal stops it.
 pub(crate) fn run(args: &WorkerArgs) -> Result<ExitCode> {
     let signals = listen()?;
-    agent::run(agent_options(args)?, slot_options(&args.commit, &args.machine), signals.stop)?;
+    agent::run(agent_options(args)?, slot_options(&args.commit, &args.machine), signals.token)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,7 +54,7 @@ fn agent_options(args: &WorkerArgs) -> Result<AgentOptions> {
         slots: args.slots.unwrap_or_else(n_cores),
         labels: args.labels.iter().cloned().collect(),
         token_file: args.token_file.clone(),
-        tls: TlsFiles { ca: args.ca.clone(), identity: args.cert.clone().zip(args.key.clone()) },
+        tls: tls_files(args),
         http,
         grace: args.grace,
     })
@@ -61,6 +62,12 @@ fn agent_options(args: &WorkerArgs) -> Result<AgentOptions> {
 
 pub(crate) fn n_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+fn tls_files(args: &WorkerArgs) -> TlsFiles {
+    let identity = args.cert.clone().zip(args.key.clone());
+    let identity = identity.map(|(certificate, key)| IdentityFiles { certificate, key });
+    TlsFiles { ca: args.ca.clone(), identity }
 }
 
 /// A token from a file, without its line end.

@@ -19,7 +19,9 @@ use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::error::{Error, Result};
-use crate::log::{Bounds, Commit, CommitRecord, ExchangeId, Found, Partials, Source, SplitId, SplitTime, Transaction};
+use crate::log::{
+    Bounds, Commit, CommitRecord, ExchangeId, Found, Partials, Polled, Source, SplitId, SplitTime, Transaction,
+};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
@@ -104,6 +106,8 @@ pub struct Task {
     body: Body,
     accepts_loss: bool,
     notices: Vec<String>,
+    /// Positions read since they were last taken.
+    n_messages: u64,
     uncommitted: usize,
     ended: bool,
     is_leaving: bool,
@@ -149,6 +153,7 @@ impl Task {
             body,
             accepts_loss,
             notices,
+            n_messages: 0,
             uncommitted: 0,
             ended: false,
             is_leaving: false,
@@ -175,6 +180,9 @@ impl Task {
         }
         let polled = self.source.poll()?;
         (self.context.probe)("poll");
+        if let Polled::Data(fetched) = &polled {
+            self.n_messages += fetched.next.0.saturating_sub(fetched.start.0);
+        }
         let step = match &mut self.body {
             Body::Source(body) => body.step(&mut self.context, polled, now)?,
             Body::Windows(body) => body.step(&mut self.context, polled)?,
@@ -245,6 +253,11 @@ impl Task {
         self.last_commit = Some(self.now);
         (self.last_record, self.last_told) = (record, told);
         self.join()
+    }
+
+    /// Messages read since the last call, in the unit of [`Self::lag`]: offsets of a topic.
+    pub fn take_messages(&mut self) -> u64 {
+        std::mem::take(&mut self.n_messages)
     }
 
     /// Messages not yet read, as far as is known without asking.

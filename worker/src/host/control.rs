@@ -4,21 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What a task is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Takes over its splits, or waits before the next attempt.
-    #[default]
-    Starting,
-    /// Reads and commits.
-    Running,
-    /// Makes its last commit, as it was requested to stop.
-    Draining,
-    /// Ended; another owner can take over.
-    Released,
-    /// Ended with an error.
-    Failed,
-}
+pub use davy_proto::domain::Phase;
 
 /// The status that a task last reported.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +26,8 @@ pub(crate) struct Control {
     pub(crate) give_up: AtomicBool,
     /// Rows or partials read.
     pub(crate) rows: AtomicU64,
+    /// Messages that they were read from.
+    pub(crate) messages: AtomicU64,
     on_core_ns: AtomicU64,
     waited_ns: AtomicU64,
     /// Messages not yet read.
@@ -58,6 +46,7 @@ impl Control {
             stop,
             give_up: AtomicBool::new(false),
             rows: AtomicU64::new(0),
+            messages: AtomicU64::new(0),
             on_core_ns: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
             lag: AtomicU64::new(0),

@@ -1,12 +1,13 @@
 //! A pipeline as a worker runs it: planned here, from its text, and once for all of its tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use davy_engine::metrics::Metrics;
 use davy_engine::plan::{Pipeline, SinkPlan};
 use davy_engine::sql::{PlanRequest, plan};
 use davy_engine::{Error, Result};
+use davy_proto::domain::{DataflowShape, PipelineSpec, Script, TaskId};
 use prometheus::Registry;
 
 use crate::connector::LocalConnectors;
@@ -14,79 +15,62 @@ use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
 use crate::host::{HostOptions, Shared};
 
-/// What is needed to plan a pipeline: text, never a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PipelineText {
-    /// `<tenant>/<name>`.
-    pub id: String,
-    /// Grows with each change of what follows.
-    pub spec_version: u64,
-    /// Its name on the broker.
-    pub kafka_name: String,
-    pub sql: String,
-    /// As with `--set`.
-    pub settings: BTreeMap<String, String>,
-    /// Of each INSERT: the fingerprint of its plan, and how many tasks its stages have.
-    pub dataflows: Vec<(String, Vec<u32>)>,
-}
-
 /// A planned pipeline.
 pub(super) struct Ready {
     pub(super) shared: Shared,
-    tasks: Vec<(usize, KafkaTask)>,
+    /// By dataflow, from 1.
+    tasks: Vec<(u32, KafkaTask)>,
 }
 
 impl Ready {
-    /// A task by its position; dataflow and stage count from 1.
-    pub(super) fn task(&self, dataflow: usize, stage: usize, index: u32) -> Option<&KafkaTask> {
-        let is_it =
-            |(number, task): &&(usize, KafkaTask)| (*number, task.stage + 1, task.index) == (dataflow, stage, index);
+    pub(super) fn task(&self, id: &TaskId) -> Option<&KafkaTask> {
+        let is_it = |(dataflow, task): &&(u32, KafkaTask)| {
+            *dataflow == id.dataflow && task.stage + 1 == id.stage as usize && task.index == id.index
+        };
         self.tasks.iter().find(is_it).map(|(_, task)| task)
     }
 }
 
 /// A pipeline that some tasks of this worker belong to. The first task plans it; the others wait for that.
 pub(super) struct Loaded {
+    pub(super) spec: Arc<PipelineSpec>,
     /// Holds metrics once the pipeline is planned. They disappear from scrapes when the worker drops the pipeline.
     pub(super) registry: Registry,
     ready: Mutex<Option<Arc<Ready>>>,
 }
 
 impl Loaded {
-    pub(super) fn new(id: &str) -> Self {
-        Self { registry: registry_of(id), ready: Mutex::default() }
+    pub(super) fn new(spec: Arc<PipelineSpec>) -> Self {
+        Self { registry: registry_of(&spec.id.to_string()), spec, ready: Mutex::default() }
     }
 
     /// Plans the pipeline once. After a failure, the next call tries again.
-    pub(super) fn ready(
-        &self,
-        text: &PipelineText,
-        connectors: &LocalConnectors,
-        options: &HostOptions,
-    ) -> Result<Arc<Ready>> {
+    pub(super) fn ready(&self, connectors: &LocalConnectors, options: &HostOptions) -> Result<Arc<Ready>> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ready) = &*ready {
             return Ok(Arc::clone(ready));
         }
-        let made = Arc::new(self.load(text, connectors, options)?);
+        let made = Arc::new(self.load(connectors, options)?);
         *ready = Some(Arc::clone(&made));
         Ok(made)
     }
 
-    fn load(&self, text: &PipelineText, connectors: &LocalConnectors, options: &HostOptions) -> Result<Ready> {
-        let pipeline = plan_for_cluster(&text.sql, &text.settings, Some(&text.kafka_name), connectors)?;
-        check_fingerprints(text, &pipeline)?;
-        let n_tasks = Some(text.dataflows.iter().map(|(_, n_tasks)| n_tasks.clone()).collect());
+    fn load(&self, connectors: &LocalConnectors, options: &HostOptions) -> Result<Ready> {
+        let spec = &*self.spec;
+        let pipeline = plan_for_cluster(&spec.script, Some(&spec.kafka_name), connectors)?;
+        check_fingerprints(spec, &pipeline)?;
+        let n_tasks = |shape: &DataflowShape| shape.stages.iter().map(|stage| stage.n_tasks).collect();
+        let n_tasks = Some(spec.dataflows.iter().map(n_tasks).collect());
         let options = HostOptions { n_tasks, ..options.clone() };
         let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
         let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
         let functions = pipeline.functions.clone();
         let mut tasks = Vec::new();
-        for (index, dataflow) in pipeline.dataflows.into_iter().enumerate() {
+        for (number, dataflow) in (1..).zip(pipeline.dataflows) {
             let cluster =
                 cluster_of(&dataflow)?.ok_or_else(|| Error::internal("a dataflow without a topic was planned"))?;
-            let of_dataflow = tasks_of(&shared, &cluster, index + 1, &Arc::new(dataflow))?;
-            tasks.extend(of_dataflow.into_iter().map(|task| (index + 1, task)));
+            let of_dataflow = tasks_of(&shared, &cluster, number as usize, &Arc::new(dataflow))?;
+            tasks.extend(of_dataflow.into_iter().map(|task| (number, task)));
         }
         shared.metrics.register(&self.registry).map_err(of_prometheus)?;
         for function in functions {
@@ -104,12 +88,11 @@ pub(crate) fn registry_of(id: &str) -> Registry {
 
 /// Plans a script of which every INSERT can be spread over workers.
 pub(crate) fn plan_for_cluster(
-    sql: &str,
-    settings: &BTreeMap<String, String>,
+    script: &Script,
     kafka_name: Option<&str>,
     connectors: &LocalConnectors,
 ) -> Result<Pipeline> {
-    let mut pipeline = plan(&PlanRequest { text: sql, connectors, settings })?;
+    let mut pipeline = plan(&PlanRequest { text: &script.sql, connectors, settings: &script.settings })?;
     if let Some(name) = kafka_name {
         // Overrides the script's own name: two pipelines of one script must not share their positions.
         pipeline.name = Some(name.to_owned());
@@ -140,16 +123,16 @@ pub(crate) fn show_fingerprint(fingerprint: u64) -> String {
     format!("{fingerprint:016x}")
 }
 
-fn check_fingerprints(text: &PipelineText, pipeline: &Pipeline) -> Result<()> {
+fn check_fingerprints(spec: &PipelineSpec, pipeline: &Pipeline) -> Result<()> {
     let planned: Vec<String> =
         pipeline.dataflows.iter().map(|dataflow| show_fingerprint(dataflow.fingerprint)).collect();
-    let wanted: Vec<&String> = text.dataflows.iter().map(|(fingerprint, _)| fingerprint).collect();
+    let wanted: Vec<&String> = spec.dataflows.iter().map(|shape| &shape.fingerprint).collect();
     if planned.iter().eq(wanted.iter().copied()) {
         return Ok(());
     }
     Err(Error::invalid(format!(
         "pipeline `{}`: the coordinator plans {wanted:?}, this build plans {planned:?}",
-        text.id
+        spec.id
     ))
     .hint("let the coordinator and all workers be of one version, and see the same models and environment"))
 }

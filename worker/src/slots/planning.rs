@@ -1,11 +1,11 @@
 //! Plans a script for workers without running it: its dataflows, the state that it left on the broker, the rows it has written.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use davy_engine::plan::{Dataflow, Pipeline, StageInput};
 use davy_engine::sql::{PlanRequest, explain::explain as explain_pipeline, plan};
 use davy_engine::{Error, Result};
+use davy_proto::domain::{DataflowShape, Script, StageShape, TailRow};
 
 use super::pipeline::{plan_for_cluster, show_fingerprint};
 use crate::connector::LocalConnectors;
@@ -14,50 +14,30 @@ use crate::connector::kafka::tail::TopicTail;
 use crate::host::kafka::{Missing, cluster_of, examine};
 use crate::host::{HostOptions, Shared};
 
-pub use crate::connector::kafka::tail::TailRow;
-
-/// A script with its settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Script<'a> {
-    pub sql: &'a str,
-    /// As with `--set`.
-    pub settings: &'a BTreeMap<String, String>,
-}
-
-/// One INSERT in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// The table it writes.
-    pub sink: String,
-    pub fingerprint: String,
-    /// By stage: what it reads, and how many tasks it has; 0 where the broker is not read.
-    pub stages: Vec<(String, u32)>,
-}
-
 /// Why the state on the broker cannot be taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict(pub String);
 
-/// Plans a script without a broker.
-pub fn shapes(script: Script<'_>, connectors: &LocalConnectors) -> Result<Vec<Shape>> {
-    let pipeline = plan_for_cluster(script.sql, script.settings, None, connectors)?;
+/// Plans a script without a broker: every stage has 0 tasks.
+pub fn shapes(script: &Script, connectors: &LocalConnectors) -> Result<Vec<DataflowShape>> {
+    let pipeline = plan_for_cluster(script, None, connectors)?;
     Ok(pipeline.dataflows.iter().map(|dataflow| shape(dataflow, &[])).collect())
 }
 
 /// The stages, keys, windows and decoded columns of a script.
-pub fn explain(script: Script<'_>, connectors: &LocalConnectors) -> Result<String> {
-    Ok(explain_pipeline(&plan(&PlanRequest { text: script.sql, connectors, settings: script.settings })?))
+pub fn explain(script: &Script, connectors: &LocalConnectors) -> Result<String> {
+    Ok(explain_pipeline(&plan(&PlanRequest { text: &script.sql, connectors, settings: &script.settings })?))
 }
 
 /// Plans a script that is to run as `kafka_name`, with the number of tasks of each stage: as many as when it ran before under this
 /// name, else at most `wanted`. Changes nothing on the broker.
 pub fn shapes_on_broker(
-    script: Script<'_>,
+    script: &Script,
     kafka_name: &str,
     wanted: u32,
     connectors: &LocalConnectors,
-) -> Result<Result<Vec<Shape>, Conflict>> {
-    let pipeline = plan_for_cluster(script.sql, script.settings, Some(kafka_name), connectors)?;
+) -> Result<Result<Vec<DataflowShape>, Conflict>> {
+    let pipeline = plan_for_cluster(script, Some(kafka_name), connectors)?;
     let options = HostOptions { max_tasks: wanted as usize, ..HostOptions::default() };
     let shared = Shared::for_planning(&pipeline, options)?;
     let mut shapes = Vec::new();
@@ -79,7 +59,7 @@ pub fn shapes_on_broker(
     Ok(Ok(shapes))
 }
 
-fn shape(dataflow: &Dataflow, n_tasks: &[u32]) -> Shape {
+fn shape(dataflow: &Dataflow, n_tasks: &[u32]) -> DataflowShape {
     let input = |input: &StageInput| match input {
         StageInput::Table(plan) => plan.table.name.to_string(),
         StageInput::Exchanges(inputs) => {
@@ -87,13 +67,12 @@ fn shape(dataflow: &Dataflow, n_tasks: &[u32]) -> Shape {
             names.join(", ")
         }
     };
-    let stages = dataflow.stages.iter().enumerate();
-    Shape {
+    let n_tasks = n_tasks.iter().copied().chain(std::iter::repeat(0));
+    let stages = dataflow.stages.iter().zip(n_tasks);
+    DataflowShape {
         sink: dataflow.sink.to_string(),
         fingerprint: show_fingerprint(dataflow.fingerprint),
-        stages: stages
-            .map(|(index, stage)| (input(&stage.input), n_tasks.get(index).copied().unwrap_or_default()))
-            .collect(),
+        stages: stages.map(|(stage, n_tasks)| StageShape { input: input(&stage.input), n_tasks }).collect(),
     }
 }
 
@@ -103,12 +82,12 @@ pub struct Tail(TopicTail);
 impl Tail {
     /// From now on, or from the beginning; without a table's name, the only one that the script writes to.
     pub fn open(
-        script: Script<'_>,
+        script: &Script,
         table: Option<&str>,
         from_beginning: bool,
         connectors: &LocalConnectors,
     ) -> Result<Self> {
-        let pipeline = plan_for_cluster(script.sql, script.settings, None, connectors)?;
+        let pipeline = plan_for_cluster(script, None, connectors)?;
         let table = written_topic(&pipeline, table)?;
         Ok(Self(TopicTail::open(&table.cluster, &table.topic, from_beginning)?))
     }

@@ -4,21 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davy_engine::Result;
+use davy_proto::domain::TailRow;
 
 use super::options::Cluster;
 use super::reader::{Event, Reader};
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TailRow {
-    pub topic: String,
-    pub partition: i32,
-    pub offset: i64,
-    /// When it was written, in milliseconds since 1970; -1 where that is not known.
-    pub written_at_ms: i64,
-    /// Its key; empty where it has none.
-    pub key: Vec<u8>,
-    pub value: Vec<u8>,
-}
 
 /// Reads all partitions of a topic.
 pub(crate) struct TopicTail {

@@ -153,10 +153,11 @@ fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task
 }
 
 /// Shows how far the task has come.
-fn show(control: &Control, running: &Task, step: Step) {
+fn show(control: &Control, running: &mut Task, step: Step) {
     if let Step::Worked(n_rows) = step {
         control.rows.fetch_add(n_rows as u64, Ordering::Relaxed);
     }
+    control.messages.fetch_add(running.take_messages(), Ordering::Relaxed);
     control.show_work(clock::on_core());
     control.lag.store(running.lag(), Ordering::Relaxed);
     control.watermark.store(running.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);

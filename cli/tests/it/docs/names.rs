@@ -10,8 +10,8 @@ use crate::repository::File;
 pub(super) struct Sources {
     targets: BTreeSet<String>,
     paths: BTreeSet<String>,
-    /// All Rust source, to find a function in.
-    code: String,
+    /// Files of Rust with their text, to find functions in.
+    code: Vec<(String, String)>,
 }
 
 /// Commands on pages write these, so they need not exist.
@@ -20,7 +20,8 @@ const MADE_BY_EXAMPLES: [&str; 1] = ["models/mine"];
 impl Sources {
     pub(super) fn of(files: &[File]) -> Self {
         let makefile = files.iter().find(|file| file.path == "Makefile").map(File::text).unwrap_or_default();
-        let code = files.iter().filter(|file| file.path.ends_with(".rs")).map(File::text).collect();
+        let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
+        let code = rust.map(|file| (file.path.clone(), file.text())).collect();
         Self { targets: targets(&makefile), paths: files.iter().map(|file| file.path.clone()).collect(), code }
     }
 
@@ -35,8 +36,20 @@ impl Sources {
         path.split_once('/').is_some_and(|(folder, _)| self.has_path(folder) && !folder.is_empty())
     }
 
-    fn has_function(&self, name: &str) -> bool {
-        ["(", "<"].iter().any(|after| self.code.contains(&format!("fn {name}{after}")))
+    /// Whether a function of this name is in a file of the module, or in one with an `impl` of the type; `owner` is either.
+    fn has_function(&self, owner: Option<&str>, name: &str) -> bool {
+        let is_owned = |path: &str, text: &str| match owner {
+            None => true,
+            Some(owner) if owner.starts_with(char::is_uppercase) => {
+                let begins = |line: &str| line.starts_with("impl") || line.contains("trait ");
+                text.lines().any(|line| begins(line) && line.contains(owner))
+            }
+            Some(owner) => {
+                ["/{}.rs", "/{}/mod.rs", "{}/src/lib.rs"].iter().any(|end| path.ends_with(&end.replace("{}", owner)))
+            }
+        };
+        let declares = |text: &str| ["(", "<"].iter().any(|after| text.contains(&format!("fn {name}{after}")));
+        self.code.iter().any(|(path, text)| is_owned(path, text) && declares(text))
     }
 }
 
@@ -62,8 +75,11 @@ pub(super) fn unknown(page: &Page, sources: &Sources) -> Vec<String> {
                 complain(format!("there is no `{path}`"));
             }
         }
-        if let Some(name) = function(&text).filter(|name| !sources.has_function(name)) {
-            complain(format!("no source has a function `{name}`"));
+        if let Some((owner, name)) = function(&text).filter(|(owner, name)| !sources.has_function(*owner, name)) {
+            complain(owner.map_or_else(
+                || format!("no source has a function `{name}`"),
+                |owner| format!("`{owner}` has no function `{name}`"),
+            ));
         }
     }
     complaints
@@ -75,30 +91,36 @@ fn spelled_out(word: &str) -> Vec<String> {
     if word.contains(['{', '}']) { Vec::new() } else { vec![word.to_owned()] }
 }
 
-/// `name` of a span `name()` or `path::name()`; functions of SQL have no `_` and no path, and are not meant.
-fn function(span: &str) -> Option<&str> {
+/// Of a span `name()`, `module::name()` or `Type::name()`: what has the function, and its name. Functions of SQL are written with their
+/// arguments, and are not meant.
+fn function(span: &str) -> Option<(Option<&str>, &str)> {
     let path = span.strip_suffix("()")?;
     let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
-    (path.chars().all(is_path) && path.contains(['_', ':'])).then(|| path.rsplit(':').next().unwrap_or(path))
+    if path.is_empty() || !path.chars().all(is_path) {
+        return None;
+    }
+    let (owner, name) = path.rsplit_once("::").map_or((None, path), |(owner, name)| (Some(owner), name));
+    Some((owner.and_then(|owner| owner.rsplit("::").next()), name))
 }
 
 #[test]
 fn a_target_a_path_and_a_function_that_do_not_exist_are_shown() {
     let files = [
         File::new("Makefile", "demo: setup ## x\n\tcargo y:\nX ?= 1\nkafka-up-3:\n"),
-        File::new("engine/src/plan.rs", "pub fn of_plan<T>(x: T) {}\nfn spread(&self) {}"),
+        File::new("engine/src/plan.rs", "pub fn of_plan<T>(x: T) {}\nimpl Plan {\nfn spread(&self) {} }"),
     ];
     let page = Page::new(
         "docs/a.md",
         "`make demo INPUT=x` `make test` `engine/src/plan.rs` `engine/src/gone.rs` `engine/src/` `other/x` `engine/*.rs`\n\
-         `of_plan()` `Plan::spread()` `Plan::gone()` `gone_too()` `median()`\n\n```sh\nmake kafka-up-3   # make it\nmake now\n```\n",
+         `of_plan()` `plan::of_plan()` `Plan::spread()` `Plan::gone()` `Other::spread()` `gone_too()` `median(x)`\n\n```sh\nmake kafka-up-3   # make it\nmake now\n```\n",
     );
     assert_eq!(
         unknown(&page, &Sources::of(&files)),
         [
             "docs/a.md:1: the Makefile has no target `test`",
             "docs/a.md:1: there is no `engine/src/gone.rs`",
-            "docs/a.md:2: no source has a function `gone`",
+            "docs/a.md:2: `Plan` has no function `gone`",
+            "docs/a.md:2: `Other` has no function `spread`",
             "docs/a.md:2: no source has a function `gone_too`",
             "docs/a.md:6: the Makefile has no target `now`",
         ]

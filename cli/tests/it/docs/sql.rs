@@ -73,7 +73,7 @@ fn a_block_that_is_not_valid_is_shown_with_the_line_on_its_page() {
          ```sql\nSELECT 1 FROM t;\n```\n<!-- not validated: made up -->\n```sql\n…\n```\n<!-- later -->\n```sql\nSELECT 1\n```\n"
     );
     let complaints = invalid(&Page::new("docs/a.md", &page));
-    let begins = ["docs/a.md:8:8: ", "docs/a.md:11:15: ", "docs/a.md:18: `later` says nothing of SQL"];
+    let begins = ["docs/a.md:8:8: ", "docs/a.md:11:15: ", "docs/a.md:19: `later` says nothing of SQL"];
     assert_eq!(complaints.len(), begins.len(), "{complaints:#?}");
     for (complaint, begin) in complaints.iter().zip(begins) {
         assert!(complaint.starts_with(begin), "{complaint}");

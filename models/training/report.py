@@ -125,7 +125,7 @@ def model_parts(study, name: str) -> list[str]:
         "The model, by source:",
         source_table(study, "capture", "model"),
         "### Leave one source out",
-        f"Each source by a model that saw nothing of it; thresholds {span(sources)}. All sources together:",
+        f"Each source by a model that was not trained on it; thresholds {span(sources)}. All sources together:",
         verdict_table(study, "source", ""),
         "The model, by source:",
         source_table(study, "source", "model"),
@@ -207,12 +207,13 @@ def in_words(series, flow) -> str:
     rule = series.verdicts["capture", "rule", ""]
     flows = flow.verdicts["source", "model", ""]
     words = (
-        f"In short: of captures that were held out, `miner_series` finds {of(held_out.recall)} series of miners, with "
-        f"{of(held_out.false_alarms)} benign series alarmed. Where a whole source is left out it finds "
-        f"{of(left_out.recall)}, with {of(left_out.false_alarms)} alarmed, at thresholds that each model chose for itself; "
-        f"at the card's stricter one it finds {of(at_card.recall)}. The transparent NEMEA rule finds "
-        f"{of(rule.recall)} on the same rows, and alarms {of(rule.false_alarms)}. Single flows do not travel: with its "
-        f"source left out, `cds_flow` finds {percent(flows.recall.value)} of the flows of miners."
+        f"In short: of captures that were held out, `miner_series` finds {of(held_out.recall)} series of miners and "
+        f"reports {of(held_out.false_alarms)} benign series. Of whole sources that were left out it finds "
+        f"{of(left_out.recall)} and reports {of(left_out.false_alarms)}, with the threshold that each model chose for "
+        f"itself; with the card's stricter threshold it finds {of(at_card.recall)}. The transparent NEMEA rule finds "
+        f"{of(rule.recall)} on the same rows, and reports {of(rule.false_alarms)} benign series. Single flows do not "
+        f"transfer to other networks: with its source left out, `cds_flow` finds {percent(flows.recall.value)} of the "
+        f"flows of miners."
     )
     return textwrap.fill(words, 80)
 
@@ -282,7 +283,7 @@ def aims(series) -> str:
             met(source.false_alarms.value <= 0.001),
         ],
     ]
-    return "What `miner_series` was to reach:\n\n" + table(["aim", "measured", ""], rows)
+    return "Goals of `miner_series`:\n\n" + table(["aim", "measured", ""], rows)
 
 
 def met(is_met: bool) -> str:

@@ -69,14 +69,14 @@ pub fn assign(candidates: &[Candidate], tasks: &[Placeable], zone_label: &str) -
     let (wary, steady): (Vec<&Placeable>, Vec<&Placeable>) =
         tasks.into_iter().partition(|task| board.can_avoid(task.avoid.as_ref()));
 
-    let mut placed = settle(&mut board, &steady);
+    let mut placed = keep_or_place(&mut board, &steady);
     placed.extend(even_out(&mut board));
-    placed.extend(settle(&mut board, &wary));
+    placed.extend(keep_or_place(&mut board, &wary));
     placed
 }
 
 /// Keeps tasks where they are if they can stay there, then places the others.
-fn settle(board: &mut Board, tasks: &[&Placeable]) -> BTreeMap<TaskId, Placement> {
+fn keep_or_place(board: &mut Board, tasks: &[&Placeable]) -> BTreeMap<TaskId, Placement> {
     let mut placed = BTreeMap::new();
     let mut homeless = Vec::new();
     for task in tasks {

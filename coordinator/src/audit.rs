@@ -27,7 +27,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the line. `caller` is `None` if nobody knows who it was.
+/// Writes the line. `caller` is `None` if the token is unknown.
 pub fn write(caller: Option<&Caller>, peer: &str, action: &str, subject: &Subject, code: &str) {
     let (who, role) = caller.map_or(("", ""), |caller| (&*caller.name, caller.role.as_str()));
     let Subject { tenant, name, sql_sha256 } = subject;

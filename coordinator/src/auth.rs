@@ -1,8 +1,8 @@
 //! Who calls, and what they may do.
 //!
-//! A token is 32 random bytes or more that only its owner has; the file of tokens holds their SHA-256 digests, so that whoever reads
-//! it can call nothing. It is read again when it changes. Without a file everybody is an administrator: [`crate::options`] sees to it
-//! that nobody but this machine can call then.
+//! A token is 32 random bytes or more that only its owner has. The file of tokens holds their SHA-256 digests, so that reading it gives
+//! no access. It is read again when it changes. Without a file every caller is an administrator: [`crate::options`] then allows loopback
+//! only.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::{error, info};
 
-use crate::service::error::{Kind, Refused};
+use crate::error::{Kind, Refused};
 use davy_proto::domain::is_name;
 
-/// The tenant of whoever names none.
+/// The tenant of calls that name none.
 pub const DEFAULT_TENANT: &str = "default";
 
 /// The largest file of tokens that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What somebody may do.
+/// What a caller may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -41,7 +41,7 @@ pub enum Need {
     WorkerSession,
 }
 
-/// Whose pipelines somebody sees.
+/// Whose pipelines a caller sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     All,
@@ -83,7 +83,7 @@ impl Role {
 }
 
 impl Caller {
-    /// Who calls where nobody has a token.
+    /// The caller where tokens are off.
     pub fn anybody() -> Self {
         Self { name: "anybody".into(), role: Role::Admin, scope: Scope::All }
     }
@@ -113,7 +113,7 @@ impl Caller {
 
     /// The tenant of a call that names one, or none.
     ///
-    /// Somebody else's tenant is not there: whether it exists is nobody else's business.
+    /// Another tenant counts as unknown: a caller does not learn whether it exists.
     pub fn tenant(&self, named: Option<&str>) -> Result<Arc<str>, Refused> {
         let not_found = |named: &str| Refused::new(Kind::NotFound, format!("`{}` sees no tenant `{named}`", self.name));
         match (&self.scope, named) {
@@ -162,7 +162,7 @@ impl Auth {
         Self { file: None, known: Mutex::default() }
     }
 
-    /// Whoever has a token of `file`. Reads it.
+    /// Callers with a token of `file`, which it reads.
     pub fn from_file(file: PathBuf) -> Result<Self, String> {
         let known = parse(read(&file)?).map_err(|wrong| format!("{}: {wrong}", file.display()))?;
         Ok(Self { file: Some(file), known: Mutex::new(Arc::new(known)) })
@@ -224,17 +224,19 @@ fn read(file: &PathBuf) -> Result<String, String> {
 }
 
 fn parse(text: String) -> Result<Known, String> {
-    // Of the parser's error only the message: its text shows the line, which may hold a token that somebody pasted there.
+    // Only the message of the parser's error: its text shows the line, which may hold a token.
     let file: File = toml::from_str(&text).map_err(|error| error.message().to_owned())?;
     if file.token.is_empty() {
-        return Err("there is no [[token]], so that nobody could call; add one, or leave the option out".to_owned());
+        return Err(
+            "there is no [[token]], so that no call would be accepted; add one, or leave the option out".to_owned()
+        );
     }
     let mut callers = HashMap::new();
     let mut names = std::collections::HashSet::new();
     for entry in file.token {
         let name = entry.name.clone();
         if !is_name(&name) {
-            return Err(format!("token `{name}`: a name has letters, digits, `_` and `-`, at most 100 of them"));
+            return Err(format!("token `{name}`: a name must be 1 to 100 ASCII alphanumerics, `_` and `-`"));
         }
         if !names.insert(name.clone()) {
             return Err(format!("token `{name}`: the name is there twice"));
@@ -252,7 +254,11 @@ fn check(entry: Entry) -> Result<([u8; 32], Caller), String> {
     let scope = match entry.tenant.as_str() {
         "*" => Scope::All,
         tenant if is_name(tenant) => Scope::Tenant(tenant.into()),
-        tenant => return Err(format!("`{tenant}` is no tenant: letters, digits, `_` and `-`, or `*` for all")),
+        tenant => {
+            return Err(format!(
+                "`{tenant}` is no tenant: it must be ASCII alphanumerics, `_` and `-`, or `*` for all"
+            ));
+        }
     };
     Ok((digest, Caller { name: entry.name.into(), role: entry.role, scope }))
 }

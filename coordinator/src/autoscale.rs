@@ -1,16 +1,16 @@
-//! How many workers are wanted, and why: one pure step from what was seen to a decision.
+//! How many workers are needed, and why: one pure step from measurements to a decision.
 //!
-//! The need comes from two measures that agree when all is well. A worker that is busy all the time reads so many rows a second; rows
-//! that arrive, and those that wait, divided by the time in which they should be gone, need so many of them. Without lag that is the
-//! busy share of the workers over the target.
+//! A worker that is busy all the time reads a measured number of rows per second. The need is the number of such workers for the rows
+//! that arrive per second, plus the backlog divided by the time in which it should be gone. Without a backlog that is the busy share of
+//! the workers over the target.
 //!
 //! | the need | is compared with | so that |
 //! |---|---|---|
 //! | rises | its least over fifteen seconds | one odd sample starts no worker |
 //! | falls | its most over the scale-down cool-down | a lull stops no worker that is needed again soon |
 //!
-//! Left out: the clock, and who starts workers. The same function serves the cluster and each pipeline alone, with a state each. The
-//! event-time delay is told, but decides nothing: a replay of old rows is late, and well.
+//! Left out: the clock, and starting workers. The same function serves the cluster and each pipeline alone, with a state each. The
+//! event-time delay is shown, but decides nothing: a replay of old rows is late, and healthy.
 
 mod history;
 mod sample;
@@ -19,9 +19,8 @@ mod words;
 use std::time::Duration;
 
 pub use self::history::State;
-pub use self::sample::{Sample, TaskLoad};
+pub use self::sample::{Sample, Setting, TaskLoad};
 
-/// What an operator may choose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Never fewer workers. Default: 1.
@@ -55,7 +54,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what makes no sense, in words for who wrote it. [`decide`] expects options that passed.
+    /// Refuses options that make no sense. [`decide`] expects options that passed.
     pub fn check(&self) -> Result<(), String> {
         if self.workers_max == 0 || self.workers_max < self.workers_min {
             let (min, max) = (self.workers_min, self.workers_max);
@@ -75,7 +74,6 @@ impl Options {
     }
 }
 
-/// How many workers are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// In all, not in addition.
@@ -84,20 +82,28 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// What the load asks for, before any cool-down.
+/// What KEDA reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whether a pipeline should run; without one KEDA may stop the last worker.
+    pub is_active: bool,
+    pub desired_workers: u32,
+}
+
+/// The load's need, before any cool-down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Need {
-    /// Nobody is there to be measured.
+    /// There is no worker to measure.
     NoWorkers,
-    /// Rows wait, but none has been read yet that would say how fast a worker is.
+    /// Rows wait, but no task has read one yet, so that a worker's speed is unknown.
     UnknownSpeed,
-    /// So many workers at the target utilisation.
+    /// Number of workers at the target utilisation.
     Workers(f64),
-    /// More would be needed, but the few tasks that are behind have a slot each already: this many workers are of use.
+    /// More workers would be needed, but each task that is behind has a slot already: this many workers are useful.
     HotTasks(f64),
 }
 
-/// One step: what is remembered and a sample give what is wanted, and what is to be remembered.
+/// One step: state and sample give a decision and the next state.
 pub fn decide(options: &Options, state: &State, sample: &Sample) -> (State, Decision) {
     let mut state = state.clone();
     let current = *state.desired.get_or_insert_with(|| bounds(options, sample).apply(sample.workers_alive));
@@ -109,7 +115,7 @@ pub fn decide(options: &Options, state: &State, sample: &Sample) -> (State, Deci
         Need::Workers(workers) | Need::HotTasks(workers) => {
             state.remember(options, sample.at_ms, workers);
             let why = words::load(options, &state, sample, need);
-            settle(options, &state, sample, &why)
+            apply_cool_downs(options, &state, sample, &why)
         }
     };
     let bounds = bounds(options, sample);
@@ -145,8 +151,8 @@ fn need(options: &Options, state: &State, sample: &Sample, current: u32) -> Need
     }
 }
 
-/// Moves only when the need lasts, and no change was made just now.
-fn settle(options: &Options, state: &State, sample: &Sample, why: &str) -> (u32, String) {
+/// Changes the number of workers only when the need lasts, and no change was made recently.
+fn apply_cool_downs(options: &Options, state: &State, sample: &Sample, why: &str) -> (u32, String) {
     let now_ms = sample.at_ms;
     let current = state.desired.unwrap_or(options.workers_min);
     let lasting = state.need_min();
@@ -161,7 +167,7 @@ fn settle(options: &Options, state: &State, sample: &Sample, why: &str) -> (u32,
     let enough = |need| enough(options, need).max(min);
     let wait = state.wait_down_ms(now_ms, options.down_cool_down);
     if enough(state.need_max()) < current && wait == 0 {
-        let wanted = enough(state.need_max_settled(now_ms, options));
+        let wanted = enough(state.need_max_of_cool_down(now_ms, options));
         return (wanted, format!("{why}: {}", words::workers(wanted)));
     }
     let now_enough = enough(state.need_now());
@@ -187,7 +193,7 @@ fn whole(need: f64) -> u32 {
     (need - 1e-6).ceil().max(0.0) as u32
 }
 
-/// The least and the most workers that make sense now.
+/// The least and the most workers that make sense at present.
 struct Bounds {
     min: u32,
     max: u32,
@@ -203,7 +209,7 @@ fn bounds(options: &Options, sample: &Sample) -> Bounds {
     let for_tasks = sample.n_tasks.div_ceil(sample.slots_per_worker.max(1));
     // While there are tasks, one worker has to be there to run them.
     let min = options.workers_min.max(u32::from(sample.n_tasks > 0));
-    // Before a worker has told its slots, nothing says how many the tasks need.
+    // Without workers, the number of slots per worker is unknown.
     let slots_are_known = sample.slots_per_worker > 0;
     if slots_are_known && for_tasks.max(min) < options.workers_max {
         return Bounds { min, max: for_tasks.max(min), max_because: MaxBecause::Tasks { n_tasks: sample.n_tasks } };

@@ -1,6 +1,6 @@
-//! What monitoring reads over HTTP: `/metrics`, `/healthz` (the process lives) and `/readyz` (it leads).
+//! The HTTP port for monitoring: `/metrics`, `/healthz` (the process runs) and `/readyz` (it leads).
 //!
-//! There is nothing to change here, and nothing but names and numbers of pipelines to be read.
+//! It changes nothing, and shows only names and numbers of pipelines.
 
 use std::sync::Arc;
 
@@ -12,18 +12,16 @@ use axum::routing::get;
 use tokio::sync::{mpsc, watch};
 
 use crate::auth::{Auth, Need, Scope};
+use crate::error::{Kind, Refused};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::service::connections::Connection;
-use crate::service::error::{Kind, Refused};
-use crate::service::standing::Standing;
+use crate::service::role::CoordinatorRole;
 
-/// What the answers are made of.
 #[derive(Clone)]
 pub struct Monitoring {
     pub metrics: Arc<Metrics>,
-    /// Whether this coordinator leads.
-    pub standing: watch::Receiver<Standing>,
-    /// Who may read metrics; `None`: whoever can reach the port, which is this machine only.
+    pub role: watch::Receiver<CoordinatorRole>,
+    /// Checks callers of `/metrics`; `None`: no check, since the port is on loopback.
     pub auth: Option<Arc<Auth>>,
 }
 
@@ -53,7 +51,7 @@ async fn metrics(State(monitoring): State<Monitoring>, headers: HeaderMap) -> Re
 }
 
 async fn ready(State(monitoring): State<Monitoring>) -> StatusCode {
-    match monitoring.standing.borrow().leads() {
+    match monitoring.role.borrow().leads() {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -67,7 +65,7 @@ fn check(monitoring: &Monitoring, headers: &HeaderMap) -> Result<(), Refused> {
     // Metrics name the pipelines of all tenants.
     match caller.scope {
         Scope::All => Ok(()),
-        Scope::Tenant(_) => Err(Refused::new(Kind::Denied, "metrics are for those who see all tenants")),
+        Scope::Tenant(_) => Err(Refused::new(Kind::Denied, "metrics need a token for all tenants")),
     }
 }
 
@@ -78,7 +76,7 @@ impl axum::serve::Listener for Accepted {
     async fn accept(&mut self) -> (Connection, ()) {
         match self.0.recv().await {
             Some(connection) => (connection, ()),
-            // Nobody accepts any more: the end is near, and ends this too.
+            // The acceptor has ended: the shutdown ends this too.
             None => std::future::pending().await,
         }
     }

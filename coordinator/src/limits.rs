@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use crate::service::error::{Kind, Refused};
+use crate::error::{Kind, Refused};
 
 /// Callers whose rate is remembered. Those who have not called for a second or two are forgotten when there are more.
 const CALLERS_MAX: usize = 10_000;
@@ -41,7 +41,7 @@ pub struct Limits {
     pub streams_per_caller: usize,
     /// Tail calls in all: each has a thread. Default: 64.
     pub tails: usize,
-    /// Workers that attend. Default: 1,000.
+    /// Worker sessions. Default: 1,000.
     pub workers: usize,
     /// Messages to a worker that it has not read; one that reads too slowly is hung up. Default: 4,096.
     pub worker_queue: usize,

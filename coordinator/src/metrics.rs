@@ -9,7 +9,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use davy_proto::domain::PipelineId;
+use davy_proto::domain::{Messages, PipelineId};
 
 /// The type of what [`Metrics::text`] gives.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,8 +48,7 @@ pub struct Census {
     pub workers: BTreeMap<&'static str, i64>,
     pub tasks: BTreeMap<&'static str, i64>,
     pub pipelines: BTreeMap<&'static str, i64>,
-    /// Rows not yet read.
-    pub lag: Vec<(PipelineId, u64)>,
+    pub lag: Vec<(PipelineId, Messages)>,
 }
 
 impl Metrics {
@@ -94,9 +93,8 @@ impl Metrics {
             }
         }
         self.lag.reset();
-        for (id, rows) in &census.lag {
-            // Rows beyond 2^53 are a number that nobody reads digit by digit.
-            self.lag.with_label_values(&[&*id.tenant, &*id.name]).set(*rows as f64);
+        for (id, lag) in &census.lag {
+            self.lag.with_label_values(&[&*id.tenant, &*id.name]).set(lag.0 as f64);
         }
     }
 
@@ -150,7 +148,7 @@ impl Make<'_> {
 
     fn lag(&self) -> GaugeVec {
         self.add(GaugeVec::new(
-            opts("pipeline_lag_rows", "rows not yet read, as workers report"),
+            opts("pipeline_lag_messages", "messages not yet read, as workers report"),
             &["tenant", "pipeline"],
         ))
     }
@@ -176,11 +174,14 @@ mod tests {
             workers: [("alive", 2)].into(),
             tasks: [("running", 7)].into(),
             pipelines: [("running", 1)].into(),
-            lag: vec![(id, 42)],
+            lag: vec![(id, Messages(42))],
         });
         let text = metrics.text();
         check(&text);
-        assert!(text.contains("davy_coordinator_pipeline_lag_rows{pipeline=\"miners\",tenant=\"soc\"} 42\n"), "{text}");
+        assert!(
+            text.contains("davy_coordinator_pipeline_lag_messages{pipeline=\"miners\",tenant=\"soc\"} 42\n"),
+            "{text}"
+        );
     }
 
     #[test]

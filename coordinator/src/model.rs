@@ -1,98 +1,89 @@
-//! A pipeline as the catalog keeps it: what somebody wants, never what is happening.
+//! A pipeline as the catalog stores it: its desired state, never its current one.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use davy_proto::domain::{PipelineId, PipelineSpec, TaskId};
 use serde::{Deserialize, Serialize};
 
-use davy_proto::domain::{PipelineId, TaskId};
-
-/// What is to become of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wish {
+pub enum DesiredState {
     Run,
-    /// Its tasks have made a last commit and are released; they can go on.
+    /// Its tasks make a last commit and are released; the pipeline can be resumed.
     Pause,
-    /// It has ended, with a last commit.
+    /// Its tasks make a last commit and are released; the pipeline has ended.
     Stop,
-    /// It has ended, at once.
+    /// Its tasks stop without a commit; the pipeline has ended.
     StopNow,
 }
 
-/// A pipeline that was accepted.
+/// An accepted pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineRecord {
-    /// Whose, and its name.
-    pub id: PipelineId,
-    /// What is to become of it.
-    pub wish: Wish,
-    pub sql: String,
-    /// As with `davy run --set`.
-    #[serde(default)]
-    pub settings: BTreeMap<String, String>,
+    /// `spec_version` is the version that last changed the script, its settings or its incarnation.
+    #[serde(flatten)]
+    pub spec: Arc<PipelineSpec>,
+    #[serde(alias = "wish")]
+    pub desired_state: DesiredState,
     /// Grows with each accepted change.
     pub version: u64,
-    /// The version that changed the script, its settings or its incarnation last: tasks that run an earlier one are drained first.
-    pub spec_version: u64,
-    /// How often it has begun anew, from 1.
+    /// Counts fresh starts, from 1.
     pub incarnation: u32,
-    /// What it is called on the broker: another one for each incarnation.
-    pub kafka_name: String,
-    /// Its INSERTs, in order.
-    pub dataflows: Vec<DataflowShape>,
-    /// Who submitted what stands here.
+    /// Caller that submitted this script.
     pub submitted_by: String,
-    /// When that was, in milliseconds since 1970.
+    /// In milliseconds since 1970.
     pub submitted_at_ms: i64,
-    /// When the wish changed last.
+    /// When the desired state changed last, in milliseconds since 1970.
     pub changed_at_ms: i64,
-    /// The change that stands here, as its client named it, and a digest of what it asked for.
+    /// The request that led to this record, if its client named it.
     #[serde(default)]
-    pub request: Option<RequestMark>,
+    pub request: Option<AcceptedRequest>,
 }
 
-/// A change, as its client named it.
+/// Tells a repeated request from another one under the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestMark {
-    /// The client's name of it.
+pub struct AcceptedRequest {
+    /// The client's `request_id`.
     pub id: String,
-    /// SHA-256 of what it asked for, in hex: the same name for something else is an error.
+    /// SHA-256 of the requested change, in hex: the same id for another change is an error.
     pub digest: String,
 }
 
-/// One INSERT: its plan in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataflowShape {
-    /// The table it writes.
-    pub sink: String,
-    /// Of the whole plan: a worker that plans another one refuses.
-    pub fingerprint: String,
-    /// Its stages, in order.
-    pub stages: Vec<StageShape>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageShape {
-    /// What it reads: a table, or an exchange.
-    pub input: String,
-    /// How many tasks share its splits; fixed when the pipeline begins.
-    pub n_tasks: u32,
+impl DesiredState {
+    /// Whether the pipeline has ended.
+    pub fn is_stopped(self) -> bool {
+        match self {
+            Self::Run | Self::Pause => false,
+            Self::Stop | Self::StopNow => true,
+        }
+    }
 }
 
 impl PipelineRecord {
+    pub fn id(&self) -> &PipelineId {
+        &self.spec.id
+    }
+
     /// All its tasks, in order.
     pub fn tasks(&self) -> Vec<TaskId> {
-        let mut tasks = Vec::new();
-        for (dataflow, shape) in (1..).zip(&self.dataflows) {
-            for (stage, shape) in (1..).zip(&shape.stages) {
-                tasks.extend((0..shape.n_tasks).map(|index| TaskId {
-                    pipeline: self.id.clone(),
-                    dataflow,
-                    stage,
-                    index,
-                }));
-            }
-        }
-        tasks
+        self.spec.tasks()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_an_older_build_is_read() {
+        let text = r#"{"id":{"tenant":"soc","name":"p"},"wish":"pause","sql":"a","settings":{"g":"1"},"version":3,
+            "spec_version":2,"incarnation":1,"kafka_name":"soc--p","dataflows":[{"sink":"s","fingerprint":"f",
+            "stages":[{"input":"i","n_tasks":2}]}],"submitted_by":"ann","submitted_at_ms":1,"changed_at_ms":2}"#;
+        let record: PipelineRecord = serde_json::from_str(text).expect("the names of an older build");
+        assert_eq!((record.desired_state, record.spec.script.sql.as_str()), (DesiredState::Pause, "a"));
+        assert_eq!((record.tasks().len(), record.spec.script.settings.len()), (2, 1));
+        let written = serde_json::to_value(&record).expect("plain data");
+        assert_eq!((written["desired_state"].as_str(), written["sql"].as_str()), (Some("pause"), Some("a")));
+        assert_eq!(serde_json::from_value::<PipelineRecord>(written).expect("what was written"), record);
     }
 }

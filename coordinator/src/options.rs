@@ -20,8 +20,8 @@ pub struct Options {
     pub http_listen: SocketAddr,
     /// Lets HTTP listen beyond loopback. Default: no.
     ///
-    /// There `/healthz` and `/readyz` answer whoever reaches the port, without a body, and `/metrics` answers whoever sends a
-    /// token that may look at all tenants (`tenant = "*"`, any role but `worker`). HTTP has no TLS: the token, and names and numbers of all tenants' pipelines, can
+    /// There `/healthz` and `/readyz` answer every caller, without a body, and `/metrics` answers callers with a token
+    /// that may look at all tenants (`tenant = "*"`, any role but `worker`). HTTP has no TLS: the token, and names and numbers of all tenants' pipelines, can
     /// be read on the wire. Keep the port inside a network that you trust.
     pub http_beyond_loopback: bool,
     /// Where others reach this coordinator, for people and for clients that ask a standby. Default: where gRPC listens.
@@ -52,7 +52,7 @@ pub struct TlsFiles {
     /// The coordinator's certificate, and those that lead from it to its root.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Roots of clients' certificates. With it, whoever calls needs a certificate in addition to a token.
+    /// Roots of clients' certificates. With it, callers need a certificate in addition to a token.
     pub client_ca: Option<PathBuf>,
 }
 

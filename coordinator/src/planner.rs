@@ -2,18 +2,9 @@
 //!
 //! All calls block, and are made off the threads that answer clients.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::DataflowShape;
-
-/// A script with its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    pub sql: String,
-    /// As with `davy run --set`.
-    pub settings: BTreeMap<String, String>,
-}
+use davy_proto::domain::{DataflowShape, Script, TailRow};
 
 /// Why something cannot be, by what the client should do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,22 +31,10 @@ pub enum Refusal {
     Internal(String),
 }
 
-/// A row of a topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TopicRow {
-    pub topic: String,
-    pub partition: i32,
-    pub offset: i64,
-    /// When it was written, in milliseconds since 1970.
-    pub written_at_ms: i64,
-    pub key: Vec<u8>,
-    pub value: Vec<u8>,
-}
-
 /// Reads a topic as it grows: only what is committed.
 pub trait Tail: Send {
     /// The rows that have come, after waiting for some for at most `wait`; may be none.
-    fn next(&mut self, wait: Duration) -> Result<Vec<TopicRow>, Refusal>;
+    fn next(&mut self, wait: Duration) -> Result<Vec<TailRow>, Refusal>;
 }
 
 /// Plans SQL, and looks at topics.
@@ -68,7 +47,7 @@ pub trait Planner: Send + Sync + 'static {
 
     /// Checks a script that is to run as `kafka_name` on a cluster of workers, and says how many tasks each stage has: as many as it
     /// had when it ran before under this name, else at most `wanted`. Asks the broker.
-    fn place(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal>;
+    fn plan_tasks(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal>;
 
     /// Reads the topic of a table that the script writes; `None`: of the only one.
     fn tail(&self, script: &Script, table: Option<&str>, from_beginning: bool) -> Result<Box<dyn Tail>, Refusal>;

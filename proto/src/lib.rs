@@ -6,8 +6,10 @@
 pub mod client;
 mod convert;
 pub mod domain;
+mod error_detail;
 
 pub use convert::InvalidMessage;
+pub use error_detail::{ErrorDetail, Place};
 
 /// `davy.v1`.
 #[allow(

@@ -83,7 +83,7 @@ fn options(args: &CoordinatorArgs) -> Options {
         tokens: args.tokens.clone(),
         cluster: ClusterOptions {
             lease_timeout: args.lease_timeout,
-            settle: args.startup_grace_period.unwrap_or(args.lease_timeout.max(RECONNECT_MAX)),
+            startup_grace_period: args.startup_grace_period.unwrap_or(args.lease_timeout.max(RECONNECT_MAX)),
             ..ClusterOptions::default()
         },
         autoscale: autoscale::Options {

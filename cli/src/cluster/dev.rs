@@ -114,7 +114,7 @@ fn coordinator(
         tasks_per_stage: args.tasks,
         heartbeat_interval: Duration::from_millis(500),
         // No worker of an earlier coordinator can be running tasks.
-        cluster: ClusterOptions { settle: Duration::ZERO, ..ClusterOptions::default() },
+        cluster: ClusterOptions { startup_grace_period: Duration::ZERO, ..ClusterOptions::default() },
         ..Options::default()
     };
     let connectors = connectors(&args.machine);

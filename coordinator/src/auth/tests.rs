@@ -19,7 +19,7 @@ fn a_file_that_is_wrong_says_what_and_where() {
         (entry("ann", &"ß".repeat(32), "viewer", "soc"), "token `ann`: `sha256` must be 64 hex digits"),
         (entry("ann", SECRET, "king", "soc"), "unknown variant `king`"),
         (entry("ann", SECRET, "viewer", "a/b"), "token `ann`: `a/b` is no tenant"),
-        (entry("a b", SECRET, "viewer", "soc"), "token `a b`: a name has letters"),
+        (entry("a b", SECRET, "viewer", "soc"), "token `a b`: a name must be"),
         (format!("{good}{good}"), "token `ann`: the name is there twice"),
         (format!("{good}{}", entry("bob", SECRET, "viewer", "soc")), "token `bob`: another token has the same digest"),
         (format!("{good}password = \"hunter2\""), "unknown field `password`"),

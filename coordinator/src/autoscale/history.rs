@@ -1,23 +1,23 @@
-//! What is remembered from sample to sample: smoothed rates, the needs of the last minutes, and the last change.
+//! The state from sample to sample: smoothed rates, the needs of the last minutes, and the last change.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Options, Sample};
 
-/// Rates are averages over about so long: heartbeats come at odd times, and lag and rows are told by different ones.
+/// Time constant of the averages: heartbeats arrive at odd times, and lag and rows come with different ones.
 const SMOOTHING_MS: f64 = 5_000.0;
 
-/// A need must last so long before it starts workers: longer than a burst of a second or two stays in the averages.
+/// A need must last so long before workers are added: longer than a burst of a second or two stays in the averages.
 const UP_WINDOW_MS: i64 = 15_000;
 
-/// A need that falls sinks through the averages; whoever moves at its first sign would go only one step down, and then have to wait.
-const SETTLING_MS: i64 = 30_000;
+/// A falling need sinks slowly through the averages. A step down at its first sign would be too small, and the next one would have to wait.
+const FALLING_MS: i64 = 30_000;
 
 /// Busy for less than this, in workers, says nothing about how fast a busy worker is.
 const BUSY_WORKERS_MIN: f64 = 0.02;
 
-/// What [`super::decide`] remembers. `State::default()` remembers nothing.
+/// What [`super::decide`] remembers between samples; empty by default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Of the last decision.
@@ -34,7 +34,7 @@ pub struct State {
     now: f64,
     /// Of the last fifteen seconds, oldest first, each less than those after it: the first is the least.
     lows: VecDeque<(i64, f64)>,
-    /// Of the scale-down cool-down and the settling before it, oldest first, each more than those after it: the first is the most.
+    /// Of the scale-down cool-down and `FALLING_MS` before it, oldest first, each more than those after it: the first is the most.
     peaks: VecDeque<(i64, f64)>,
 }
 
@@ -90,25 +90,25 @@ impl State {
         self.lows.front().map_or(self.now, |&(_, need)| need)
     }
 
-    /// The most of the scale-down cool-down and the settling before it: whether fewer workers are enough.
+    /// The most of the scale-down cool-down and `FALLING_MS` before it: whether fewer workers are enough.
     pub(super) fn need_max(&self) -> f64 {
         self.peaks.front().map_or(self.now, |&(_, need)| need)
     }
 
     /// The most of the scale-down cool-down alone: how many are enough.
-    pub(super) fn need_max_settled(&self, now_ms: i64, options: &Options) -> f64 {
+    pub(super) fn need_max_of_cool_down(&self, now_ms: i64, options: &Options) -> f64 {
         let since = now_ms.saturating_sub(millis(options.down_cool_down));
         self.peaks.iter().find(|&&(at, _)| since <= at).map_or(self.now, |&(_, need)| need)
     }
 
-    /// How long until more workers may be asked for: after the last change, and after the first sample for as long as a need must last.
+    /// Wait until workers may be added: after the last change, and after the first sample for as long as a need must last.
     pub(super) fn wait_ms(&self, now_ms: i64, cool_down: Duration) -> i64 {
         let after_change = self.changed_at_ms.map_or(0, |at| left(at, now_ms, millis(cool_down)));
         let after_first = self.first_at_ms.map_or(0, |at| left(at, now_ms, UP_WINDOW_MS));
         after_change.max(after_first)
     }
 
-    /// How long until fewer workers may be asked for: before that, too little is known of the peaks.
+    /// Wait until workers may be removed: before that, too few peaks are known.
     pub(super) fn wait_down_ms(&self, now_ms: i64, cool_down: Duration) -> i64 {
         self.changed_at_ms.max(self.first_at_ms).map_or(0, |at| left(at, now_ms, millis(cool_down)))
     }
@@ -123,7 +123,7 @@ impl State {
 }
 
 fn peaks_ms(options: &Options) -> i64 {
-    millis(options.down_cool_down).saturating_add(SETTLING_MS)
+    millis(options.down_cool_down).saturating_add(FALLING_MS)
 }
 
 fn forget(window: &mut VecDeque<(i64, f64)>, before_ms: i64) {

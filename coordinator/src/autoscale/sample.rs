@@ -1,13 +1,31 @@
-//! What is seen once a second, of the cluster or of one pipeline.
+//! What the coordinator measures once a second, of the cluster or of one pipeline.
+//!
+//! Workers count what they have not read in messages, since only reading shows how many rows are in one. Here they become rows, by the
+//! measured rows per message: everything after this module is about rows.
 
-/// A task as its worker told of it last.
+use davy_proto::domain::Messages;
+
+/// When a sample is taken, and the workers that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// In milliseconds since 1970.
+    pub at_ms: i64,
+    /// Workers that take tasks: alive, and not draining.
+    pub workers_alive: u32,
+    /// Mean over these workers; 0: there is none.
+    pub slots_per_worker: u32,
+}
+
+/// A task, as its worker last reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskLoad {
-    /// Rows not yet read.
-    pub lag_rows: u64,
+    /// Messages not yet read.
+    pub lag: Messages,
+    /// How many rows a message holds, as measured; `None` before the task has read one.
+    pub rows_per_message: Option<f64>,
     /// Rows read a second.
     pub rows_per_second: f64,
-    /// Share of the time in which it worked, 0 to 1.
+    /// Share of the time in which the task did not wait, 0 to 1.
     pub busy_ratio: f64,
     /// Event time, in milliseconds since 1970; `None` before the first row.
     pub watermark_ms: Option<i64>,
@@ -20,11 +38,11 @@ pub struct Sample {
     pub at_ms: i64,
     /// Workers that take tasks: alive, and not draining.
     pub workers_alive: u32,
-    /// Slots of one of them; 0: none has told yet.
+    /// Mean over these workers; 0: there is none.
     pub slots_per_worker: u32,
     /// Tasks that should run.
     pub n_tasks: u32,
-    /// Rows not yet read.
+    /// Rows in the messages that the tasks have not read.
     pub lag_rows: f64,
     /// Rows read a second.
     pub rows_per_second: f64,
@@ -35,26 +53,26 @@ pub struct Sample {
     /// Tasks with more lag than they read in ten seconds.
     pub tasks_behind: u32,
     /// Slots that the tasks could fill: one for each that is behind, for the others twice as much as they are busy. A task
-    /// is one thread, so that more slots than this help nobody.
+    /// is one thread, so that more slots than this do not help.
     pub usable_slots: f64,
     /// How far the slowest task's event time is behind, in seconds; `None`: not known.
     pub delay_s: Option<f64>,
 }
 
-/// Lag of fewer seconds of reading is what is on its way, not a backlog.
+/// A lag of fewer seconds of reading is no backlog.
 const BEHIND_S: f64 = 10.0;
 
 impl Sample {
-    /// A sample from what the tasks tell. The sample before it gives the lag's growth; without one, what is read is taken for what
-    /// arrives. `at_ms` is in milliseconds since 1970.
-    pub fn of(at_ms: i64, workers: (u32, u32), tasks: &[TaskLoad], before: Option<&Self>) -> Self {
-        let (workers_alive, slots_per_worker) = workers;
-        #[expect(clippy::cast_precision_loss, reason = "rows are counted to sixteen digits")]
-        let lag_rows: f64 = tasks.iter().map(|task| task.lag_rows as f64).sum();
+    /// A sample from the tasks' reports. The sample before it gives the lag's growth; without one, rows are taken to arrive as fast as
+    /// they are read.
+    pub fn of(setting: Setting, tasks: &[TaskLoad], before: Option<&Self>) -> Self {
+        let Setting { at_ms, workers_alive, slots_per_worker } = setting;
+        let usual = usual_rows_per_message(tasks);
+        let lag_rows: f64 = tasks.iter().map(|task| task.lag_rows(usual)).sum();
         let rows_per_second: f64 = tasks.iter().map(|task| task.rows_per_second).sum();
         let busy_slots: f64 = tasks.iter().map(|task| task.busy_ratio).sum();
         let slots = f64::from(workers_alive) * f64::from(slots_per_worker);
-        let behind = |task: &&TaskLoad| is_behind(task);
+        let behind = |task: &&TaskLoad| is_behind(task, usual);
         let slowest = tasks.iter().filter_map(|task| task.watermark_ms).min();
         Self {
             at_ms,
@@ -66,7 +84,7 @@ impl Sample {
             arriving_per_second: (rows_per_second + growth(at_ms, lag_rows, before)).max(0.0),
             busy_ratio: if slots > 0.0 { busy_slots / slots } else { 0.0 },
             tasks_behind: u32::try_from(tasks.iter().filter(behind).count()).unwrap_or(u32::MAX),
-            usable_slots: tasks.iter().map(usable).sum(),
+            usable_slots: tasks.iter().map(|task| usable(task, usual)).sum(),
             #[expect(clippy::cast_precision_loss, reason = "a delay for people")]
             delay_s: slowest.map(|watermark| at_ms.saturating_sub(watermark).max(0) as f64 / 1_000.0),
         }
@@ -78,14 +96,28 @@ impl Sample {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rows are counted to sixteen digits")]
-fn is_behind(task: &TaskLoad) -> bool {
-    task.lag_rows as f64 > task.rows_per_second * BEHIND_S
+/// The mean over the tasks that have read messages; 1 when none has. It stands for tasks that have read none yet.
+fn usual_rows_per_message(tasks: &[TaskLoad]) -> f64 {
+    let measured: Vec<f64> = tasks.iter().filter_map(|task| task.rows_per_message).collect();
+    let n_measured = f64::from(u32::try_from(measured.len()).unwrap_or(u32::MAX));
+    if measured.is_empty() { 1.0 } else { measured.iter().sum::<f64>() / n_measured }
 }
 
-/// A task that keeps up may get twice as much to do before it fills its slot; nobody knows of more.
-fn usable(task: &TaskLoad) -> f64 {
-    if is_behind(task) { 1.0 } else { (2.0 * task.busy_ratio).min(1.0) }
+impl TaskLoad {
+    /// Rows in the messages that the task has not read.
+    #[expect(clippy::cast_precision_loss, reason = "messages are counted to sixteen digits")]
+    fn lag_rows(&self, usual_rows_per_message: f64) -> f64 {
+        self.lag.0 as f64 * self.rows_per_message.unwrap_or(usual_rows_per_message)
+    }
+}
+
+fn is_behind(task: &TaskLoad, usual_rows_per_message: f64) -> bool {
+    task.lag_rows(usual_rows_per_message) > task.rows_per_second * BEHIND_S
+}
+
+/// Slots that a task could fill. One that keeps up is taken to have room for twice its present load, which is a guess.
+fn usable(task: &TaskLoad, usual_rows_per_message: f64) -> f64 {
+    if is_behind(task, usual_rows_per_message) { 1.0 } else { (2.0 * task.busy_ratio).min(1.0) }
 }
 
 /// By how many rows a second the lag grows.

@@ -1,5 +1,6 @@
-//! Traces as data: a simulated pipeline is fed a load, gets the workers it asks for, and must end where it should without flapping.
+//! Traces as data: a simulated pipeline gets a load and the workers that are decided, and must end at the right number without flapping.
 
+use davy_proto::domain::Messages;
 use proptest::prelude::*;
 
 use super::*;
@@ -117,6 +118,7 @@ const TRACES: &[Trace] = &[
 struct Simulation {
     lags: Vec<f64>,
     read: Vec<f64>,
+    rows_per_message: f64,
 }
 
 impl Simulation {
@@ -139,20 +141,22 @@ impl Simulation {
         let busy = |read: f64| read / (SPEED / f64::from(SLOTS));
         let tasks: Vec<TaskLoad> = (self.lags.iter().zip(&self.read))
             .map(|(lag, read)| TaskLoad {
-                lag_rows: lag.round() as u64,
+                lag: Messages((lag / self.rows_per_message).round() as u64),
+                rows_per_message: (*read > 0.0).then_some(self.rows_per_message),
                 rows_per_second: *read,
                 busy_ratio: busy(*read),
                 watermark_ms: None,
             })
             .collect();
-        Sample::of(i64::from(at_s) * 1_000, (workers, SLOTS), &tasks, before)
+        let setting = Setting { at_ms: i64::from(at_s) * 1_000, workers_alive: workers, slots_per_worker: SLOTS };
+        Sample::of(setting, &tasks, before)
     }
 }
 
 /// The last decision, and when each change was made, in seconds.
-fn play(trace: &Trace) -> (Decision, Vec<(u32, u32)>) {
+fn play(trace: &Trace, rows_per_message: f64) -> (Decision, Vec<(u32, u32)>) {
     let n_tasks = trace.n_tasks as usize;
-    let mut simulation = Simulation { lags: vec![0.0; n_tasks], read: vec![0.0; n_tasks] };
+    let mut simulation = Simulation { lags: vec![0.0; n_tasks], read: vec![0.0; n_tasks], rows_per_message };
     let (mut state, mut before) = (State::default(), None);
     let mut desired = vec![trace.workers];
     let mut changes = Vec::new();
@@ -174,9 +178,9 @@ fn play(trace: &Trace) -> (Decision, Vec<(u32, u32)>) {
 
 #[test]
 fn every_trace_ends_at_the_right_number_without_flapping() {
-    for trace in TRACES {
-        let (last, changes) = play(trace);
-        let name = trace.name;
+    for (trace, rows_per_message) in TRACES.iter().flat_map(|trace| [(trace, 1.0), (trace, 100.0)]) {
+        let (last, changes) = play(trace, rows_per_message);
+        let name = format!("{}, {rows_per_message} rows a message", trace.name);
         assert_eq!(last.desired_workers, trace.ends_at, "{name}: {changes:?} {}", last.reason);
         assert!(changes.len() <= trace.changes_max, "{name}: {changes:?}");
         assert!(last.reason.contains(trace.says), "{name}: {}", last.reason);
@@ -193,6 +197,31 @@ fn check_cool_downs(trace: &Trace, changes: &[(u32, u32)]) {
         assert!(waited || index == 0, "{}: moved at {} and {second}: {changes:?}", trace.name, was.0);
         was = (second, workers);
     }
+}
+
+#[test]
+fn a_backlog_of_packed_messages_counts_by_its_rows() {
+    let setting = Setting { at_ms: 0, workers_alive: 1, slots_per_worker: SLOTS };
+    let busy = TaskLoad { rows_per_second: SPEED / f64::from(SLOTS), busy_ratio: 1.0, ..TaskLoad::default() };
+    let desired = |lag, rows_per_message| {
+        let tasks = vec![TaskLoad { lag: Messages(lag), rows_per_message, ..busy }; 64];
+        let sample = Sample { busy_ratio: 1.0, rows_per_second: SPEED, ..Sample::of(setting, &tasks, None) };
+        let sample = Sample { arriving_per_second: SPEED, ..sample };
+        repeat(&Options::default(), &sample, State::default(), 60).1.last().expect("samples").desired_workers
+    };
+    // In 300 s, 64 tasks have to read 60,000 messages each, of 1 or of 100 rows.
+    let plain = desired(60_000, Some(1.0));
+    assert_eq!(plain, 4, "22,800 rows/s for workers that read 7,000");
+    assert_eq!(desired(600, Some(100.0)), plain, "the same rows in fewer messages");
+    assert!(plain < desired(60_000, Some(100.0)), "100 rows a message are 100 times the work");
+    let mixed = |rows_per_message| TaskLoad { lag: Messages(10), rows_per_message, ..busy };
+    let lag_rows = |tasks: &[TaskLoad]| Sample::of(setting, tasks, None).lag_rows;
+    assert_eq!(
+        lag_rows(&[mixed(Some(100.0)), mixed(None)]),
+        2_000.0,
+        "a task that has read nothing is taken for a usual one"
+    );
+    assert_eq!(lag_rows(&[mixed(None)]), 10.0);
 }
 
 fn steady(lag_rows: f64, workers: u32) -> Sample {
@@ -284,7 +313,7 @@ fn when_all_workers_are_gone_as_many_are_wanted_as_there_were() {
 }
 
 #[test]
-fn nothing_to_run_may_be_nobody_but_a_task_needs_one() {
+fn without_tasks_there_may_be_no_worker_but_a_task_needs_one() {
     let options = Options { workers_min: 0, ..Options::default() };
     let idle = Sample { workers_alive: 1, slots_per_worker: SLOTS, ..Sample::default() };
     let (state, decisions) = repeat(&options, &idle, State::default(), 400);

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `<path>` | a line `davy-catalog <version> <SHA-256 of the rest>`, then JSON |
 //! | `<path>.new` | the next one; what a crash left there was never promised to anybody |
-//! | `<path>.lock` | locked by whoever leads; never renamed, as a lock belongs to a file and not to its name |
+//! | `<path>.lock` | locked by the leader; never renamed, as a lock belongs to a file and not to its name |
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -30,7 +30,7 @@ const MAGIC: &str = "davy-catalog";
 const VERSION: u32 = 1;
 /// How often one that stands by tries the lock.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Scripts and settings are nobody else's business.
+/// Scripts and settings may hold secrets.
 const MODE: u32 = 0o600;
 
 /// One coordinator's hold of a file.
@@ -81,7 +81,7 @@ impl FileCatalog {
         })
     }
 
-    /// The lock, unless somebody else has it.
+    /// The lock, unless another process has it.
     fn try_lock(&self) -> Result<Option<File>, CatalogError> {
         let lock = self.open_lock()?;
         match lock.try_lock() {
@@ -93,7 +93,7 @@ impl FileCatalog {
         }
     }
 
-    /// Whether a lock is the one that others try. Somebody may have removed its file, and a second leader locked another.
+    /// Whether others try the same lock. Its file may have been removed, and a second leader may have locked another.
     fn is_current(&self, lock: &File) -> bool {
         let inode = |found: io::Result<fs::Metadata>| found.ok().map(|found| (found.dev(), found.ino()));
         let ours = inode(lock.metadata());
@@ -174,10 +174,7 @@ fn unavailable(what: &str) -> CatalogError {
     CatalogError::Unavailable(format!("cannot {what}"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the system has no wait for a lock that also hears that nobody wants it any more"
-)]
+#[expect(clippy::disallowed_methods, reason = "the system has no wait for a lock that can be cancelled")]
 fn rest(duration: Duration) {
     std::thread::sleep(duration);
 }

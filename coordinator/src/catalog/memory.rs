@@ -24,16 +24,16 @@ pub struct MemoryCatalog {
 #[derive(Debug, Default)]
 struct Shared {
     memory: Mutex<Memory>,
-    /// Told when nobody leads any more.
+    /// Notified when the leader has ended.
     vacated: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
     state: State,
-    /// The term of whoever leads now.
+    /// Term of the present leader.
     leading: Option<Term>,
-    /// What the next write is told instead of being done.
+    /// The error of the next write, instead of doing it.
     refusal: Option<CatalogError>,
 }
 
@@ -42,7 +42,7 @@ impl MemoryCatalog {
         Self::default()
     }
 
-    /// Takes the place of whoever leads: its next write is fenced, and one that stands by leads.
+    /// Ends the present lead: the leader's next write is fenced, and a standby leads.
     pub fn depose(&self) {
         self.memory().leading = None;
         self.shared.vacated.notify_all();
@@ -62,7 +62,7 @@ impl MemoryCatalog {
         self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Only from whoever leads.
+    /// Only for the leader.
     fn leading(&self) -> Result<MutexGuard<'_, Memory>, CatalogError> {
         let memory = self.memory();
         if self.term.is_some() && self.term == memory.leading {
@@ -137,11 +137,11 @@ mod tests {
     fn one_that_was_deposed_is_fenced_and_the_clone_leads() {
         let mut first = MemoryCatalog::new();
         let mut second = first.clone();
-        let began = first.lead(&|| false).expect("nobody else is there").expect("it is wanted");
+        let began = first.lead(&|| false).expect("it is alone").expect("it is wanted");
         assert_eq!(began.term, Term(1));
         assert_eq!(second.lead(&|| true), Ok(None), "the first leads");
         second.depose();
-        let took_over = second.lead(&|| false).expect("nobody leads").expect("it is wanted");
+        let took_over = second.lead(&|| false).expect("there is no leader").expect("it is wanted");
         assert_eq!(took_over.term, Term(2));
         assert!(matches!(first.write(&[]), Err(CatalogError::Fenced(_))));
         drop(first);
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_refused_write_leaves_nothing_behind() {
         let mut catalog = MemoryCatalog::new();
-        let before = catalog.lead(&|| false).expect("nobody else is there").expect("it is wanted");
+        let before = catalog.lead(&|| false).expect("it is alone").expect("it is wanted");
         let refusal = CatalogError::Unavailable("the disk is full".to_owned());
         catalog.refuse_next_write(refusal.clone());
         assert_eq!(catalog.write(&[Record::Epochs { ceiling: Epoch(9) }]), Err(refusal));

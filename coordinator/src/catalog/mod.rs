@@ -22,11 +22,11 @@ use davy_proto::domain::{Epoch, PipelineId, Term};
 pub enum Record {
     /// A pipeline; its key is its id.
     Pipeline(Box<PipelineRecord>),
-    /// A pipeline that nobody needs to know of any more.
+    /// A pipeline that is forgotten.
     Forgotten { id: PipelineId },
     /// No epoch at or above this one has been given to a task's owner.
     Epochs {
-        /// The first that may be given out by whoever leads next.
+        /// The first epoch that the next leader may grant.
         ceiling: Epoch,
     },
     Leader {
@@ -65,7 +65,7 @@ pub enum CatalogError {
 
 /// Somewhere to remember. Calls block; one thread owns it.
 pub trait Catalog: Send {
-    /// Waits until this coordinator leads, or until `is_over` says that nobody wants that any more (`None`), and gives what is
+    /// Waits until this coordinator leads, or until `is_over` returns true (`None`), and gives what is
     /// remembered. From then on older leaders' writes fail.
     fn lead(&mut self, is_over: &dyn Fn() -> bool) -> Result<Option<Snapshot>, CatalogError>;
 

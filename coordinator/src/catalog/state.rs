@@ -39,7 +39,7 @@ impl State {
     pub(super) fn apply(&mut self, record: Record) {
         match record {
             Record::Pipeline(pipeline) => {
-                self.pipelines.insert(pipeline.id.clone(), *pipeline);
+                self.pipelines.insert(pipeline.id().clone(), *pipeline);
             }
             Record::Forgotten { id } => {
                 self.pipelines.remove(&id);
@@ -54,17 +54,17 @@ impl State {
         records.iter().cloned().for_each(|record| self.apply(record));
     }
 
-    /// A new leader's term begins, where nobody asks for its address.
+    /// Begins a new leader's term, without its address.
     pub(super) fn begin_term(&mut self) {
         self.term = self.next_term();
     }
 
-    /// Of the last leader.
+    /// Term of the last leader.
     pub(super) fn term(&self) -> Term {
         self.term
     }
 
-    /// Of whoever leads next.
+    /// Term of the next leader.
     pub(super) fn next_term(&self) -> Term {
         Term(self.term.0 + 1)
     }
@@ -82,7 +82,7 @@ impl State {
 impl From<Snapshot> for State {
     fn from(snapshot: Snapshot) -> Self {
         let Snapshot { pipelines, ceiling, term, leader } = snapshot;
-        let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.id.clone(), pipeline)).collect();
+        let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.id().clone(), pipeline)).collect();
         Self { pipelines, ceiling, term, leader }
     }
 }

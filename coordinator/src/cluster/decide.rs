@@ -1,21 +1,20 @@
-//! What is to be done, given all that is known.
+//! Decisions from all known facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::assign::{Candidate, KEPT, Placeable, Placement, assign};
-use crate::model::Wish;
-use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
+use crate::model::DesiredState;
+use davy_proto::domain::{Epoch, PipelineId, Release, TaskId, WorkerId};
 
 use super::task::{Lease, Leaving, Stage};
 use super::{Action, Cluster, Member, Pipeline};
 
-/// After so many parts of the lease timeout something that was said and seems not to have been heard is said again.
-const SAY_AGAIN_PARTS: u32 = 4;
+/// A revocation that is not acknowledged is sent again after this fraction of the lease timeout.
+const RESEND_PARTS: u32 = 4;
 
 type Places = BTreeMap<TaskId, Placement>;
 
-/// What is to become of a lease.
 enum Verdict {
     Stay,
     Drain(String),
@@ -23,28 +22,28 @@ enum Verdict {
 }
 
 impl Cluster {
-    /// Says what is to be told to whom, in this order; what it says it takes for sent. `next_epoch` gives a greater number each time,
-    /// also over restarts.
+    /// Returns the messages to send, in this order, and takes them for sent. `next_epoch` gives a greater number each time, also over
+    /// restarts.
     pub fn decide(&mut self, now: Duration, next_epoch: &mut dyn FnMut() -> Epoch) -> Vec<Action> {
         self.decided_at = Some(now);
-        if self.is_settled(now) {
+        if self.is_past_startup(now) {
             self.forgotten_early.clear();
         }
         let mut actions = Vec::new();
         self.lose_silent_workers(now);
-        self.end_what_is_overdue(now, &mut actions);
-        let places = self.place(now);
+        self.end_overdue_leases(now, &mut actions);
+        let places = self.assign_tasks(now);
         self.take_away(now, &places);
-        self.say_revokes(now, &mut actions);
+        self.send_revocations(now, &mut actions);
         self.revoke_strays(now, &mut actions);
         self.grant(now, &places, next_epoch, &mut actions);
-        self.forget_what_is_over();
+        self.forget_ended_tasks();
         actions
     }
 
-    /// Whether workers had the time to say what they run.
-    fn is_settled(&self, now: Duration) -> bool {
-        self.options.settle <= now.saturating_sub(self.started_at)
+    /// Whether workers had the time to report what they run.
+    fn is_past_startup(&self, now: Duration) -> bool {
+        self.options.startup_grace_period <= now.saturating_sub(self.started_at)
     }
 
     fn lose_silent_workers(&mut self, now: Duration) {
@@ -52,42 +51,42 @@ impl Cluster {
             let is_silent = self.options.lease_timeout <= now.saturating_sub(member.heard_at);
             if member.lost_at.is_none() && is_silent {
                 member.lost_at = Some(now);
-                member.is_attending = false;
+                member.has_session = false;
                 member.held.clear();
             }
         }
         let forget_after = self.options.forget_after;
         self.workers.retain(|_, member| {
             let is_over = member.lost_at.is_some_and(|at| forget_after <= now.saturating_sub(at));
-            let has_left = member.is_draining && !member.is_attending && member.held.is_empty();
+            let has_left = member.is_draining && !member.has_session && member.held.is_empty();
             !(is_over || has_left)
         });
         let is_there = |worker: &WorkerId| self.workers.get(worker).is_some_and(|member| member.lost_at.is_none());
         for task in self.tasks.values_mut() {
             if let Some(Lease { worker, .. }) = task.lease.as_ref().filter(|lease| !is_there(&lease.worker)) {
-                // Its epoch is not over: if nobody else is granted the task meanwhile, the worker may come back with it.
+                // Its epoch is not over: if no other worker gets the task meanwhile, this one may come back with it.
                 task.reason = format!("its worker `{worker}` was lost");
                 task.free();
             }
         }
     }
 
-    fn end_what_is_overdue(&mut self, now: Duration, actions: &mut Vec<Action>) {
+    fn end_overdue_leases(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let options = &self.options;
-        // What became of a grant on a broken call is seen when the worker calls again, or is lost.
-        let can_be_told = |worker: &WorkerId| self.workers.get(worker).is_some_and(|member| member.is_attending);
+        // The fate of a grant in a broken session shows when the worker opens another one, or is lost.
+        let can_be_reached = |worker: &WorkerId| self.workers.get(worker).is_some_and(|member| member.has_session);
         for (id, task) in &mut self.tasks {
             let Some(Lease { worker, epoch, granted_at, stage, .. }) = &task.lease else { continue };
             let since = |at: Duration| now.saturating_sub(at);
             match stage {
-                Stage::Sent if can_be_told(worker) && options.lease_timeout <= since(*granted_at) => {
+                Stage::Sent if can_be_reached(worker) && options.lease_timeout <= since(*granted_at) => {
                     let (worker, epoch) = (worker.clone(), *epoch);
-                    let reason = format!("worker `{worker}` did not take it up");
+                    let reason = format!("worker `{worker}` did not start it");
                     actions.push(Action::Revoke {
                         worker: worker.clone(),
                         task: id.clone(),
                         epoch,
-                        drain: false,
+                        release: Release::AtOnce,
                         reason: reason.clone(),
                     });
                     task.shun(&worker, now);
@@ -99,9 +98,9 @@ impl Cluster {
                     let error =
                         format!("it did not start within {waited} s on worker `{worker}`; see that worker's log");
                     task.fail(&worker, error, now, options);
-                    task.leave(false, "it did not start in time");
+                    task.leave(Release::AtOnce, "it did not start in time");
                 }
-                Stage::Leaving(Leaving { told_at: Some(at), .. }) if options.drain_timeout <= since(*at) => {
+                Stage::Leaving(Leaving { first_sent_at: Some(at), .. }) if options.drain_timeout <= since(*at) => {
                     task.seize(format!("worker `{worker}` did not give it back in time"));
                 }
                 Stage::Sent | Stage::Starting { .. } | Stage::Running { .. } | Stage::Leaving(_) => {}
@@ -109,8 +108,8 @@ impl Cluster {
         }
     }
 
-    /// Where each wanted task belongs. A worker whose call is broken can be told nothing: it and its tasks are left as they are.
-    fn place(&self, now: Duration) -> Places {
+    /// The worker for each task that should run. A worker without a session cannot be reached: it keeps its tasks for now.
+    fn assign_tasks(&self, now: Duration) -> Places {
         let candidates: Vec<Candidate> = (self.workers.values().filter(|member| member.is_candidate()))
             .map(|Member { info, .. }| Candidate {
                 id: info.id.clone(),
@@ -119,9 +118,9 @@ impl Cluster {
             })
             .collect();
         let is_away =
-            |worker: &WorkerId| self.workers.get(worker).is_some_and(|m| m.lost_at.is_none() && !m.is_attending);
+            |worker: &WorkerId| self.workers.get(worker).is_some_and(|m| m.lost_at.is_none() && !m.has_session);
         let mut tasks = Vec::new();
-        for pipeline in self.pipelines.values().filter(|pipeline| pipeline.record.wish == Wish::Run) {
+        for pipeline in self.pipelines.values().filter(|pipeline| pipeline.record.desired_state == DesiredState::Run) {
             for (id, task) in pipeline.tasks.iter().filter_map(|id| Some((id, self.tasks.get(id)?))) {
                 if !task.lease.as_ref().is_some_and(|lease| is_away(&lease.worker)) {
                     let avoid = task.avoid(now, &self.options).cloned();
@@ -133,7 +132,7 @@ impl Cluster {
     }
 
     fn take_away(&mut self, now: Duration, places: &Places) {
-        let may_balance = self.is_settled(now);
+        let may_balance = self.is_past_startup(now);
         for (id, task) in &mut self.tasks {
             let Some(lease) = &task.lease else { continue };
             let pipeline = self.pipelines.get(&id.pipeline);
@@ -147,57 +146,57 @@ impl Cluster {
             };
             match verdict {
                 Verdict::Stay => {}
-                Verdict::Drop(reason) => task.leave(false, &reason),
+                Verdict::Drop(reason) => task.leave(Release::AtOnce, &reason),
                 Verdict::Drain(reason) if !lease.is_leaving() => {
                     if let Some(place) = place {
                         task.home = Some(place.worker.clone());
                     }
-                    task.leave(true, &reason);
+                    task.leave(Release::Drain, &reason);
                 }
                 Verdict::Drain(_) => {}
             }
         }
     }
 
-    /// Tells workers to give back what they are to give back, and tells them again if they go on as if they had not heard.
-    fn say_revokes(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let say_again_after = self.options.lease_timeout / SAY_AGAIN_PARTS;
+    /// Revokes leases that must end, and does so again when a worker does not acknowledge it.
+    fn send_revocations(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let resend_after = self.options.lease_timeout / RESEND_PARTS;
         for (id, task) in &mut self.tasks {
             let Some(Lease { worker, epoch, stage: Stage::Leaving(leaving), .. }) = &mut task.lease else { continue };
-            let can_be_told = self.workers.get(worker).is_some_and(|member| member.is_attending);
-            if can_be_told && !leaving.is_heard && is_due(leaving.said_at, now, say_again_after) {
-                leaving.told_at.get_or_insert(now);
-                leaving.said_at = Some(now);
+            let can_be_reached = self.workers.get(worker).is_some_and(|member| member.has_session);
+            if can_be_reached && !leaving.is_acknowledged && is_due(leaving.last_sent_at, now, resend_after) {
+                leaving.first_sent_at.get_or_insert(now);
+                leaving.last_sent_at = Some(now);
                 actions.push(Action::Revoke {
                     worker: worker.clone(),
                     task: id.clone(),
                     epoch: *epoch,
-                    drain: leaving.drain,
+                    release: leaving.release,
                     reason: leaving.reason.clone(),
                 });
             }
         }
     }
 
-    /// Tells workers to drop what they have and do not own.
+    /// Revokes tasks that workers have and do not own.
     fn revoke_strays(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let say_again_after = self.options.lease_timeout / SAY_AGAIN_PARTS;
-        for (worker, member) in self.workers.iter_mut().filter(|(_, member)| member.is_attending) {
+        let resend_after = self.options.lease_timeout / RESEND_PARTS;
+        for (worker, member) in self.workers.iter_mut().filter(|(_, member)| member.has_session) {
             for (id, held) in &mut member.held {
                 let lease = self.tasks.get(id).and_then(|task| task.lease.as_ref());
                 // Its own newer grant, on its way, makes it drop the older one.
                 let is_own = lease.is_some_and(|lease| lease.worker == *worker);
-                if is_own || !is_due(held.said_at, now, say_again_after) {
+                if is_own || !is_due(held.last_sent_at, now, resend_after) {
                     continue;
                 }
-                held.told_at.get_or_insert(now);
-                held.said_at = Some(now);
+                held.first_sent_at.get_or_insert(now);
+                held.last_sent_at = Some(now);
                 let reason = match lease {
                     Some(lease) => format!("worker `{}` owns it with epoch {}", lease.worker, lease.epoch),
                     None => format!("epoch {} is over", held.epoch),
                 };
                 let (worker, task, epoch) = (worker.clone(), id.clone(), held.epoch);
-                actions.push(Action::Revoke { worker, task, epoch, drain: false, reason });
+                actions.push(Action::Revoke { worker, task, epoch, release: Release::AtOnce, reason });
             }
         }
     }
@@ -209,12 +208,12 @@ impl Cluster {
         next_epoch: &mut dyn FnMut() -> Epoch,
         actions: &mut Vec<Action>,
     ) {
-        let is_settled = self.is_settled(now);
+        let is_past_startup = self.is_past_startup(now);
         let held_up = self.pipelines_held_up(now);
         for (id, place) in places {
             let Some(pipeline) = self.pipelines.get(&id.pipeline) else { continue };
             let Some(task) = self.tasks.get_mut(id).filter(|task| task.lease.is_none()) else { continue };
-            let must_wait = !is_settled && !pipeline.is_new;
+            let must_wait = !is_past_startup && !pipeline.is_new;
             if must_wait || now < task.trouble.retry_at || held_up.contains(&id.pipeline) {
                 continue;
             }
@@ -229,9 +228,9 @@ impl Cluster {
             }
             self.epoch_seen = self.epoch_seen.max(epoch);
             let Placement { worker, reason } = place.clone();
-            // It was already on its way there: what set it in motion says more.
+            // The task was moving there already: the reason for that says more.
             let reason = if reason == KEPT { task.reason.clone() } else { reason };
-            let spec_version = pipeline.record.spec_version;
+            let spec_version = pipeline.record.spec.spec_version;
             let lease = Lease {
                 worker: worker.clone(),
                 epoch,
@@ -245,37 +244,38 @@ impl Cluster {
         }
     }
 
-    /// Pipelines some of whose tasks still run another version: granting the new one now would let both write. A worker that was told to
-    /// drop a task and does not is waited for no longer than for a drain.
+    /// Pipelines of which some tasks still run another version: granting the new one now would let both write. The wait for a worker that
+    /// does not give a revoked task back ends after the drain timeout.
     fn pipelines_held_up(&self, now: Duration) -> BTreeSet<PipelineId> {
         let is_other = |id: &TaskId, version: u64| {
-            self.pipelines.get(&id.pipeline).is_some_and(|pipeline| pipeline.record.spec_version != version)
+            self.pipelines.get(&id.pipeline).is_some_and(|pipeline| pipeline.record.spec.spec_version != version)
         };
         let leases = self.tasks.iter().filter_map(|(id, task)| Some((id, task.lease.as_ref()?.spec_version)));
-        let is_waited_for =
-            |told_at: Option<Duration>| told_at.is_none_or(|at| now.saturating_sub(at) < self.options.drain_timeout);
+        let is_waited_for = |first_sent_at: Option<Duration>| {
+            first_sent_at.is_none_or(|at| now.saturating_sub(at) < self.options.drain_timeout)
+        };
         let strays = (self.workers.values().flat_map(|member| &member.held))
-            .filter(|(_, held)| is_waited_for(held.told_at))
+            .filter(|(_, held)| is_waited_for(held.first_sent_at))
             .map(|(id, held)| (id, held.spec_version));
         leases.chain(strays).filter(|(id, version)| is_other(id, *version)).map(|(id, _)| id.pipeline.clone()).collect()
     }
 
-    fn forget_what_is_over(&mut self) {
+    fn forget_ended_tasks(&mut self) {
         let pipelines = &self.pipelines;
         let is_listed = |id: &TaskId| pipelines.get(&id.pipeline).is_some_and(|p| p.tasks.binary_search(id).is_ok());
         self.tasks.retain(|id, task| task.lease.is_some() || is_listed(id));
     }
 }
 
-/// What is to become of a lease; `place` is where balance wants the task, if it may move for balance.
+/// The verdict on a lease; `place` is the task's worker for balance, if it may move for balance.
 fn judge(id: &TaskId, lease: &Lease, pipeline: &Pipeline, is_draining: bool, place: Option<&Placement>) -> Verdict {
-    match pipeline.record.wish {
-        Wish::StopNow => return Verdict::Drop("its pipeline was stopped at once".to_owned()),
-        Wish::Stop => return Verdict::Drain("its pipeline was stopped".to_owned()),
-        Wish::Pause => return Verdict::Drain("its pipeline was paused".to_owned()),
-        Wish::Run => {}
+    match pipeline.record.desired_state {
+        DesiredState::StopNow => return Verdict::Drop("its pipeline was stopped at once".to_owned()),
+        DesiredState::Stop => return Verdict::Drain("its pipeline was stopped".to_owned()),
+        DesiredState::Pause => return Verdict::Drain("its pipeline was paused".to_owned()),
+        DesiredState::Run => {}
     }
-    let wanted = pipeline.record.spec_version;
+    let wanted = pipeline.record.spec.spec_version;
     if lease.spec_version != wanted || !pipeline.wants(id) {
         return Verdict::Drain(format!("it runs version {} of its pipeline, {wanted} is wanted", lease.spec_version));
     }
@@ -288,6 +288,6 @@ fn judge(id: &TaskId, lease: &Lease, pipeline: &Pipeline, is_draining: bool, pla
     }
 }
 
-fn is_due(said_at: Option<Duration>, now: Duration, say_again_after: Duration) -> bool {
-    said_at.is_none_or(|at| say_again_after <= now.saturating_sub(at))
+fn is_due(last_sent_at: Option<Duration>, now: Duration, resend_after: Duration) -> bool {
+    last_sent_at.is_none_or(|at| resend_after <= now.saturating_sub(at))
 }

@@ -1,4 +1,4 @@
-//! A cluster of simulated workers in which everything goes wrong that can, checked by somebody who sees all of it.
+//! A cluster of simulated workers with random faults, checked by a referee that sees all of it.
 //!
 //! Workers crash, freeze, hang up, come back with old tasks, drain, refuse tasks, are slow to give them back; messages are late or lost;
 //! the coordinator restarts and knows only the catalog; people pause, stop, change and forget pipelines. After each step the referee
@@ -11,6 +11,7 @@ mod referee;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -40,9 +41,9 @@ fn whatever_goes_wrong_each_task_has_one_owner_and_all_comes_to_rest() {
 
 #[test]
 fn broken_coordinators_are_caught() {
-    for flaw in [Flaw::NoDrain, Flaw::ShortLease, Flaw::NoSettle, Flaw::EpochsBeginAgain, Flaw::NoBalance] {
+    for flaw in [Flaw::NoDrain, Flaw::ShortLease, Flaw::NoGracePeriod, Flaw::EpochsBeginAgain, Flaw::NoBalance] {
         let caught = (0..N_SEEDS_UNTIL_CAUGHT).find_map(|seed| run(seed, &flaw).err());
-        let caught = caught.unwrap_or_else(|| panic!("nobody noticed {flaw:?}"));
+        let caught = caught.unwrap_or_else(|| panic!("no check noticed {flaw:?}"));
         assert!(caught.contains(flaw.noticed_as()), "{flaw:?} was noticed as: {caught}");
     }
 }
@@ -56,7 +57,7 @@ enum Flaw {
     /// It takes workers for lost that are only a little late.
     ShortLease,
     /// After its start it grants tasks before it knows who has them.
-    NoSettle,
+    NoGracePeriod,
     /// Its catalog forgets the epochs.
     EpochsBeginAgain,
     /// It never moves a task for balance.
@@ -70,7 +71,7 @@ impl Flaw {
             Self::None | Self::EpochsBeginAgain => {}
             Self::NoDrain => options.drain_timeout = Duration::ZERO,
             Self::ShortLease => options.lease_timeout = Duration::from_secs(3),
-            Self::NoSettle => options.settle = Duration::ZERO,
+            Self::NoGracePeriod => options.startup_grace_period = Duration::ZERO,
             Self::NoBalance => options.move_cool_down = Duration::MAX,
         }
         options
@@ -79,7 +80,7 @@ impl Flaw {
     fn noticed_as(&self) -> &'static str {
         match self {
             Self::None => "nothing",
-            Self::NoDrain | Self::ShortLease | Self::NoSettle => "still has it",
+            Self::NoDrain | Self::ShortLease | Self::NoGracePeriod => "still has it",
             Self::EpochsBeginAgain => "epoch",
             Self::NoBalance => "not balanced",
         }
@@ -142,7 +143,7 @@ impl<'a> World<'a> {
         for name in ["p", "q", "r"].into_iter().take(world.random.between(1, 3) as usize) {
             let record = tests::record(name, world.random.between(1, 6) as u32);
             world.cluster.set_pipeline(&record);
-            world.records.insert(record.id.clone(), record);
+            world.records.insert(record.id().clone(), record);
         }
         world
     }
@@ -189,7 +190,7 @@ impl<'a> World<'a> {
         if self.random.one_in(80) && !self.workers.is_empty() {
             let which = self.random.between(0, self.workers.len() as u64 - 1) as usize;
             let crashed = self.workers.remove(which);
-            self.cluster.hang_up(&crashed.id, self.now);
+            self.cluster.close_session(&crashed.id);
         }
         for worker in &mut self.workers {
             match self.random.between(0, 600) {
@@ -197,15 +198,15 @@ impl<'a> World<'a> {
                 1..=4 => worker.frozen_until = self.now + Duration::from_secs(self.random.between(1, 25)),
                 5..=12 => {
                     worker.break_call(self.now + Duration::from_secs(self.random.between(0, 20)));
-                    self.cluster.hang_up(&worker.id, self.now);
+                    self.cluster.close_session(&worker.id);
                 }
                 _ => {}
             }
         }
-        // Whoever drains ends once it has nothing left.
+        // A draining worker ends when it has no task left.
         let has_left = |worker: &SimWorker| worker.is_draining && worker.tasks.is_empty() && worker.ended.is_empty();
         for worker in self.workers.extract_if(.., |worker| has_left(worker)) {
-            self.cluster.hang_up(&worker.id, self.now);
+            self.cluster.close_session(&worker.id);
         }
     }
 
@@ -246,11 +247,11 @@ impl<'a> World<'a> {
         let id = &ids[self.random.between(0, ids.len() as u64 - 1) as usize];
         let Some(record) = self.records.get_mut(id) else { return };
         match self.random.between(0, 9) {
-            0 | 1 => record.wish = Wish::Pause,
-            2 => record.wish = Wish::Stop,
-            3 => record.wish = Wish::StopNow,
-            4..=6 => record.wish = Wish::Run,
-            7 | 8 => record.spec_version += 1,
+            0 | 1 => record.desired_state = DesiredState::Pause,
+            2 => record.desired_state = DesiredState::Stop,
+            3 => record.desired_state = DesiredState::StopNow,
+            4..=6 => record.desired_state = DesiredState::Run,
+            7 | 8 => Arc::make_mut(&mut record.spec).spec_version += 1,
             _ => {
                 // Forgotten, and submitted anew: it begins with version 1 again.
                 let fresh = tests::record(&id.name, self.random.between(1, 6) as u32);

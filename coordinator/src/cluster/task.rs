@@ -1,36 +1,36 @@
-//! One task: who has its lease, what became of it, and when it may be granted again.
+//! One task: its lease, its failures, and when it may be granted again.
 
 use std::time::Duration;
 
-use davy_proto::domain::{Epoch, WorkerId};
+use davy_proto::domain::{Epoch, EventTime, Messages, Phase, Release, Rows, TaskReport, WorkerId};
 
-use super::{ClusterOptions, Phase, Report};
+use super::ClusterOptions;
 
-/// Doublings after which no wait grows any more.
+/// Doublings after which a wait stops growing.
 const DOUBLINGS_MAX: u32 = 6;
 
-/// What is known of a task, wanted or not.
+/// A task, whether it should run or not.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// Reports of epochs below this are of owners whose time is over.
+    /// Epochs below this are over.
     pub(super) floor: Epoch,
     pub(super) lease: Option<Lease>,
-    /// Where it was granted last, or is to go next.
+    /// Where it was granted last, or goes next.
     pub(super) home: Option<WorkerId>,
-    /// Why it is where it is, for people.
+    /// Why it is at this worker, for people.
     pub(super) reason: String,
     pub(super) trouble: Trouble,
     pub(super) meter: Meter,
 }
 
-/// Somebody's right to a task.
+/// A worker's right to run a task.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) worker: WorkerId,
     pub(super) epoch: Epoch,
     pub(super) spec_version: u64,
     pub(super) granted_at: Duration,
-    /// The worker has said once that it has the task with this epoch.
+    /// The worker has reported the task with this epoch.
     pub(super) is_confirmed: bool,
     pub(super) stage: Stage,
 }
@@ -43,44 +43,52 @@ pub(super) enum Stage {
     Leaving(Leaving),
 }
 
-/// A lease that its worker is to give back.
+/// A lease that its worker must give back.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    /// After a last commit; else at once.
-    pub(super) drain: bool,
+    pub(super) release: Release,
     pub(super) reason: String,
-    /// When the worker was first told: `drain_timeout` counts from here.
-    pub(super) told_at: Option<Duration>,
-    /// When it was last told on this call.
-    pub(super) said_at: Option<Duration>,
-    /// It has said that it drains.
-    pub(super) is_heard: bool,
+    /// When the revocation was first sent: `drain_timeout` counts from here.
+    pub(super) first_sent_at: Option<Duration>,
+    /// When it was last sent in this session.
+    pub(super) last_sent_at: Option<Duration>,
+    /// The worker has reported that it drains.
+    pub(super) is_acknowledged: bool,
 }
 
-/// What went wrong, and what follows.
+/// Failures, and the back-off that follows.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
-    /// In a row; forgiven once the task ran for long.
+    /// Reset when the task has run for long.
     n_in_a_row: u32,
     /// Since this coordinator leads.
     pub(super) n_failures: u32,
     pub(super) error: Option<String>,
-    /// Not to be granted before.
+    /// The task is not granted before this time.
     pub(super) retry_at: Duration,
     /// Where it failed last, and when.
     avoid: Option<(WorkerId, Duration)>,
 }
 
-/// What its owner measured.
+/// Measurements of its owner.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    pub(super) lag: u64,
+    pub(super) lag: Messages,
+    /// `None` until the owner has read a message.
+    pub(super) rows_per_message: Option<f64>,
     pub(super) rows_per_second: f64,
     pub(super) busy_ratio: f64,
-    pub(super) watermark_ms: Option<i64>,
+    pub(super) watermark: Option<EventTime>,
     pub(super) restarts: u32,
-    /// Epoch, time and rows of the last report.
-    last: Option<(Epoch, Duration, u64)>,
+    last: Option<Reading>,
+}
+
+/// Counters of a report; they begin anew with each epoch.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    epoch: Epoch,
+    at: Duration,
+    rows: Rows,
 }
 
 impl Task {
@@ -95,15 +103,15 @@ impl Task {
         }
     }
 
-    /// Its next owner has this epoch or a greater one. A present owner is not cut off: it may still give the task back.
+    /// Its next owner gets this epoch or a greater one. The present owner keeps its lease: it may still give the task back.
     pub(super) fn raise(&mut self, floor: Epoch) {
         if self.lease.is_none() {
             self.floor = self.floor.max(floor);
         }
     }
 
-    /// Notes a report. One of an epoch that is over changes nothing here; the worker is told so elsewhere.
-    pub(super) fn hear(&mut self, worker: &WorkerId, report: &Report, now: Duration, options: &ClusterOptions) {
+    /// Notes a report. One of an epoch that is over changes nothing here; `decide` revokes the task.
+    pub(super) fn hear(&mut self, worker: &WorkerId, report: &TaskReport, now: Duration, options: &ClusterOptions) {
         if report.epoch < self.floor {
             return;
         }
@@ -115,7 +123,7 @@ impl Task {
             return;
         }
         if report.phase == Phase::Failed {
-            let error = report.error.clone().unwrap_or_else(|| "it failed and did not say why".to_owned());
+            let error = report.error.clone().unwrap_or_else(|| "it failed without an error message".to_owned());
             self.fail(worker, error, now, options);
         } else {
             "given back by its worker".clone_into(&mut self.reason);
@@ -124,27 +132,27 @@ impl Task {
         self.free();
     }
 
-    /// The worker does not report the task any more, though it did.
+    /// The worker no longer reports the task.
     pub(super) fn vanish(&mut self, worker: &WorkerId, now: Duration, options: &ClusterOptions) {
         let Some(lease) = self.lease.as_ref().filter(|lease| lease.worker == *worker && lease.is_confirmed) else {
             return;
         };
         self.floor = after(lease.epoch);
         if !lease.is_leaving() {
-            self.fail(worker, format!("worker `{worker}` has it no more and did not say why"), now, options);
+            self.fail(worker, format!("worker `{worker}` no longer has it, without an error message"), now, options);
         }
         self.free();
     }
 
-    /// Whatever was said on the worker's earlier call may be lost.
-    pub(super) fn begin_call(&mut self, worker: &WorkerId) {
+    /// A revocation of the worker's earlier session may be lost.
+    pub(super) fn begin_session(&mut self, worker: &WorkerId) {
         if let Some(Lease { stage: Stage::Leaving(leaving), .. }) = self.lease.as_mut().filter(|l| l.worker == *worker)
         {
-            leaving.said_at = None;
+            leaving.last_sent_at = None;
         }
     }
 
-    /// A grant that the worker does not know of when it begins a call was lost with the call before.
+    /// A grant that the worker does not report when it opens a session was lost with the session before.
     pub(super) fn drop_lost_grant(&mut self, worker: &WorkerId) {
         if self.lease.as_ref().is_some_and(|lease| lease.worker == *worker && !lease.is_confirmed) {
             self.free();
@@ -167,36 +175,37 @@ impl Task {
         self.shun(worker, now);
     }
 
-    /// It goes rather elsewhere for a while.
+    /// For a while, other workers are preferred.
     pub(super) fn shun(&mut self, worker: &WorkerId, now: Duration) {
         self.trouble.avoid = Some((worker.clone(), now));
     }
 
-    /// Where it failed not long ago.
+    /// The worker where it failed recently.
     pub(super) fn avoid(&self, now: Duration, options: &ClusterOptions) -> Option<&WorkerId> {
         let is_recent = |at: Duration| now.saturating_sub(at) < options.forget_after;
         self.trouble.avoid.as_ref().filter(|(_, at)| is_recent(*at)).map(|(worker, _)| worker)
     }
 
-    /// How long it may take to start: twice as long after each failure, for a state that is slow to rebuild must get there in the end.
+    /// How long it may take to start: twice as long after each failure, so that a state that is slow to rebuild is rebuilt in the end.
     pub(super) fn start_timeout(&self, options: &ClusterOptions) -> Duration {
         doubled(options.start_timeout, self.trouble.n_in_a_row)
     }
 
-    /// Its worker is to give it back. A drain turns into the end at once, never the other way round.
-    pub(super) fn leave(&mut self, drain: bool, reason: &str) {
+    /// Its worker must give it back. A drain can become a release at once, never the other way round.
+    pub(super) fn leave(&mut self, release: Release, reason: &str) {
         let Some(lease) = self.lease.as_mut() else { return };
-        let told_at = match &lease.stage {
-            Stage::Leaving(leaving) if !leaving.drain || drain => return,
-            Stage::Leaving(leaving) => leaving.told_at,
+        let first_sent_at = match &lease.stage {
+            Stage::Leaving(leaving) if leaving.release == Release::AtOnce || release == Release::Drain => return,
+            Stage::Leaving(leaving) => leaving.first_sent_at,
             Stage::Sent | Stage::Starting { .. } | Stage::Running { .. } => None,
         };
-        let leaving = Leaving { drain, reason: reason.to_owned(), told_at, said_at: None, is_heard: false };
+        let leaving =
+            Leaving { release, reason: reason.to_owned(), first_sent_at, last_sent_at: None, is_acknowledged: false };
         lease.stage = Stage::Leaving(leaving);
         reason.clone_into(&mut self.reason);
     }
 
-    /// Takes the lease away from whoever does not give it back: his epoch is over.
+    /// Takes the lease away from a worker that does not give it back, and ends its epoch.
     pub(super) fn seize(&mut self, reason: String) {
         if let Some(lease) = &self.lease {
             self.floor = after(lease.epoch);
@@ -205,7 +214,7 @@ impl Task {
         }
     }
 
-    /// Nobody has it. Its rows stay unread, so its lag is still of interest.
+    /// Frees the task. Its lag is kept: the messages stay unread.
     pub(super) fn free(&mut self) {
         self.lease = None;
         self.meter.rows_per_second = 0.0;
@@ -225,8 +234,8 @@ impl Task {
         self.lease.as_ref().is_some_and(|lease| lease.worker == *worker && lease.epoch == epoch)
     }
 
-    /// Takes a worker that has the task for its owner, unless somebody newer, or just as new, is known.
-    fn adopt(&mut self, worker: &WorkerId, report: &Report, now: Duration) -> bool {
+    /// Gives the lease to a worker that reports the task, unless a lease of the same or a greater epoch exists.
+    fn adopt(&mut self, worker: &WorkerId, report: &TaskReport, now: Duration) -> bool {
         if self.lease.as_ref().is_some_and(|lease| report.epoch <= lease.epoch) {
             return false;
         }
@@ -239,7 +248,7 @@ impl Task {
             is_confirmed: true,
             stage: Stage::Starting { since: now },
         };
-        self.grant(lease, "kept where it ran already".to_owned());
+        self.grant(lease, "kept where it was running".to_owned());
         true
     }
 
@@ -252,13 +261,19 @@ impl Task {
         match (&mut lease.stage, phase) {
             (Stage::Sent, Phase::Starting) => lease.stage = Stage::Starting { since: now },
             (Stage::Sent | Stage::Starting { .. }, Phase::Running) => lease.stage = Stage::Running { since: now },
-            (Stage::Leaving(leaving), Phase::Draining) => leaving.is_heard = true,
+            (Stage::Leaving(leaving), Phase::Draining) => leaving.is_acknowledged = true,
             (Stage::Sent | Stage::Starting { .. } | Stage::Running { .. }, Phase::Draining) => {
                 let reason = "its worker gives it back".to_owned();
-                let leaving = Leaving { drain: true, reason, told_at: Some(now), said_at: Some(now), is_heard: true };
+                let leaving = Leaving {
+                    release: Release::Drain,
+                    reason,
+                    first_sent_at: Some(now),
+                    last_sent_at: Some(now),
+                    is_acknowledged: true,
+                };
                 lease.stage = Stage::Leaving(leaving);
             }
-            // A worker may restart a running task by itself; it is the same owner, and as new a start.
+            // A worker may restart a running task by itself: the owner stays, and the start time is new.
             (Stage::Running { .. }, Phase::Starting) => lease.stage = Stage::Starting { since: now },
             (Stage::Starting { .. }, Phase::Starting)
             | (Stage::Running { .. }, Phase::Running)
@@ -275,22 +290,25 @@ impl Lease {
 }
 
 impl Meter {
-    fn read(&mut self, report: &Report, now: Duration) {
-        if let Some((epoch, at, rows)) = self.last
+    fn read(&mut self, report: &TaskReport, now: Duration) {
+        if let Some(Reading { epoch, at, rows }) = self.last
             && epoch == report.epoch
             && at < now
         {
-            self.rows_per_second = report.rows.saturating_sub(rows) as f64 / (now - at).as_secs_f64();
+            self.rows_per_second = report.rows.since(rows).0 as f64 / (now - at).as_secs_f64();
         }
-        self.last = Some((report.epoch, now, report.rows));
+        self.last = Some(Reading { epoch: report.epoch, at: now, rows: report.rows });
+        if report.messages > Messages(0) {
+            self.rows_per_message = Some(report.rows.0 as f64 / report.messages.0 as f64);
+        }
         self.lag = report.lag;
         self.busy_ratio = if report.busy_ratio.is_finite() { report.busy_ratio.max(0.0) } else { 0.0 };
-        self.watermark_ms = report.watermark_ms;
+        self.watermark = report.watermark;
         self.restarts = report.restarts;
     }
 }
 
-/// The first epoch that is newer.
+/// The next epoch.
 pub(super) fn after(epoch: Epoch) -> Epoch {
     Epoch(epoch.0.saturating_add(1))
 }

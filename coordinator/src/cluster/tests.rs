@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! <second> <event> => <actions>
-//! load p 2            the catalog remembers pipeline `p` with 2 tasks (no decision follows)
+//! load p 2            the catalog has pipeline `p` with 2 tasks (no decision follows)
 //! run p 2 / pause p / stop p / stop-now p / update p / forget p
 //! join a 2 <reports>  worker `a` registers, with 2 slots
 //! hear a <reports>    its heartbeat; `hear a! …`: it drains
-//! hang a              its call ends
-//! wake                whoever decides stood still until now
+//! hang a              its session ends
+//! wake                the coordinator was suspended until now
 //! tick                nothing happens
 //! ```
 //! A report is `p0@5r`: task 0 of `p`, epoch 5, phase `s`tarting, `r`unning, `d`raining, `x` released, `f`ailed; `p0@5r/2` runs version 2.
 //! Epochs given out start with 10.
 
 use super::*;
-use crate::model::{DataflowShape, StageShape};
+use std::sync::Arc;
+
+use davy_proto::domain::{DataflowShape, Messages, Phase, PipelineSpec, Rows, Script, StageShape};
 
 #[test]
 fn tasks_of_a_new_pipeline_are_granted_at_once_and_those_of_an_old_one_after_a_while() {
@@ -66,7 +68,7 @@ fn a_lost_workers_tasks_move_and_it_finds_them_gone() {
 }
 
 #[test]
-fn who_stood_still_takes_nobody_for_lost_for_that() {
+fn a_coordinator_that_was_suspended_takes_no_worker_for_lost() {
     check(&[
         "0  tick",
         "0  join a 1 =>",
@@ -97,7 +99,7 @@ fn a_worker_that_hung_up_keeps_its_tasks_and_gets_none() {
 }
 
 #[test]
-fn a_worker_that_was_lost_keeps_what_nobody_else_was_given() {
+fn a_worker_that_was_lost_keeps_tasks_that_no_other_worker_got() {
     check(&[
         "0  tick",
         "0  join a 1 =>",
@@ -184,7 +186,7 @@ fn a_grant_that_was_lost_is_given_again() {
 }
 
 #[test]
-fn a_new_version_waits_until_nobody_has_an_older_one() {
+fn a_new_version_waits_until_no_worker_has_an_older_one() {
     check(&[
         "0 tick",
         "0 join a 1 =>",
@@ -197,7 +199,7 @@ fn a_new_version_waits_until_nobody_has_an_older_one() {
         "4 hear b p1@11d =>",
         "5 hear b p1@11x => grant p0@12/2 a, grant p1@13/2 b",
     ]);
-    // After a restart, too: somebody still runs what was replaced meanwhile.
+    // After a restart, too: a worker still runs the replaced version.
     check(&[
         "0 load p 1",
         "0 update p =>",
@@ -325,21 +327,26 @@ fn a_pipelines_state_is_what_its_tasks_do() {
 #[test]
 fn rows_a_second_come_from_successive_reports() {
     let mut cluster = check(&["0 tick", "0 join a 4 =>", "0 run p 2 => *", "1 hear a p0@10r p1@11r =>"]);
-    let told = |task: &str, rows: u64, lag: u64| Report { rows, lag, busy_ratio: 0.5, ..report(task) };
-    let mut hear = |second: u64, reports: Vec<Report>| {
-        cluster.hear(&WorkerId("a".into()), reports, false, Duration::from_secs(second)).unwrap();
+    let busy = |task: &str, rows: u64, lag: u64| TaskReport {
+        rows: Rows(rows),
+        lag: Messages(lag),
+        busy_ratio: 0.5,
+        ..report(task)
     };
-    hear(2, vec![told("p0@10r", 100, 7), told("p1@11r", 10, 1)]);
-    hear(4, vec![told("p0@10r", 300, 5), Report { busy_ratio: f64::NAN, ..told("p1@11r", 10, 0) }]);
+    let mut hear = |second: u64, reports: Vec<TaskReport>| {
+        cluster.heartbeat(&WorkerId("a".into()), reports, false, Duration::from_secs(second)).unwrap();
+    };
+    hear(2, vec![busy("p0@10r", 100, 7), busy("p1@11r", 10, 1)]);
+    hear(4, vec![busy("p0@10r", 300, 5), TaskReport { busy_ratio: f64::NAN, ..busy("p1@11r", 10, 0) }]);
     let status = cluster.status(&pipeline_id("p")).unwrap();
-    assert_eq!((status.rows_per_second, status.lag, status.busy_ratio), (100.0, 5, 0.5));
+    assert_eq!((status.rows_per_second, status.lag, status.busy_ratio), (100.0, Messages(5), 0.5));
     let worker = cluster.workers(Duration::from_secs(5)).remove(0);
     assert_eq!((worker.n_tasks, worker.busy_ratio, worker.silent), (2, 0.125, Duration::from_secs(1)));
 
-    // Nobody reads any more, but the rows are still there.
+    // The worker is lost, but the messages are still unread.
     cluster.decide(Duration::from_secs(20), &mut || Epoch(50));
     let status = cluster.status(&pipeline_id("p")).unwrap();
-    assert_eq!((status.rows_per_second, status.lag, status.busy_ratio), (0.0, 5, 0.0));
+    assert_eq!((status.rows_per_second, status.lag, status.busy_ratio), (0.0, Messages(5), 0.0));
     assert_eq!(cluster.workers(Duration::from_secs(21))[0].state, WorkerState::Lost);
     cluster.decide(Duration::from_secs(620), &mut || Epoch(50));
     assert_eq!(cluster.workers(Duration::from_secs(621)), []);
@@ -382,7 +389,7 @@ fn apply(
         ["load" | "run", name, n_tasks] => {
             let fresh = || record(name, n_tasks.parse().unwrap());
             let record = records.entry((*name).to_owned()).or_insert_with(fresh);
-            record.wish = Wish::Run;
+            record.desired_state = DesiredState::Run;
             cluster.set_pipeline(record);
         }
         ["forget", name] => {
@@ -392,10 +399,10 @@ fn apply(
         [what @ ("pause" | "stop" | "stop-now" | "update"), name] => {
             let record = records.get_mut(*name).unwrap();
             match *what {
-                "pause" => record.wish = Wish::Pause,
-                "stop" => record.wish = Wish::Stop,
-                "stop-now" => record.wish = Wish::StopNow,
-                _ => record.spec_version += 1,
+                "pause" => record.desired_state = DesiredState::Pause,
+                "stop" => record.desired_state = DesiredState::Stop,
+                "stop-now" => record.desired_state = DesiredState::StopNow,
+                _ => Arc::make_mut(&mut record.spec).spec_version += 1,
             }
             cluster.set_pipeline(record);
         }
@@ -406,18 +413,18 @@ fn apply(
         }
         ["hear", id, rest @ ..] => {
             let worker = WorkerId(id.trim_end_matches('!').into());
-            if cluster.hear(&worker, reports(rest), id.ends_with('!'), now).is_err() {
+            if cluster.heartbeat(&worker, reports(rest), id.ends_with('!'), now).is_err() {
                 return vec!["unknown".to_owned()];
             }
         }
         ["wake"] => cluster.wake(now),
-        ["hang", id] => cluster.hang_up(&WorkerId((*id).into()), now),
+        ["hang", id] => cluster.close_session(&WorkerId((*id).into())),
         _ => panic!("no such event: {words:?}"),
     }
     Vec::new()
 }
 
-fn report(text: &str) -> Report {
+fn report(text: &str) -> TaskReport {
     let (text, spec_version) =
         text.split_once('/').map_or((text, 1), |(text, version)| (text, version.parse().unwrap()));
     let (task, rest) = text.split_once('@').unwrap();
@@ -430,16 +437,17 @@ fn report(text: &str) -> Report {
         "f" => Phase::Failed,
         _ => panic!("no such phase: {phase}"),
     };
-    Report {
+    TaskReport {
         task: TaskId { pipeline: pipeline_id(&task[..1]), dataflow: 1, stage: 1, index: task[1..].parse().unwrap() },
         epoch: Epoch(epoch.parse().unwrap()),
         spec_version,
         phase,
         error: (phase == Phase::Failed).then(|| "the disk is full".to_owned()),
-        lag: 0,
-        rows: 0,
+        lag: Messages(0),
+        messages: Messages(0),
+        rows: Rows(0),
         busy_ratio: 0.0,
-        watermark_ms: None,
+        watermark: None,
         restarts: 0,
     }
 }
@@ -451,8 +459,8 @@ fn show(action: &Action) -> String {
         Action::Grant { worker, task, epoch, spec_version, .. } => {
             format!("grant {}@{epoch}/{spec_version} {worker}", short(task))
         }
-        Action::Revoke { worker, task, epoch, drain, .. } => {
-            format!("{} {}@{epoch} {worker}", if *drain { "drain" } else { "drop" }, short(task))
+        Action::Revoke { worker, task, epoch, release, .. } => {
+            format!("{} {}@{epoch} {worker}", if *release == Release::Drain { "drain" } else { "drop" }, short(task))
         }
     }
 }
@@ -463,17 +471,19 @@ fn pipeline_id(name: &str) -> PipelineId {
 
 pub(super) fn record(name: &str, n_tasks: u32) -> PipelineRecord {
     let stages = vec![StageShape { input: "flows".to_owned(), n_tasks }];
-    PipelineRecord {
+    let spec = PipelineSpec {
         id: pipeline_id(name),
-        wish: Wish::Run,
-        sql: String::new(),
-        settings: BTreeMap::new(),
-        version: 1,
         spec_version: 1,
-        incarnation: 1,
         kafka_name: name.to_owned(),
+        script: Script::default(),
         dataflows: vec![DataflowShape { sink: "out".to_owned(), fingerprint: "f".to_owned(), stages }],
-        submitted_by: "somebody".to_owned(),
+    };
+    PipelineRecord {
+        spec: Arc::new(spec),
+        desired_state: DesiredState::Run,
+        version: 1,
+        incarnation: 1,
+        submitted_by: "ann".to_owned(),
         submitted_at_ms: 0,
         changed_at_ms: 0,
         request: None,

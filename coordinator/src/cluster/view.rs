@@ -1,26 +1,25 @@
-//! What people see: workers, tasks and pipelines as they are at the last decision.
+//! Views for people: workers, tasks and pipelines at the last decision.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::model::Wish;
-use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
+use crate::model::DesiredState;
+use davy_proto::domain::{Epoch, EventTime, Messages, PipelineId, TaskId, WorkerId};
 
 use super::task::{Stage, Task};
 use super::{Cluster, Member};
 
-/// Problems told of one pipeline; the rest is counted.
+/// Problems shown of one pipeline; the rest is counted.
 const N_PROBLEMS_MAX: usize = 10;
 
-/// What a worker is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerState {
-    /// It takes tasks, though its call may be broken just now.
+    /// It takes tasks, though its session may be broken at the moment.
     Alive,
-    /// It gives its tasks back and gets no more.
+    /// It gives its tasks back and gets no others.
     Draining,
-    /// It was not heard of for too long.
+    /// It has sent nothing for longer than the lease timeout.
     Lost,
 }
 
@@ -28,9 +27,7 @@ pub enum WorkerState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerView {
     pub id: WorkerId,
-    /// What it calls itself.
     pub name: String,
-    /// What it is good for.
     pub state: WorkerState,
     pub version: String,
     /// How many tasks it takes without being crowded.
@@ -41,26 +38,25 @@ pub struct WorkerView {
     pub labels: BTreeMap<String, String>,
     /// Since the process started.
     pub registered_at: Duration,
-    /// How long ago it was heard of.
+    /// Time since its last message.
     pub silent: Duration,
-    /// Share of its slots that is busy, 0 to 1 and above.
+    /// Busy tasks per slot: 0 to 1, above 1 when it has more busy tasks than slots.
     pub busy_ratio: f64,
 }
 
-/// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// It is wanted, and nobody has it.
+    /// It should run, and no worker has it.
     Unplaced,
     /// It was granted, and does not run yet.
     Starting,
     /// It reads and writes.
     Running,
-    /// Its worker is to give it back.
+    /// Its worker must give it back.
     Draining,
-    /// It is not wanted, and nobody has it.
+    /// It should not run, and no worker has it.
     Released,
-    /// It ended with an error, and is tried again.
+    /// It ended with an error, and is granted again.
     Failed,
 }
 
@@ -68,45 +64,43 @@ pub enum TaskState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskView {
     pub id: TaskId,
-    /// What it is doing.
     pub state: TaskState,
-    /// Who owns it, if anybody does.
     pub worker: Option<WorkerId>,
-    /// What its owner calls itself; empty without one.
+    /// Empty without an owner.
     pub worker_name: String,
-    /// Its owner's, or 0.
+    /// 0 without an owner.
     pub epoch: Epoch,
-    /// Of the script that its owner runs, or 0.
+    /// Version that its owner runs; 0 without one.
     pub spec_version: u64,
-    /// Why it is where it is.
+    /// Why it is at this worker.
     pub reason: String,
-    /// Why it failed last; `None` while it runs.
+    /// Its last error; `None` while it runs.
     pub error: Option<String>,
-    /// How often it was started again, by its worker or by granting it again after a failure.
+    /// Restarts by its worker, and grants after a failure.
     pub restarts: u32,
-    /// Rows not yet read, as far as was told.
-    pub lag: u64,
+    /// Messages not yet read, as last reported.
+    pub lag: Messages,
+    /// `None` until the task has read a message.
+    pub rows_per_message: Option<f64>,
     pub rows_per_second: f64,
-    /// Share of the time in which it worked.
+    /// Share of the time in which the task did not wait, 0 to 1.
     pub busy_ratio: f64,
-    /// Event time, in milliseconds since 1970.
-    pub watermark_ms: Option<i64>,
+    pub watermark: Option<EventTime>,
 }
 
-/// What a pipeline is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipelineState {
     /// Some of its tasks do not run yet.
     Starting,
     /// All its tasks run.
     Running,
-    /// Some of its tasks failed and are tried again.
+    /// Some of its tasks failed and are started again.
     Degraded,
     /// There is no worker, and none of its tasks run.
     Waiting,
     /// Some tasks have not been given back yet.
     Pausing,
-    /// Nobody runs it; it can go on.
+    /// No worker runs it; it can be resumed.
     Paused,
     /// Some tasks have not been given back yet.
     Stopping,
@@ -116,13 +110,12 @@ pub enum PipelineState {
 /// A pipeline, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineStatus {
-    /// What it is doing.
     pub state: PipelineState,
     pub n_tasks: u32,
     /// Those that read and write.
     pub n_tasks_running: u32,
-    /// Rows not yet read, over all tasks that have told.
-    pub lag: u64,
+    /// Messages not yet read, over all tasks that have reported.
+    pub lag: Messages,
     /// Over all its tasks.
     pub rows_per_second: f64,
     /// Slots it keeps busy: the sum over its tasks.
@@ -132,7 +125,7 @@ pub struct PipelineStatus {
 }
 
 impl Cluster {
-    /// All workers that are known, those that were lost not long ago included, in order of their ids.
+    /// All workers, recently lost ones included, in order of their ids.
     pub fn workers(&self, now: Duration) -> Vec<WorkerView> {
         let mut load: BTreeMap<&WorkerId, (u32, f64)> = BTreeMap::new();
         for task in self.tasks.values() {
@@ -149,7 +142,7 @@ impl Cluster {
         self.workers.values().map(view).collect()
     }
 
-    /// The tasks of one pipeline or of all, those that somebody still has though nobody wants them included, in order.
+    /// The tasks of one pipeline or of all, in order; includes tasks that a worker still has and should not run.
     pub fn tasks(&self, pipeline: Option<&PipelineId>) -> Vec<TaskView> {
         match pipeline {
             None => self.tasks.iter().map(|(id, task)| self.view(id, task)).collect(),
@@ -157,7 +150,7 @@ impl Cluster {
         }
     }
 
-    /// How a pipeline is doing; `None` if there is none of that name.
+    /// `None` if there is no such pipeline.
     pub fn status(&self, id: &PipelineId) -> Option<PipelineStatus> {
         let pipeline = self.pipelines.get(id)?;
         let tasks = self.tasks(Some(id));
@@ -169,12 +162,12 @@ impl Cluster {
             is_owned: tasks.iter().any(|task| task.worker.is_some()) || self.workers.values().any(is_held),
             has_workers: self.workers.values().any(|member| member.lost_at.is_none() && !member.is_draining),
         };
-        let state = facts.state(pipeline.record.wish);
+        let state = facts.state(pipeline.record.desired_state);
         Some(PipelineStatus {
             state,
             n_tasks: facts.n_tasks.try_into().unwrap_or(u32::MAX),
             n_tasks_running: facts.n_running.try_into().unwrap_or(u32::MAX),
-            lag: tasks.iter().map(|task| task.lag).fold(0, u64::saturating_add),
+            lag: tasks.iter().map(|task| task.lag).sum(),
             rows_per_second: tasks.iter().map(|task| task.rows_per_second).sum(),
             busy_ratio: tasks.iter().map(|task| task.busy_ratio).sum(),
             problems: problems(state, &tasks),
@@ -203,14 +196,15 @@ impl Cluster {
             error: task.trouble.error.clone(),
             restarts: task.trouble.n_failures.saturating_add(task.meter.restarts),
             lag: task.meter.lag,
+            rows_per_message: task.meter.rows_per_message,
             rows_per_second: task.meter.rows_per_second,
             busy_ratio: task.meter.busy_ratio,
-            watermark_ms: task.meter.watermark_ms,
+            watermark: task.meter.watermark,
         }
     }
 }
 
-/// All tasks that a pipeline can have: tasks are in order of their pipelines.
+/// All ids that a task of the pipeline can have: tasks are ordered by pipeline first.
 fn all_of(pipeline: &PipelineId) -> RangeInclusive<TaskId> {
     let at = |n: u32| TaskId { pipeline: pipeline.clone(), dataflow: n, stage: n, index: n };
     at(0)..=at(u32::MAX)
@@ -239,7 +233,7 @@ impl Member {
 }
 
 impl TaskView {
-    /// A task that drains still reads until its last commit, unless it is taken away for it did not start.
+    /// A draining task still reads until its last commit, unless it is revoked because it did not start.
     fn is_running(&self) -> bool {
         match self.state {
             TaskState::Running => true,
@@ -253,27 +247,27 @@ impl TaskView {
     }
 }
 
-/// What a pipeline's state follows from.
+/// Facts that determine a pipeline's state.
 struct Facts {
     n_tasks: usize,
     n_running: usize,
     n_failing: usize,
-    /// Somebody has one of its tasks.
+    /// A worker has one of its tasks.
     is_owned: bool,
     has_workers: bool,
 }
 
 impl Facts {
-    fn state(&self, wish: Wish) -> PipelineState {
-        match wish {
-            Wish::Pause if self.is_owned => PipelineState::Pausing,
-            Wish::Pause => PipelineState::Paused,
-            Wish::Stop | Wish::StopNow if self.is_owned => PipelineState::Stopping,
-            Wish::Stop | Wish::StopNow => PipelineState::Stopped,
-            Wish::Run if !self.has_workers && self.n_running == 0 => PipelineState::Waiting,
-            Wish::Run if self.n_failing > 0 => PipelineState::Degraded,
-            Wish::Run if self.n_running >= self.n_tasks => PipelineState::Running,
-            Wish::Run => PipelineState::Starting,
+    fn state(&self, desired_state: DesiredState) -> PipelineState {
+        match desired_state {
+            DesiredState::Pause if self.is_owned => PipelineState::Pausing,
+            DesiredState::Pause => PipelineState::Paused,
+            DesiredState::Stop | DesiredState::StopNow if self.is_owned => PipelineState::Stopping,
+            DesiredState::Stop | DesiredState::StopNow => PipelineState::Stopped,
+            DesiredState::Run if !self.has_workers && self.n_running == 0 => PipelineState::Waiting,
+            DesiredState::Run if self.n_failing > 0 => PipelineState::Degraded,
+            DesiredState::Run if self.n_running >= self.n_tasks => PipelineState::Running,
+            DesiredState::Run => PipelineState::Starting,
         }
     }
 }
@@ -281,7 +275,7 @@ impl Facts {
 fn problems(state: PipelineState, tasks: &[TaskView]) -> Vec<String> {
     let mut problems = Vec::new();
     if state == PipelineState::Waiting {
-        problems.push("no worker is there to run it; start one with `davy worker`".to_owned());
+        problems.push("there is no worker to run it; start one with `davy worker`".to_owned());
     }
     let failing = tasks.iter().filter(|task| task.is_failing());
     let mut failing = failing.filter_map(|task| Some((&task.id, task.error.as_ref()?)));

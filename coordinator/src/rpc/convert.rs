@@ -1,29 +1,23 @@
-//! Between messages and what the coordinator knows.
+//! Between generated messages and the coordinator's views. The domain's own conversions are in `davy_proto`.
 
 use std::collections::{BTreeMap, HashMap};
 
+use davy_proto::domain::{DataflowShape, NAME_LENGTH_MAX, TaskReport, WorkerId, is_name};
 use davy_proto::v1;
 
 use crate::autoscale::Decision;
-use crate::cluster::{
-    Phase, PipelineState, PipelineStatus, Report, TaskState, TaskView, WorkerInfo, WorkerState, WorkerView,
-};
-use crate::model::{DataflowShape, PipelineRecord};
-use crate::planner::TopicRow;
-use crate::service::error::{Kind, Refused};
+use crate::cluster::{PipelineState, PipelineStatus, TaskState, TaskView, WorkerInfo, WorkerState, WorkerView};
+use crate::error::{Kind, Refused};
+use crate::model::PipelineRecord;
 use crate::service::event::{PipelineView, ToWorker};
-use davy_proto::domain::{Epoch, NAME_LENGTH_MAX, WorkerId, is_name};
 
-/// Epochs above this are nobody's: clocks reach it in the year 111,000.
-const EPOCH_MAX: u64 = 1 << 62;
-
-/// The longest text that a worker says of itself or of a task.
+/// The longest text of a worker's registration, in bytes.
 const TEXT_LENGTH_MAX: usize = 2_000;
 
 /// Labels of a worker.
 const LABELS_MAX: usize = 32;
 
-/// What of a pipeline is shown.
+/// How much of a pipeline is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     /// All but the script and its settings: lists would be too long.
@@ -35,30 +29,30 @@ pub(super) enum Detail {
 
 pub(super) fn pipeline(view: &PipelineView, detail: Detail) -> v1::Pipeline {
     let PipelineView { record, status, scaling } = view;
-    let PipelineRecord { id, sql, settings, version, incarnation, kafka_name, .. } = record.as_ref();
+    let PipelineRecord { spec, version, incarnation, .. } = record.as_ref();
     let setting = |(name, value): (&String, &String)| match detail {
         Detail::Full => (name.clone(), value.clone()),
         Detail::Short | Detail::WithSql => (name.clone(), "***".to_owned()),
     };
     let mut message = v1::Pipeline {
-        tenant: id.tenant.to_string(),
-        name: id.name.to_string(),
+        tenant: spec.id.tenant.to_string(),
+        name: spec.id.name.to_string(),
         state: v1::PipelineState::Unspecified.into(),
         version: *version,
         incarnation: *incarnation,
-        kafka_name: kafka_name.clone(),
-        dataflows: dataflows(&record.dataflows),
+        kafka_name: spec.kafka_name.clone(),
+        dataflows: dataflows(&spec.dataflows),
         submitted_by: record.submitted_by.clone(),
         submitted_at_ms: record.submitted_at_ms,
         changed_at_ms: record.changed_at_ms,
         scaling: scaling.as_ref().map(decision),
-        // One that is only tried has no status, but tasks.
+        // A dry run has tasks, but no status.
         n_tasks: u32::try_from(record.tasks().len()).unwrap_or(u32::MAX),
         ..v1::Pipeline::default()
     };
     if detail != Detail::Short {
-        message.sql = sql.clone();
-        message.settings = settings.iter().map(setting).collect();
+        message.sql = spec.script.sql.clone();
+        message.settings = spec.script.settings.iter().map(setting).collect();
     }
     if let Some(status) = status {
         describe(&mut message, status);
@@ -70,7 +64,7 @@ fn describe(message: &mut v1::Pipeline, status: &PipelineStatus) {
     message.state = pipeline_state(status.state).into();
     message.n_tasks = status.n_tasks;
     message.n_tasks_running = status.n_tasks_running;
-    message.lag_messages = status.lag;
+    message.lag_messages = status.lag.0;
     message.rows_per_second = status.rows_per_second;
     message.problems = status.problems.clone();
 }
@@ -89,15 +83,7 @@ fn pipeline_state(state: PipelineState) -> v1::PipelineState {
 }
 
 pub(super) fn dataflows(shapes: &[DataflowShape]) -> Vec<v1::Dataflow> {
-    let stages = |shape: &DataflowShape| {
-        shape.stages.iter().map(|stage| v1::Stage { input: stage.input.clone(), n_tasks: stage.n_tasks }).collect()
-    };
-    let dataflow = |shape| v1::Dataflow {
-        sink: DataflowShape::clone(shape).sink,
-        fingerprint: shape.fingerprint.clone(),
-        stages: stages(shape),
-    };
-    shapes.iter().map(dataflow).collect()
+    shapes.iter().cloned().map(v1::Dataflow::from).collect()
 }
 
 pub(super) fn decision(decision: &Decision) -> v1::Scaling {
@@ -143,16 +129,11 @@ pub(super) fn task(view: TaskView) -> v1::Task {
         reason: view.reason,
         error: view.error.unwrap_or_default(),
         restarts: view.restarts,
-        lag_messages: view.lag,
+        lag_messages: view.lag.0,
         rows_per_second: view.rows_per_second,
         busy_ratio: view.busy_ratio,
-        watermark_ms: view.watermark_ms,
+        watermark_ms: view.watermark.map(|time| time.0),
     }
-}
-
-pub(super) fn row(row: TopicRow) -> v1::TailRow {
-    let TopicRow { topic, partition, offset, written_at_ms, key, value } = row;
-    v1::TailRow { topic, partition, offset, written_at_ms, key, value }
 }
 
 pub(super) fn to_worker(message: ToWorker, welcome: v1::Welcome) -> v1::coordinator_message::Kind {
@@ -160,33 +141,17 @@ pub(super) fn to_worker(message: ToWorker, welcome: v1::Welcome) -> v1::coordina
     match message {
         ToWorker::Welcome => Kind::Welcome(welcome),
         ToWorker::Alive => Kind::Alive(v1::Alive {}),
-        ToWorker::Grant { task, epoch, pipeline } => {
-            let spec = Some(spec(&pipeline));
-            Kind::Grant(v1::Grant { task: task.to_string(), epoch: epoch.0, pipeline: spec })
-        }
-        ToWorker::Revoke { task, epoch, drain, reason } => {
-            Kind::Revoke(v1::Revoke { task: task.to_string(), epoch: epoch.0, drain, reason })
-        }
+        ToWorker::Grant(assignment) => Kind::Grant(assignment.into()),
+        ToWorker::Revoke(revocation) => Kind::Revoke(revocation.into()),
     }
 }
 
-fn spec(record: &PipelineRecord) -> v1::PipelineSpec {
-    v1::PipelineSpec {
-        id: record.id.to_string(),
-        spec_version: record.spec_version,
-        kafka_name: record.kafka_name.clone(),
-        sql: record.sql.clone(),
-        settings: record.settings.clone().into_iter().collect(),
-        dataflows: dataflows(&record.dataflows),
-    }
-}
-
-/// A worker's word is checked: its names are shown to people, and become labels and log lines.
-pub(super) fn register(message: v1::Register) -> Result<(WorkerInfo, Vec<Report>), Refused> {
+/// Checks a registration: its names are shown to people, and become labels and log lines.
+pub(super) fn register(message: v1::Register) -> Result<(WorkerInfo, Vec<TaskReport>), Refused> {
     let v1::Register { worker_id, name, version, slots, labels, tasks } = message;
     if !is_name(&worker_id) {
         return Err(invalid(format!(
-            "`worker_id` has letters, digits, `_` and `-`, at most {NAME_LENGTH_MAX} of them; it has {} bytes",
+            "`worker_id` must be 1 to {NAME_LENGTH_MAX} ASCII alphanumerics, `_` and `-`; it has {} bytes",
             worker_id.len()
         )));
     }
@@ -200,7 +165,7 @@ pub(super) fn register(message: v1::Register) -> Result<(WorkerInfo, Vec<Report>
         slots,
         labels: checked_labels(labels)?,
     };
-    Ok((info, reports(&tasks)?))
+    Ok((info, reports(tasks)?))
 }
 
 fn checked_labels(labels: HashMap<String, String>) -> Result<BTreeMap<String, String>, Refused> {
@@ -217,38 +182,8 @@ fn printable(what: &str, text: String) -> Result<String, Refused> {
     Err(invalid(format!("a worker's `{what}` is longer than {TEXT_LENGTH_MAX} bytes, or cannot be printed")))
 }
 
-pub(super) fn reports(tasks: &[v1::TaskReport]) -> Result<Vec<Report>, Refused> {
-    tasks.iter().map(report).collect()
-}
-
-fn report(message: &v1::TaskReport) -> Result<Report, Refused> {
-    let task = message.task.parse().map_err(invalid)?;
-    let phase = match message.state() {
-        v1::TaskState::Starting => Phase::Starting,
-        v1::TaskState::Running => Phase::Running,
-        v1::TaskState::Draining => Phase::Draining,
-        v1::TaskState::Released => Phase::Released,
-        v1::TaskState::Failed => Phase::Failed,
-        v1::TaskState::Unspecified | v1::TaskState::Unplaced => {
-            return Err(invalid(format!("task `{task}`: state {} is none that a worker's task has", message.state)));
-        }
-    };
-    if EPOCH_MAX < message.epoch {
-        return Err(invalid(format!("task `{task}`: epoch {} is none that was given out", message.epoch)));
-    }
-    let error: String = message.error.chars().take(TEXT_LENGTH_MAX).collect();
-    Ok(Report {
-        task,
-        epoch: Epoch(message.epoch),
-        spec_version: message.spec_version,
-        phase,
-        error: (!error.is_empty()).then_some(error),
-        lag: message.lag_messages,
-        rows: message.rows,
-        busy_ratio: if message.busy_ratio.is_finite() { message.busy_ratio.clamp(0.0, 1.0) } else { 0.0 },
-        watermark_ms: message.watermark_ms,
-        restarts: message.restarts,
-    })
+pub(super) fn reports(tasks: Vec<v1::TaskReport>) -> Result<Vec<TaskReport>, Refused> {
+    tasks.into_iter().map(|task| TaskReport::try_from(task).map_err(|error| invalid(error.to_string()))).collect()
 }
 
 fn invalid(message: String) -> Refused {
@@ -260,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_worker_says_is_checked() {
+    fn a_registration_is_checked() {
         let good = || v1::Register { worker_id: "w1".into(), slots: 4, ..v1::Register::default() };
         let with_task = |task: &str, state: v1::TaskState, epoch| v1::Register {
             tasks: vec![v1::TaskReport { task: task.into(), state: state.into(), epoch, ..v1::TaskReport::default() }],
@@ -270,31 +205,18 @@ mod tests {
         assert!(register(with_task("a/b/1/1/0", v1::TaskState::Running, 7)).is_ok());
         let labels = (0..99).map(|i| (i.to_string(), String::new())).collect();
         for (message, expected) in [
-            (v1::Register { worker_id: String::new(), ..good() }, "`worker_id` has letters"),
-            (v1::Register { worker_id: "a/b".into(), ..good() }, "`worker_id` has letters"),
+            (v1::Register { worker_id: String::new(), ..good() }, "`worker_id` must be"),
+            (v1::Register { worker_id: "a/b".into(), ..good() }, "`worker_id` must be"),
             (v1::Register { slots: 0, ..good() }, "has no slots"),
             (v1::Register { name: "a\nb".into(), ..good() }, "a worker's `name`"),
             (v1::Register { version: "x".repeat(9_999), ..good() }, "a worker's `version`"),
             (v1::Register { labels, ..good() }, "99 labels"),
             (with_task("a/b", v1::TaskState::Running, 7), "`a/b` is no task"),
-            (with_task("a/b/1/1/0", v1::TaskState::Unplaced, 7), "is none that a worker's task has"),
-            (with_task("a/b/1/1/0", v1::TaskState::Running, u64::MAX), "is none that was given out"),
+            (with_task("a/b/1/1/0", v1::TaskState::Unplaced, 7), "is no state that a worker reports"),
+            (with_task("a/b/1/1/0", v1::TaskState::Running, u64::MAX), "no coordinator gives out epoch"),
         ] {
             let refused = register(message).expect_err(expected);
             assert!(refused.message.contains(expected) && refused.kind == Kind::Invalid, "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_share_of_time_is_one() {
-        for (told, expected) in [(0.5, 0.5), (-1.0, 0.0), (9.0, 1.0), (f64::NAN, 0.0), (f64::INFINITY, 0.0)] {
-            let message = v1::TaskReport {
-                task: "a/b/1/1/0".into(),
-                state: v1::TaskState::Running.into(),
-                busy_ratio: told,
-                ..v1::TaskReport::default()
-            };
-            assert_eq!(report(&message).map(|report| report.busy_ratio), Ok(expected));
         }
     }
 }

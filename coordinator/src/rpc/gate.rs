@@ -1,6 +1,6 @@
-//! What every call passes before anything of it is read: who calls, whether they may, how often, and how long it takes.
+//! The gate that every call passes before its message is read: it checks the caller, its role, its rate and the call's duration.
 //!
-//! It also counts calls and writes the audit, since only here all of them are seen, the refused ones included.
+//! It also counts calls and writes the audit, since only the gate sees all of them, the refused ones included.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,9 +17,9 @@ use tower::{Layer, Service};
 
 use crate::audit::{self, Subject};
 use crate::auth::{Auth, Caller};
+use crate::error::{Kind, Refused};
 use crate::limits::{Limits, Rates};
 use crate::metrics::Metrics;
-use crate::service::error::{Kind, Refused};
 
 use super::methods::{Access, Method};
 use super::server::Peer;
@@ -28,11 +28,11 @@ use super::status::{name, status};
 /// Metadata that names a tenant.
 const TENANT: &str = "davy-tenant";
 
-/// What a handler knows of a call.
+/// A call, for its handler.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) caller: Caller,
-    /// Whom streams are counted for.
+    /// Streams and rates are counted for this key.
     pub(super) key: Arc<str>,
     /// The tenant that the call names.
     pub(super) tenant: Option<String>,
@@ -46,18 +46,18 @@ impl Call {
         request.extensions().get::<Self>().cloned().ok_or_else(missing)
     }
 
-    /// Tells the audit what the call is about.
+    /// Notes what the call is about, for the audit.
     pub(super) fn is_about(&self, subject: Subject) {
         *self.subject.lock().unwrap_or_else(PoisonError::into_inner) = subject;
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Gate(Arc<Keeper>);
+pub(super) struct Gate(Arc<GateState>);
 
-struct Keeper {
+struct GateState {
     auth: Arc<Auth>,
-    /// Whoever is connected has shown a certificate.
+    /// Every client has a certificate that was checked.
     has_certificates: bool,
     rates: Rates,
     calls: Semaphore,
@@ -67,7 +67,7 @@ struct Keeper {
 
 impl Gate {
     pub(super) fn new(auth: Arc<Auth>, limits: &Limits, metrics: Arc<Metrics>, has_certificates: bool) -> Self {
-        Self(Arc::new(Keeper {
+        Self(Arc::new(GateState {
             auth,
             has_certificates,
             rates: Rates::new(limits),
@@ -82,14 +82,14 @@ impl<S> Layer<S> for Gate {
     type Service = Gated<S>;
 
     fn layer(&self, inner: S) -> Gated<S> {
-        Gated { keeper: Arc::clone(&self.0), inner }
+        Gated { state: Arc::clone(&self.0), inner }
     }
 }
 
 /// What is behind the gate.
 #[derive(Clone)]
 pub(super) struct Gated<S> {
-    keeper: Arc<Keeper>,
+    state: Arc<GateState>,
     inner: S,
 }
 
@@ -110,14 +110,14 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Answer {
         let clone = self.inner.clone();
-        // The one that was said to be ready is used, and its clone is kept.
+        // The service that is ready is used, and its clone is kept.
         let inner = std::mem::replace(&mut self.inner, clone);
-        let keeper = Arc::clone(&self.keeper);
-        Box::pin(async move { Ok(keeper.pass(request, inner).await) })
+        let state = Arc::clone(&self.state);
+        Box::pin(async move { Ok(state.pass(request, inner).await) })
     }
 }
 
-impl Keeper {
+impl GateState {
     async fn pass<S>(&self, mut request: Request<Body>, inner: S) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -158,7 +158,7 @@ impl Keeper {
         }
     }
 
-    /// Whether a caller may call now, and whom the call is counted for.
+    /// Checks rate and role; returns the caller, and the key that the call is counted for.
     fn check<'a>(
         &self,
         method: Method,
@@ -168,7 +168,7 @@ impl Keeper {
         let has_token = self.auth.is_on() && matches!(method.access, Access::Token(_));
         let key: Arc<str> = match caller {
             Ok(caller) if has_token => Arc::clone(&caller.name),
-            // Also whoever guesses tokens.
+            // Also callers that guess tokens.
             Ok(_) | Err(_) => peer.into(),
         };
         self.rates.check(&key)?;
@@ -186,8 +186,8 @@ impl Keeper {
         if method.is_stream {
             return answer(inner.call(request).await);
         }
-        let _place = match self.place() {
-            Ok(place) => place,
+        let _permit = match self.admit() {
+            Ok(permit) => permit,
             Err(refused) => return status(&refused).into_http(),
         };
         match tokio::time::timeout(self.call_timeout, inner.call(request)).await {
@@ -196,7 +196,7 @@ impl Keeper {
         }
     }
 
-    fn place(&self) -> Result<SemaphorePermit<'_>, Refused> {
+    fn admit(&self) -> Result<SemaphorePermit<'_>, Refused> {
         self.calls.try_acquire().map_err(|_| {
             Refused::new(Kind::Exhausted, "too many calls are in progress").hint("wait a moment, and try again")
         })
@@ -215,13 +215,13 @@ fn answer(result: Result<Response<Body>, Infallible>) -> Response<Body> {
     }
 }
 
-/// tonic says that a message is too long by a code that no other call here ends with.
+/// tonic reports a message that is too long by a code that no call here ends with.
 fn too_long() -> Refused {
     Refused::new(Kind::Exhausted, "the message is longer than is allowed")
         .hint("split the script into several pipelines")
 }
 
-/// Of a response that begins; a call that answers with one message has failed by now, or never will.
+/// The code of a response that begins; a unary call has failed by now, or never will.
 fn code(response: &Response<Body>) -> Code {
     match response.headers().get("grpc-status") {
         Some(code) => Code::from_bytes(code.as_bytes()),

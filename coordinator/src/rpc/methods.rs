@@ -16,11 +16,11 @@ pub(super) struct Method {
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Whoever reaches the port.
+    /// Every caller.
     Anybody,
-    /// Whoever has a certificate where those are asked for, else a token: KEDA knows no tokens.
+    /// Callers with a certificate where the server requires them, else with a token: KEDA cannot send tokens.
     CertificateOrToken,
-    /// Whoever has a token of a role that may.
+    /// Callers with a token of a role that may.
     Token(Need),
 }
 

@@ -1,7 +1,7 @@
-//! What others reach over the network: gRPC, on one port.
+//! The gRPC port.
 //!
-//! Only here are tonic and the generated messages named. Each call passes the [`gate`], which knows who calls and whether they may,
-//! before anything of it is read; what arrives is checked and becomes a question to [`Handle`], what comes back becomes a message.
+//! Only this module names tonic and the generated messages. Each call passes the [`gate`], which checks the caller, before its message is
+//! read; a request is checked and becomes an event for [`Handle`], and the answer becomes a message.
 
 mod cluster;
 mod convert;
@@ -10,13 +10,12 @@ mod methods;
 mod pipelines;
 mod routes;
 mod sample;
-pub mod scaler;
+mod scaler;
 mod server;
 mod status;
 mod workers;
 
 pub use server::{Parts, Peer, Tls, serve};
-pub use status::detail;
 
 #[cfg(doc)]
 use crate::service::handle::Handle;

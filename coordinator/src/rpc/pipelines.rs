@@ -1,4 +1,4 @@
-//! `davy.v1.Pipelines`: what data engineers and analysts do.
+//! `davy.v1.Pipelines`: submitting, changing and watching pipelines.
 
 mod tail;
 
@@ -15,15 +15,15 @@ use tonic::{Request, Response, Status};
 
 use crate::audit::{Subject, digest};
 use crate::auth::{Role, Scope};
+use crate::error::{Kind, Refused};
 use crate::limits::{Limits, OpenStream, Streams};
-use crate::planner::Script;
-use crate::service::change::{Asked, Change, not_found};
+use crate::service::change::{Change, ChangeRequest, not_found};
 use crate::service::clock::Clock;
-use crate::service::error::{Kind, Refused};
 use crate::service::event::{Watching, Which};
 use crate::service::handle::{Handle, Planning};
 use crate::service::tasks::Tasks;
 use davy_proto::domain::PipelineId;
+use davy_proto::domain::Script;
 
 use super::convert::{self, Detail};
 use super::gate::Call;
@@ -39,6 +39,12 @@ pub(super) struct PipelinesService {
     pub(super) tasks: Tasks,
 }
 
+/// A script, as a message has it.
+struct ScriptText {
+    sql: String,
+    settings: HashMap<String, String>,
+}
+
 type Events = Pin<Box<dyn Stream<Item = Result<v1::PipelineEvent, Status>> + Send>>;
 type Rows = Pin<Box<dyn Stream<Item = Result<v1::TailResponse, Status>> + Send>>;
 type Answer<T> = Result<Response<T>, Status>;
@@ -49,14 +55,14 @@ impl Pipelines for PipelinesService {
         let call = Call::of(&request)?;
         let v1::SubmitRequest { name, sql, settings, request_id, dry_run } = request.into_inner();
         let change = |script| Change::Submit { script, request_id, dry_run };
-        self.change_script(&call, name, (sql, settings), change).await.map_err(|refused| status(&refused))
+        self.change_script(&call, name, ScriptText { sql, settings }, change).await.map_err(|refused| status(&refused))
     }
 
     async fn validate(&self, request: Request<v1::ValidateRequest>) -> Answer<v1::ValidateResponse> {
         let v1::ValidateRequest { sql, settings } = request.into_inner();
         let planned = async {
             self.handle.leads()?;
-            let script = self.script(sql, settings)?;
+            let script = self.script(ScriptText { sql, settings })?;
             self.planning.run(move |planner| planner.plan(&script)).await
         };
         let shapes = planned.await.map_err(|refused| status(&refused))?;
@@ -67,7 +73,7 @@ impl Pipelines for PipelinesService {
         let v1::ExplainRequest { sql, settings } = request.into_inner();
         let explained = async {
             self.handle.leads()?;
-            let script = self.script(sql, settings)?;
+            let script = self.script(ScriptText { sql, settings })?;
             self.planning.run(move |planner| planner.explain(&script)).await
         };
         let text = explained.await.map_err(|refused| status(&refused))?;
@@ -113,7 +119,7 @@ impl Pipelines for PipelinesService {
         let call = Call::of(&request)?;
         let v1::UpdateRequest { name, sql, settings, request_id, fresh, expected_version } = request.into_inner();
         let change = |script| Change::Update { script, request_id, fresh, expected_version };
-        self.change_script(&call, name, (sql, settings), change).await.map_err(|refused| status(&refused))
+        self.change_script(&call, name, ScriptText { sql, settings }, change).await.map_err(|refused| status(&refused))
     }
 
     type WatchStream = Events;
@@ -123,7 +129,7 @@ impl Pipelines for PipelinesService {
         let name = request.into_inner().name;
         let begun = async {
             let stream = self.streams.open(&call.key)?;
-            // Whoever names a pipeline wants to see it, even if it was stopped.
+            // A pipeline that is named is shown even if it was stopped.
             let with_stopped = !name.is_empty();
             Ok((stream, self.handle.watch(which(&call, name, with_stopped)?).await?))
         };
@@ -142,43 +148,44 @@ impl Pipelines for PipelinesService {
 
 impl PipelinesService {
     async fn change(&self, call: &Call, name: &str, change: Change) -> Result<Response<v1::Pipeline>, Refused> {
-        tell_audit(call, name, "");
-        self.ask(call, Asked { id: id(call, name)?, who: call.caller.name.clone(), change }).await
+        note_for_audit(call, name, "");
+        self.request(call, ChangeRequest { id: id(call, name)?, caller: call.caller.name.clone(), change }).await
     }
 
     async fn change_script(
         &self,
         call: &Call,
         name: String,
-        (sql, settings): (String, HashMap<String, String>),
+        text: ScriptText,
         change: impl FnOnce(Script) -> Change,
     ) -> Result<Response<v1::Pipeline>, Refused> {
-        tell_audit(call, &name, &sql);
-        let script = self.script(sql, settings)?;
+        note_for_audit(call, &name, &text.sql);
+        let script = self.script(text)?;
         let change = change(script);
         let id = match change {
-            // Its name is checked by whoever knows what a name is put together with.
+            // `change::check_name` checks the name of a new pipeline.
             Change::Submit { .. } => {
                 PipelineId { tenant: call.caller.tenant(call.tenant.as_deref())?, name: name.into() }
             }
             Change::Update { .. } | Change::Pause | Change::Resume | Change::Stop { .. } => id(call, &name)?,
         };
-        self.ask(call, Asked { id, who: call.caller.name.clone(), change }).await
+        self.request(call, ChangeRequest { id, caller: call.caller.name.clone(), change }).await
     }
 
-    async fn ask(&self, call: &Call, asked: Asked) -> Result<Response<v1::Pipeline>, Refused> {
-        let view = self.handle.change(asked).await?;
+    async fn request(&self, call: &Call, request: ChangeRequest) -> Result<Response<v1::Pipeline>, Refused> {
+        let view = self.handle.change(request).await?;
         Ok(Response::new(convert::pipeline(&view, detail(call))))
     }
 
-    fn script(&self, sql: String, settings: HashMap<String, String>) -> Result<Script, Refused> {
+    fn script(&self, text: ScriptText) -> Result<Script, Refused> {
+        let ScriptText { sql, settings } = text;
         let settings: BTreeMap<String, String> = settings.into_iter().collect();
         self.limits.check_script(&sql, &settings)?;
         Ok(Script { sql, settings })
     }
 }
 
-/// The pipelines as they are, then each change of one, until one of both ends goes away.
+/// The pipelines as they are, then each change of one, until one of both ends closes.
 fn events(handle: Handle, watching: Watching, open: OpenStream) -> Events {
     let Watching { pipelines, changes } = watching;
     let event = |view: &_, is_caught_up| {
@@ -191,7 +198,7 @@ fn events(handle: Handle, watching: Watching, open: OpenStream) -> Events {
     }
     let later = ReceiverStream::new(changes).map(move |view| event(&view, true));
     let end = std::iter::once_with(move || {
-        // The stream counts until here, or until its client goes away.
+        // The stream counts until here, or until its client leaves.
         drop(open);
         let slow = || Refused::new(Kind::Exhausted, "the client reads too slowly").hint("watch again");
         Err(status(&handle.leads().map_or_else(|refused| refused, |_| slow())))
@@ -199,15 +206,15 @@ fn events(handle: Handle, watching: Watching, open: OpenStream) -> Events {
     Box::pin(tokio_stream::iter(now).chain(later).chain(tokio_stream::iter(end)))
 }
 
-fn tell_audit(call: &Call, name: &str, sql: &str) {
+fn note_for_audit(call: &Call, name: &str, sql: &str) {
     let tenant = call.caller.tenant(call.tenant.as_deref()).map(|tenant| tenant.to_string()).unwrap_or_default();
     let sql_sha256 = if sql.is_empty() { String::new() } else { digest(sql) };
-    // What is no name may be anything, and of any length.
+    // A wrong name may have any length.
     let name: String = name.chars().take(davy_proto::domain::NAME_LENGTH_MAX).collect();
     call.is_about(Subject { tenant, name, sql_sha256 });
 }
 
-/// A pipeline that is there already. What is no name is the name of none.
+/// The id of an existing pipeline. A text that is no name is the name of no pipeline.
 fn id(call: &Call, name: &str) -> Result<PipelineId, Refused> {
     let tenant = call.caller.tenant(call.tenant.as_deref())?;
     if !davy_proto::domain::is_name(name) {
@@ -216,7 +223,7 @@ fn id(call: &Call, name: &str) -> Result<PipelineId, Refused> {
     Ok(PipelineId { tenant, name: name.into() })
 }
 
-/// All of the tenant; of all tenants for whoever sees all and names none.
+/// All pipelines of the tenant; of all tenants for a caller that may see all and names none.
 pub(super) fn which(call: &Call, name: String, with_stopped: bool) -> Result<Which, Refused> {
     let sees_all = call.caller.scope == Scope::All && call.tenant.is_none() && name.is_empty();
     let tenant = if sees_all { None } else { Some(call.caller.tenant(call.tenant.as_deref())?) };
@@ -224,7 +231,7 @@ pub(super) fn which(call: &Call, name: String, with_stopped: bool) -> Result<Whi
     Ok(Which { tenant, name, with_stopped })
 }
 
-/// Values of settings may be secret: who may not change them does not see them.
+/// Values of settings may be secret: callers that may not change them do not see them.
 fn detail(call: &Call) -> Detail {
     match call.caller.role {
         Role::Admin | Role::Operator => Detail::Full,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::planner::TopicRow;
+use davy_proto::domain::TailRow;
 
-/// Rows a second, unless asked for otherwise.
+/// Rows per second by default.
 const ROWS_PER_SECOND: u32 = 10;
 
-/// Nobody reads more than that.
+/// More than a person can read.
 const ROWS_PER_SECOND_MAX: u32 = 1_000;
 
 /// Bytes of one answer; a row that is longer is left out.
@@ -24,7 +24,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// As it is asked for: 0 rows in all is no limit, 0 a second the default.
+    /// From a request: a limit of 0 rows is no limit, 0 rows per second is the default.
     pub(super) fn new(limit: u64, rows_per_second: u32) -> Self {
         let n_left = if limit == 0 { u64::MAX } else { limit };
         let rows_per_second = if rows_per_second == 0 { ROWS_PER_SECOND } else { rows_per_second };
@@ -32,7 +32,7 @@ impl Sampler {
     }
 
     /// Rows that were read at `now`: those to be sent. The others count as skipped.
-    pub(super) fn choose(&mut self, rows: Vec<TopicRow>, now: Duration) -> Vec<TopicRow> {
+    pub(super) fn choose(&mut self, rows: Vec<TailRow>, now: Duration) -> Vec<TailRow> {
         if self.second.0 != now.as_secs() {
             self.second = (now.as_secs(), 0);
         }
@@ -53,7 +53,7 @@ impl Sampler {
         chosen
     }
 
-    /// Rows left out since this was asked last.
+    /// Rows skipped since the last call.
     pub(super) fn take_skipped(&mut self) -> u64 {
         std::mem::take(&mut self.skipped)
     }
@@ -65,7 +65,7 @@ impl Sampler {
         self.skipped += skipped + n_rows;
     }
 
-    /// All that was asked for was sent.
+    /// Whether all requested rows were sent.
     pub(super) fn is_done(&self) -> bool {
         self.n_left == 0
     }
@@ -75,8 +75,8 @@ impl Sampler {
 mod tests {
     use super::*;
 
-    fn rows(n: usize, n_bytes: usize) -> Vec<TopicRow> {
-        (0..n).map(|_| TopicRow { value: vec![0; n_bytes], ..TopicRow::default() }).collect()
+    fn rows(n: usize, n_bytes: usize) -> Vec<TailRow> {
+        (0..n).map(|_| TailRow { value: vec![0; n_bytes], ..TailRow::default() }).collect()
     }
 
     #[test]

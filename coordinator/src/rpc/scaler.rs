@@ -1,8 +1,8 @@
-//! KEDA's external scaler: how many workers are wanted, for Kubernetes to start them.
+//! KEDA's external scaler: how many workers Kubernetes should start.
 //!
 //! KEDA divides a metric by its target to get replicas. The metric is the number of workers itself and the target is one, so that all
 //! of the decision is here ([`crate::autoscale`]), and nothing of it in a ScaledObject. A coordinator that does not know (it does not
-//! lead, or has just begun) says UNAVAILABLE: KEDA then keeps what is there.
+//! lead, or has just begun) answers UNAVAILABLE: KEDA then keeps the present number.
 
 use std::pin::Pin;
 
@@ -16,32 +16,25 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-pub const METRIC: &str = "davy_desired_workers";
+use crate::autoscale::Wanted;
 
-/// What KEDA is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Some pipeline is wanted to run; without one KEDA may stop the last worker.
-    pub is_active: bool,
-    pub desired_workers: u32,
-}
+pub(super) const METRIC: &str = "davy_desired_workers";
 
-/// Answers KEDA from whatever the coordinator publishes.
+/// Answers KEDA from a value that the coordinator publishes.
 #[derive(Debug)]
-pub struct Scaler<T> {
+pub(super) struct Scaler<T> {
     view: watch::Receiver<T>,
     read: fn(&T) -> Option<Wanted>,
 }
 
 impl<T> Scaler<T> {
     /// Reads `Wanted` from each value of `view`; `None`: not known.
-    pub fn new(view: watch::Receiver<T>, read: fn(&T) -> Option<Wanted>) -> Self {
+    pub(super) fn new(view: watch::Receiver<T>, read: fn(&T) -> Option<Wanted>) -> Self {
         Self { view, read }
     }
 
     fn wanted(&self) -> Result<Wanted, Status> {
-        let unknown =
-            "how many workers are wanted is not known here: this coordinator does not lead, or has just begun";
+        let unknown = "the number of workers is unknown here: this coordinator does not lead, or has just begun";
         (self.read)(&self.view.borrow()).ok_or_else(|| Status::unavailable(unknown))
     }
 }
@@ -54,16 +47,16 @@ impl<T: Clone + Send + Sync + 'static> ExternalScaler for Scaler<T> {
 
     type StreamIsActiveStream = Pin<Box<dyn Stream<Item = Result<IsActiveResponse, Status>> + Send>>;
 
-    /// What is known, then each change of it.
+    /// The present value, then each change of it.
     async fn stream_is_active(
         &self,
         _: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
         let read = self.read;
-        let mut told = None;
+        let mut sent = None;
         let news = WatchStream::new(self.view.clone()).filter_map(move |value| {
             let is_active = read(&value)?.is_active;
-            let is_news = told.replace(is_active) != Some(is_active);
+            let is_news = sent.replace(is_active) != Some(is_active);
             is_news.then_some(Ok(IsActiveResponse { result: is_active }))
         });
         Ok(Response::new(Box::pin(news)))
@@ -74,7 +67,7 @@ impl<T: Clone + Send + Sync + 'static> ExternalScaler for Scaler<T> {
         Ok(Response::new(GetMetricSpecResponse { metric_specs: vec![spec] }))
     }
 
-    /// Whatever metric is asked for: there is one only, and releases of KEDA differ in how they call it here.
+    /// Ignores the requested name: there is only one metric, and releases of KEDA differ in its name here.
     async fn get_metrics(&self, _: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
         let metric_value = i64::from(self.wanted()?.desired_workers);
         let value = MetricValue { metric_name: METRIC.to_owned(), metric_value, metric_value_float: 0.0 };
@@ -120,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_active_while_a_pipeline_is_wanted_to_run() {
+    async fn it_is_active_while_a_pipeline_should_run() {
         let (sender, scaler) = scaler(wanted(false, 1));
         assert!(!scaler.is_active(about()).await.expect("an answer").into_inner().result);
         sender.send_replace(wanted(true, 1));
@@ -128,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_lead_does_not_pretend_to_know() {
+    async fn a_standby_answers_unavailable() {
         let (_sender, scaler) = scaler(None);
         for status in [scaler.is_active(about()).await.err(), scaler.get_metrics(metrics()).await.err()] {
             assert_eq!(status.map(|status| status.code()), Some(tonic::Code::Unavailable));
@@ -140,7 +133,7 @@ mod tests {
     async fn only_changes_are_streamed() {
         let (sender, scaler) = scaler(None);
         let mut stream = scaler.stream_is_active(about()).await.expect("a stream").into_inner();
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         for (view, is_news) in [
             (wanted(true, 1), true),
             (wanted(true, 2), false),
@@ -150,10 +143,10 @@ mod tests {
         ] {
             sender.send_replace(view);
             if is_news {
-                told.extend(stream.next().await.and_then(Result::ok).map(|answer| answer.result));
+                seen.extend(stream.next().await.and_then(Result::ok).map(|answer| answer.result));
             }
         }
-        assert_eq!(told, [true, false, true]);
+        assert_eq!(seen, [true, false, true]);
         drop(sender);
         assert!(stream.next().await.is_none(), "it ends with the coordinator");
     }

@@ -17,20 +17,21 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::auth::Auth;
+use crate::autoscale::Wanted;
 use crate::limits::Streams;
 use crate::metrics::Metrics;
 use crate::options::{Options, TlsFiles};
 use crate::service::clock::Clock;
 use crate::service::connections::Connection;
 use crate::service::handle::{Handle, Planning};
-use crate::service::standing::Standing;
+use crate::service::role::CoordinatorRole;
 use crate::service::tasks::Tasks;
 
 use super::cluster::ClusterService;
 use super::gate::Gate;
 use super::pipelines::PipelinesService;
 use super::routes::Routes;
-use super::scaler::{Scaler, Wanted};
+use super::scaler::Scaler;
 use super::workers::WorkersService;
 
 /// A client that does not answer a ping for so long is gone.
@@ -125,7 +126,7 @@ fn routes(parts: &Parts) -> Result<Routes, String> {
     let workers = WorkersService { handle: handle.clone(), options: Arc::clone(options), tasks: tasks.clone() };
     let scaler = Scaler::new(parts.wanted.clone(), |wanted| *wanted);
     let (reporter, health) = tonic_health::server::health_reporter();
-    tasks.spawn("health", report_health(reporter, handle.standing()));
+    tasks.spawn("health", report_health(reporter, handle.role()));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(davy_proto::DESCRIPTORS)
@@ -142,15 +143,15 @@ fn routes(parts: &Parts) -> Result<Routes, String> {
 }
 
 /// Healthy is who leads: clients that ask about health want to be answered.
-async fn report_health(reporter: HealthReporter, mut standing: watch::Receiver<Standing>) {
+async fn report_health(reporter: HealthReporter, mut role: watch::Receiver<CoordinatorRole>) {
     loop {
-        let now = standing.borrow_and_update().clone();
+        let now = role.borrow_and_update().clone();
         let status = if now.leads().is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in ["", "davy.v1.Pipelines", "davy.v1.Cluster", "davy.v1.Workers", "externalscaler.ExternalScaler"]
         {
             reporter.set_service_status(service, status).await;
         }
-        let is_over = now == Standing::Stopping || standing.changed().await.is_err();
+        let is_over = now == CoordinatorRole::Stopping || role.changed().await.is_err();
         if is_over {
             return;
         }

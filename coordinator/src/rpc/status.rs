@@ -1,35 +1,13 @@
-//! Refusals as gRPC statuses: a code, a sentence, and an `ErrorDetail` among the details.
+//! Refusals as gRPC statuses: a code, a sentence, and details.
 
-use davy_proto::v1::ErrorDetail;
-use prost::Message;
+use davy_proto::{ErrorDetail, Place};
 use tonic::{Code, Status};
 
-use crate::service::error::{Kind, Refused};
+use crate::error::{Kind, Refused};
 
 /// Statuses are sent as headers, whose size clients limit.
 const TEXT_LENGTH_MAX: usize = 1_000;
 
-/// `google.rpc.Status`, as it is sent in `grpc-status-details-bin`.
-#[derive(Clone, PartialEq, Message)]
-struct Details {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-/// `google.protobuf.Any`.
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-/// The code of a kind.
 pub(super) fn code(kind: Kind) -> Code {
     match kind {
         Kind::Invalid => Code::InvalidArgument,
@@ -45,31 +23,31 @@ pub(super) fn code(kind: Kind) -> Code {
     }
 }
 
-/// A refusal as a status. Its sentence has all that the detail has, for clients that do not look at details.
-pub(super) fn status(refused: &Refused) -> Status {
-    let (line, column) = refused.place.unwrap_or_default();
-    let (message, hint) = (shorten(&refused.message), shorten(&refused.hint));
-    let detail = ErrorDetail { message: message.clone(), line, column, hint: hint.clone() };
-    let mut sentence = message;
-    if refused.place.is_some() {
-        sentence.push_str(&format!(" (line {line}, column {column})"));
+/// The stable reason of a kind, for programs.
+fn reason(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invalid => "INVALID",
+        Kind::Unauthenticated => "UNAUTHENTICATED",
+        Kind::Denied => "DENIED",
+        Kind::NotFound => "NOT_FOUND",
+        Kind::Exists => "EXISTS",
+        Kind::Precondition => "PRECONDITION",
+        Kind::Exhausted => "EXHAUSTED",
+        Kind::Unavailable => "UNAVAILABLE",
+        Kind::TooSlow => "TOO_SLOW",
+        Kind::Internal => "INTERNAL",
     }
-    if !hint.is_empty() {
-        sentence.push_str(&format!("; {hint}"));
-    }
-    let code = code(refused.kind);
-    let any = Any { type_url: "type.googleapis.com/davy.v1.ErrorDetail".to_owned(), value: detail.encode_to_vec() };
-    let details = Details { code: code.into(), message: sentence.clone(), details: vec![any] };
-    Status::with_details(code, sentence, details.encode_to_vec().into())
 }
 
-/// What is told of a refusal by [`status`], for clients and tests.
-///
-/// `None` if the status holds no `ErrorDetail`.
-pub fn detail(status: &Status) -> Option<ErrorDetail> {
-    let details = Details::decode(status.details()).ok()?;
-    let any = details.details.into_iter().find(|any| any.type_url.ends_with("/davy.v1.ErrorDetail"))?;
-    ErrorDetail::decode(any.value.as_slice()).ok()
+/// A refusal as a status.
+pub(super) fn status(refused: &Refused) -> Status {
+    let detail = ErrorDetail {
+        reason: reason(refused.kind).to_owned(),
+        message: shorten(&refused.message),
+        place: refused.place.map(|(line, column)| Place { line, column }),
+        hint: shorten(&refused.hint),
+    };
+    detail.to_status(code(refused.kind))
 }
 
 fn shorten(text: &str) -> String {
@@ -105,21 +83,6 @@ pub(super) fn name(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_status_tells_what_where_and_how_to_fix_it() {
-        let refused = Refused {
-            kind: Kind::Invalid,
-            message: "no column `dts`".to_owned(),
-            place: Some((3, 14)),
-            hint: "columns are `src`, `dst`".to_owned(),
-        };
-        let status = status(&refused);
-        assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(status.message(), "no column `dts` (line 3, column 14); columns are `src`, `dst`");
-        let expected = ErrorDetail { message: refused.message, line: 3, column: 14, hint: refused.hint };
-        assert_eq!(detail(&status), Some(expected));
-    }
 
     #[test]
     fn a_long_message_fits_into_headers() {

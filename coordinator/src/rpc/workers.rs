@@ -1,12 +1,13 @@
-//! `davy.v1.Workers`: one call for as long as a worker and this leader live.
+//! `davy.v1.Workers`: worker sessions.
 //!
-//! A task reads what the worker says; the call's stream gives what the worker is told. Each ends with the other.
+//! A spawned task reads the worker's messages; the session's stream sends the coordinator's. Each ends with the other.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use davy_proto::domain::Term;
 use davy_proto::v1;
 use davy_proto::v1::worker_message::Kind;
 use davy_proto::v1::workers_server::Workers;
@@ -16,18 +17,17 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
 use crate::audit::Subject;
+use crate::error::{Kind as RefusedKind, Refused};
 use crate::options::Options;
-use crate::service::error::{Kind as Why, Refused};
-use crate::service::event::{Attending, Call as WorkerCall, ToWorker};
+use crate::service::event::{SessionId, ToWorker, WorkerSession};
 use crate::service::handle::Handle;
 use crate::service::tasks::Tasks;
-use davy_proto::domain::Term;
 
 use super::convert;
 use super::gate::Call;
 use super::status::status;
 
-/// A worker that begins a call says who it is at once.
+/// How long a worker may take to register after it has opened a session.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct WorkersService {
@@ -44,21 +44,30 @@ impl Workers for WorkersService {
         let call = Call::of(&request)?;
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(REGISTER_TIMEOUT, incoming.message());
-        let first = first.await.map_err(|_| status(&not_registered("the worker says nothing")))??;
+        let first = first.await.map_err(|_| status(&not_registered("the worker sends nothing")))??;
         let Some(v1::WorkerMessage { kind: Some(Kind::Register(register)) }) = first else {
             return Err(status(&not_registered("the first message is not Register")));
         };
-        let begun = async {
+        let opened = async {
             let (info, reports) = convert::register(register)?;
             call.is_about(Subject { name: info.id.to_string(), ..Subject::default() });
-            self.handle.attend(info, reports).await
+            self.handle.open_session(info, reports).await
         };
-        let Attending { call, messages, end, term } = begun.await.map_err(|refused| status(&refused))?;
-        let (stays, left) = oneshot::channel();
-        let (wrong, said_wrong) = oneshot::channel();
-        self.tasks.spawn("attend", listen(self.handle.clone(), call, incoming, Line { left, wrong }));
+        let WorkerSession { id, messages, end, term } = opened.await.map_err(|refused| status(&refused))?;
+        let (stream_guard, stream_dropped) = oneshot::channel();
+        let (refuse, refused) = oneshot::channel();
+        let ends = Ends { stream_dropped, refuse };
+        self.tasks.spawn("worker session", receive(self.handle.clone(), id, incoming, ends));
         let welcome = self.welcome();
-        Ok(Response::new(Outgoing { messages, end, said_wrong, welcome, term, is_over: false, _stays: stays }))
+        Ok(Response::new(Outgoing {
+            messages,
+            end,
+            refused,
+            welcome,
+            term,
+            is_over: false,
+            _stream_guard: stream_guard,
+        }))
     }
 }
 
@@ -73,74 +82,74 @@ impl WorkersService {
 }
 
 fn not_registered(message: &str) -> Refused {
-    Refused::new(Why::Invalid, message).hint("begin the call with Register")
+    Refused::new(RefusedKind::Invalid, message).hint("begin the session with Register")
 }
 
-/// What connects the task that listens with the stream that tells.
-struct Line {
-    /// Ends when the stream is dropped: the worker has left.
-    left: oneshot::Receiver<()>,
-    /// The worker has said something that makes no sense. Dropped: it says no more.
-    wrong: oneshot::Sender<Refused>,
+/// How the receiving task and the sending stream end each other.
+struct Ends {
+    /// Closed when the stream is dropped: the worker has left.
+    stream_dropped: oneshot::Receiver<()>,
+    /// Sends why the worker's message was refused. Dropped: the worker sends no more.
+    refuse: oneshot::Sender<Refused>,
 }
 
-/// Listens to a worker until one of both ends goes away.
-async fn listen(handle: Handle, call: WorkerCall, mut incoming: Streaming<v1::WorkerMessage>, line: Line) {
-    let Line { mut left, wrong } = line;
-    let why = loop {
+/// Receives a worker's messages until one of both ends closes.
+async fn receive(handle: Handle, session: SessionId, mut incoming: Streaming<v1::WorkerMessage>, ends: Ends) {
+    let Ends { mut stream_dropped, refuse } = ends;
+    let reason = loop {
         let message = tokio::select! {
-            _ = &mut left => break None,
+            _ = &mut stream_dropped => break None,
             message = incoming.message() => message,
         };
         let heartbeat = match message {
             Ok(Some(v1::WorkerMessage { kind: Some(Kind::Heartbeat(heartbeat)) })) => heartbeat,
             Ok(Some(_)) => {
-                break Some(Refused::new(Why::Invalid, "a worker that has registered sends heartbeats only"));
+                break Some(Refused::new(RefusedKind::Invalid, "a registered worker sends heartbeats only"));
             }
             Ok(None) => break None,
             Err(error) => {
-                debug!(%call, %error, "a worker's call broke");
+                debug!(%session, %error, "a worker session broke");
                 break None;
             }
         };
-        let reports = match convert::reports(&heartbeat.tasks) {
+        let reports = match convert::reports(heartbeat.tasks) {
             Ok(reports) => reports,
             Err(refused) => break Some(refused),
         };
-        if !handle.heard(call.clone(), reports, heartbeat.is_draining).await {
+        if !handle.heartbeat(session.clone(), reports, heartbeat.is_draining).await {
             break Some(leads_no_more());
         }
     };
-    // Before the event loop hears of it, whose end of the call is dropped then.
-    if let Some(why) = why {
+    // The reason goes first: the event loop drops its end of the session when it sees that the session is closed.
+    if let Some(reason) = reason {
         // The stream may be gone already.
-        drop(wrong.send(why));
+        drop(refuse.send(reason));
     }
-    if !handle.hung_up(call).await {
-        debug!("the event loop has ended before a call");
+    if !handle.session_closed(session).await {
+        debug!("the event loop has ended before a worker session");
     }
 }
 
-/// What a worker is told.
+/// The coordinator's messages to a worker.
 pub(super) struct Outgoing {
     messages: mpsc::Receiver<ToWorker>,
     end: oneshot::Receiver<Refused>,
-    said_wrong: oneshot::Receiver<Refused>,
+    refused: oneshot::Receiver<Refused>,
     welcome: v1::Welcome,
     term: Term,
     is_over: bool,
-    /// Dropped with the stream, so that nobody listens any more.
-    _stays: oneshot::Sender<()>,
+    /// Dropped with the stream, which ends the receiving task.
+    _stream_guard: oneshot::Sender<()>,
 }
 
 impl Outgoing {
-    /// Why the call is over, if it is: `None` within if the worker wants no more.
+    /// Ready when the session is over: `None` within if the worker has ended it.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Refused>> {
         let end = Pin::new(&mut self.end).poll(cx);
-        let said_wrong = Pin::new(&mut self.said_wrong).poll(cx);
-        // What was said is why; a channel that was only dropped follows from what somebody else has said.
-        match (said_wrong, end) {
-            (Poll::Ready(Ok(why)), _) | (_, Poll::Ready(Ok(why))) => Poll::Ready(Some(why)),
+        let refused = Pin::new(&mut self.refused).poll(cx);
+        // A reason that was sent counts; a channel that was only dropped follows from the other's reason.
+        match (refused, end) {
+            (Poll::Ready(Ok(reason)), _) | (_, Poll::Ready(Ok(reason))) => Poll::Ready(Some(reason)),
             (Poll::Ready(Err(_)), _) => Poll::Ready(None),
             (Poll::Pending, Poll::Ready(Err(_))) => Poll::Ready(Some(leads_no_more())),
             (Poll::Pending, Poll::Pending) => Poll::Pending,
@@ -156,9 +165,9 @@ impl Stream for Outgoing {
         if this.is_over {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(why) = this.poll_end(cx) {
+        if let Poll::Ready(reason) = this.poll_end(cx) {
             this.is_over = true;
-            return Poll::Ready(why.map(|why| Err(status(&why))));
+            return Poll::Ready(reason.map(|reason| Err(status(&reason))));
         }
         this.messages.poll_recv(cx).map(|message| {
             let Some(message) = message else {
@@ -172,6 +181,6 @@ impl Stream for Outgoing {
 }
 
 fn leads_no_more() -> Refused {
-    Refused::new(Why::Unavailable, "this coordinator leads no more")
-        .hint("keep the tasks, and attend the one that leads")
+    Refused::new(RefusedKind::Unavailable, "this coordinator no longer leads")
+        .hint("keep the tasks, and open a session with the leader")
 }

@@ -1,4 +1,4 @@
-//! The one place of the coordinator that looks at a clock; everybody else is told the time.
+//! The one place of the coordinator that reads a clock; all others get the time as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ impl Clock {
         self.began.elapsed()
     }
 
-    /// For people: it goes where somebody sets it.
+    /// For people: it jumps when the system's clock is set.
     #[expect(clippy::disallowed_methods, reason = "the edge: here time is read")]
     pub fn unix_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Connections of clients: bounded in number, and closed when nothing arrives on them.
 //!
-//! A client that connects and says nothing costs a place until it has been silent for too long. Clients that live answer pings, so
-//! that they are never silent.
+//! A client that connects and sends nothing occupies a connection until it has been silent for too long. A running client answers
+//! pings, so that it is never silent.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub struct Bounds {
     pub refused: IntCounter,
 }
 
-/// A connection that keeps its place until it is dropped.
+/// A connection; it counts until it is dropped.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -44,7 +44,7 @@ pub struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts connections until nobody takes them from the other end of `accepted` any more.
+/// Accepts connections until the receiver of `accepted` is dropped.
 pub async fn accept(listener: TcpListener, bounds: Bounds, accepted: mpsc::Sender<Connection>) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     loop {
@@ -65,13 +65,13 @@ pub async fn accept(listener: TcpListener, bounds: Bounds, accepted: mpsc::Sende
             continue;
         };
         if accepted.send(connection).await.is_err() {
-            // Who takes them has ended.
+            // The receiver has ended.
             return;
         }
     }
 }
 
-/// The channel between [`accept`] and who serves.
+/// The channel between [`accept`] and the server.
 pub fn channel() -> (mpsc::Sender<Connection>, mpsc::Receiver<Connection>) {
     mpsc::channel(WAITING_MAX)
 }

@@ -1,7 +1,7 @@
-//! The event loop: the only one that decides, and the only one that knows all.
+//! The event loop: the one place that decides, and that knows all facts.
 //!
-//! It never waits but for the next event. What takes time (planning, the catalog, workers that read slowly) happens elsewhere, and
-//! comes back as an event, or is given up.
+//! It waits only for the next event. Slow work (planning, the catalog, workers that read slowly) happens elsewhere, and comes back as an
+//! event or is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,42 +10,41 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
+use crate::autoscale::Wanted;
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::rpc::scaler::Wanted;
+use crate::service::catalog_writer::News;
 use crate::service::clock::Clock;
 use crate::service::event::Event;
 use crate::service::handle::Planning;
-use crate::service::keeper::News;
-use crate::service::leading::Leading;
-use crate::service::standing::Standing;
+use crate::service::leader::{Lead, LeaderState};
+use crate::service::role::CoordinatorRole;
 use crate::service::tasks::Tasks;
 
-/// Events that wait for the loop; whoever has more to tell waits.
+/// Events that wait for the loop; further senders wait.
 pub(super) const EVENTS_MAX: usize = 1_024;
 
-/// How often it looks at the clock when nothing happens.
+/// How often the loop looks at the clock when no event arrives.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What all parts of the loop use.
 #[derive(Clone)]
 pub(super) struct Tools {
-    /// How it is run.
     pub options: Arc<Options>,
     pub planning: Planning,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub tasks: Tasks,
-    /// Where results of tasks go.
+    /// Where spawned tasks send their results.
     pub events: mpsc::Sender<Event>,
 }
 
 pub(super) struct Driver {
     tools: Tools,
     events: mpsc::Receiver<Event>,
-    standing: watch::Sender<Standing>,
+    role: watch::Sender<CoordinatorRole>,
     wanted: watch::Sender<Option<Wanted>>,
-    leading: Option<Leading>,
+    leader: Option<LeaderState>,
     is_stopping: bool,
     looked_at: Option<Duration>,
 }
@@ -55,13 +54,13 @@ impl Driver {
     pub(super) fn new(
         tools: Tools,
         events: mpsc::Receiver<Event>,
-        standing: watch::Sender<Standing>,
+        role: watch::Sender<CoordinatorRole>,
         wanted: watch::Sender<Option<Wanted>>,
     ) -> Self {
-        Self { tools, events, standing, wanted, leading: None, is_stopping: false, looked_at: None }
+        Self { tools, events, role, wanted, leader: None, is_stopping: false, looked_at: None }
     }
 
-    /// Until it was asked to stop and no change is on its way, or a person has to look at the catalog.
+    /// Runs until a shutdown has finished all changes, or until the catalog is broken.
     pub(super) async fn run(mut self) -> Result<(), String> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,82 +71,83 @@ impl Driver {
             };
             self.look_at_clock();
             let mut next = event;
-            // One decision for all that has come meanwhile.
+            // One decision for all events that have arrived meanwhile.
             for _ in 0..EVENTS_MAX {
                 let Some(event) = next else { break };
                 self.take(event)?;
                 next = self.events.try_recv().ok();
             }
-            self.settle();
-            if self.is_stopping && self.leading.as_ref().is_none_or(Leading::is_idle) {
+            self.act();
+            if self.is_stopping && self.leader.as_ref().is_none_or(LeaderState::is_idle) {
                 return Ok(());
             }
         }
     }
 
-    /// Notices that the process stood still: frozen, or on a machine that slept. Else all workers would seem lost when it wakes.
+    /// Notices that the process was suspended. Otherwise it would take all workers for lost when it continues.
     fn look_at_clock(&mut self) {
         let now = self.tools.clock.now();
-        let asleep = now.saturating_sub(self.looked_at.replace(now).unwrap_or(now));
-        if let Some(leading) = &mut self.leading
-            && self.tools.options.cluster.lease_timeout / 2 < asleep
+        let suspended = now.saturating_sub(self.looked_at.replace(now).unwrap_or(now));
+        if let Some(leader) = &mut self.leader
+            && self.tools.options.cluster.lease_timeout / 2 < suspended
         {
-            warn!(?asleep, "this coordinator stood still");
-            leading.wake(now);
+            warn!(?suspended, "this coordinator was suspended");
+            leader.wake(now);
         }
     }
 
     fn take(&mut self, event: Event) -> Result<(), String> {
-        match (event, &mut self.leading) {
-            (Event::Keeper(News::Led { term, snapshot, epochs, writer }), _) => {
+        match (event, &mut self.leader) {
+            (Event::Catalog(News::Led { term, snapshot, epochs, writer }), _) => {
                 self.tools.metrics.term.set(i64::try_from(term.0).unwrap_or(i64::MAX));
-                self.leading = Some(Leading::begin(self.tools.clone(), (term, epochs, writer), snapshot));
-                self.stand(Standing::Leading { term });
+                let lead = Lead { term, epochs, writer };
+                self.leader = Some(LeaderState::begin(self.tools.clone(), lead, snapshot));
+                self.set_role(CoordinatorRole::Leader { term });
             }
-            (Event::Keeper(News::Standby { why }), _) => self.stand_by(why),
-            (Event::Keeper(News::Broken(why)), _) => {
-                self.stand_by(why.clone());
-                return Err(why);
+            (Event::Catalog(News::Standby { reason }), _) => self.stand_by(reason),
+            (Event::Catalog(News::Broken(reason)), _) => {
+                self.stand_by(reason.clone());
+                return Err(reason);
             }
             (Event::Stop, _) => self.stop(),
-            (event, Some(leading)) => leading.take(event),
-            // Whoever waits for an answer hears that this coordinator does not lead.
-            (event, None) => debug!(?event, "nobody leads here"),
+            (event, Some(leader)) => leader.take(event),
+            // Dropping the event's reply answers its caller that this coordinator does not lead.
+            (event, None) => debug!(?event, "an event was dropped, since this coordinator does not lead"),
         }
         Ok(())
     }
 
-    fn settle(&mut self) {
-        if let Some(leading) = &mut self.leading {
-            leading.settle();
-            let wanted = leading.wanted();
+    fn act(&mut self) {
+        if let Some(leader) = &mut self.leader {
+            leader.act();
+            let wanted = leader.wanted();
             self.wanted.send_if_modified(|known| std::mem::replace(known, wanted) != wanted);
         }
     }
 
-    /// Drops all that a leader knows: workers' calls end, and clients that wait hear that nobody leads here.
-    fn stand_by(&mut self, why: String) {
-        if self.leading.take().is_some() {
-            info!(why, "this coordinator leads no more");
+    /// Drops the leader's state: worker sessions end, and waiting clients are answered that this coordinator does not lead.
+    fn stand_by(&mut self, reason: String) {
+        if self.leader.take().is_some() {
+            info!(reason, "this coordinator no longer leads");
         }
         self.wanted.send_replace(None);
-        self.stand(Standing::Standby { why: Some(why) });
+        self.set_role(CoordinatorRole::Standby { reason: Some(reason) });
     }
 
-    /// Changes on their way are made; new ones are refused.
+    /// Finishes changes that have begun, and refuses new ones.
     fn stop(&mut self) {
         self.is_stopping = true;
-        self.stand(Standing::Stopping);
+        self.set_role(CoordinatorRole::Stopping);
         self.wanted.send_replace(None);
-        if let Some(leading) = &mut self.leading {
-            leading.begin_to_end();
+        if let Some(leader) = &mut self.leader {
+            leader.begin_shutdown();
         }
     }
 
-    fn stand(&mut self, standing: Standing) {
-        let standing = if self.is_stopping { Standing::Stopping } else { standing };
-        let leads = matches!(standing, Standing::Leading { .. });
+    fn set_role(&mut self, role: CoordinatorRole) {
+        let role = if self.is_stopping { CoordinatorRole::Stopping } else { role };
+        let leads = matches!(role, CoordinatorRole::Leader { .. });
         self.tools.metrics.is_leader.set(i64::from(leads));
-        self.standing.send_replace(standing);
+        self.role.send_replace(role);
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers for owners of tasks: each is greater than all before, whoever gave them out.
+//! Epochs for owners of tasks: each is greater than all earlier ones, of earlier leaders too.
 //!
 //! They are reserved in blocks: the catalog remembers a ceiling, and none at or above it is given out before a higher one is durable.
 //! A coordinator that dies wastes the rest of its block; there are 2^64 of them.
@@ -11,7 +11,6 @@ const BLOCK: u64 = 16_384;
 /// Pipelines that run without a coordinator take milliseconds since 1970, shifted by so many bits, as their epochs.
 const CLOCK_SHIFT: u32 = 20;
 
-/// What a leader gives out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epochs {
     next: u64,
@@ -19,9 +18,9 @@ pub struct Epochs {
 }
 
 impl Epochs {
-    /// Those of a leader that begins. Its ceiling has to be durable before it gives one out.
+    /// Epochs of a new leader. Its ceiling must be durable before it grants one.
     ///
-    /// They begin above all that a coordinator has given out, and above those of pipelines that ran without one.
+    /// They begin above all epochs of earlier leaders, and above those of pipelines that ran without a coordinator.
     pub fn begin(ceiling: Epoch, unix_ms: i64) -> Self {
         let by_clock = u64::try_from(unix_ms).unwrap_or(0) << CLOCK_SHIFT;
         let first = ceiling.0.max(by_clock).max(1);

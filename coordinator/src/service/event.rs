@@ -3,87 +3,76 @@
 use std::fmt;
 use std::sync::Arc;
 
+use davy_proto::domain::{Assignment, DataflowShape, PipelineId, Revocation, TaskReport, Term, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::autoscale::Decision;
-use crate::cluster::{PipelineStatus, Report, TaskView, WorkerInfo, WorkerView};
-use crate::model::{DataflowShape, PipelineRecord};
-use crate::service::change::Asked;
-use crate::service::error::Refused;
-use crate::service::keeper::News;
-use davy_proto::domain::{Epoch, PipelineId, TaskId, Term, WorkerId};
+use crate::cluster::{PipelineStatus, TaskView, WorkerInfo, WorkerView};
+use crate::error::Refused;
+use crate::model::PipelineRecord;
+use crate::service::catalog_writer::News;
+use crate::service::change::ChangeRequest;
 
-/// Where an answer goes. Dropped without one, it says that this coordinator does not lead any more.
+/// Where an answer goes. The caller sees it dropped when this coordinator stops leading.
 pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 
-/// Something that has happened.
 #[derive(Debug)]
 pub enum Event {
-    Keeper(News),
-    /// A script of a change was planned, when this coordinator led by this number.
+    Catalog(News),
+    /// The script of a change was planned, in this term of this coordinator.
     Planned {
-        /// The leader's number then.
         term: Term,
         id: PipelineId,
-        /// What it came to.
         result: Result<Vec<DataflowShape>, Refused>,
     },
-    /// A client asks for a change.
-    Change(Box<Asked>, Reply<PipelineView>),
+    /// A client requests a change.
+    Change(Box<ChangeRequest>, Reply<PipelineView>),
     /// A client looks at something.
     Ask(Question),
-    /// A worker begins a call.
-    Attend {
+    /// A worker opens a session; `reports` has the tasks that it runs already.
+    OpenSession {
         info: WorkerInfo,
-        /// What it runs already.
-        reports: Vec<Report>,
-        /// What the call is made of.
-        reply: Reply<Attending>,
+        reports: Vec<TaskReport>,
+        reply: Reply<WorkerSession>,
     },
-    /// A worker has reported.
-    Heard {
-        call: Call,
-        /// All that it has.
-        reports: Vec<Report>,
-        /// It was asked to end.
+    /// A worker reports all its tasks.
+    Heartbeat {
+        session: SessionId,
+        reports: Vec<TaskReport>,
         is_draining: bool,
     },
-    /// A worker's call has ended.
-    HungUp(Call),
-    /// The process is asked to end.
+    SessionClosed(SessionId),
+    /// The process is shutting down.
     Stop,
 }
 
-/// Something that a client looks at.
 #[derive(Debug)]
 pub enum Question {
     Get(PipelineId, Reply<PipelineView>),
     List(Which, Reply<Vec<PipelineView>>),
-    /// Some, then each change of one.
+    /// The present pipelines, then each change of one.
     Watch(Which, Reply<Watching>),
     Workers(Reply<Vec<WorkerView>>),
-    /// Of one pipeline, or of some.
     Tasks(Which, Reply<Vec<TaskView>>),
-    /// How many workers are wanted.
     Scaling(Reply<Decision>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Which {
-    /// Of one tenant; else of all.
+    /// `None`: all tenants.
     pub tenant: Option<Arc<str>>,
-    /// Of one name; else all.
+    /// `None`: all names.
     pub name: Option<Arc<str>>,
-    /// Also those that were stopped.
+    /// Includes stopped pipelines.
     pub with_stopped: bool,
 }
 
-/// A pipeline: what is wanted, and what is happening.
+/// A pipeline: its desired state, and its current one.
 #[derive(Clone, Debug)]
 pub struct PipelineView {
     pub record: Arc<PipelineRecord>,
     pub status: Option<PipelineStatus>,
-    /// How many workers it alone would need.
+    /// How many workers this pipeline alone needs.
     pub scaling: Option<Decision>,
 }
 
@@ -94,50 +83,37 @@ pub struct Watching {
     pub changes: mpsc::Receiver<PipelineView>,
 }
 
-/// One call of a worker; it may have had others before.
+/// One session of a worker; it may have had others before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct SessionId {
     pub worker: WorkerId,
-    /// Which of all calls since the process began.
+    /// Grows with each session of this coordinator.
     pub number: u64,
 }
 
-/// A call as its worker's end is served.
+/// A worker session, as its gRPC stream serves it.
 #[derive(Debug)]
-pub struct Attending {
-    pub call: Call,
-    /// What the worker is to be told.
+pub struct WorkerSession {
+    pub id: SessionId,
+    /// Messages for the worker.
     pub messages: mpsc::Receiver<ToWorker>,
-    /// Why the call ends; dropped: this coordinator does not lead any more.
+    /// Why the coordinator closes the session. Dropped: this coordinator no longer leads.
     pub end: oneshot::Receiver<Refused>,
     pub term: Term,
 }
 
-/// Something that a worker is told.
+/// A message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToWorker {
     Welcome,
     Alive,
-    /// It owns a task.
-    Grant {
-        task: TaskId,
-        epoch: Epoch,
-        pipeline: Arc<PipelineRecord>,
-    },
-    /// It owns a task no more.
-    Revoke {
-        task: TaskId,
-        /// If it owns it by this number, or a smaller one.
-        epoch: Epoch,
-        /// After a last commit.
-        drain: bool,
-        reason: String,
-    },
+    Grant(Assignment),
+    Revoke(Revocation),
 }
 
 impl From<News> for Event {
     fn from(news: News) -> Self {
-        Self::Keeper(news)
+        Self::Catalog(news)
     }
 }
 
@@ -149,7 +125,7 @@ impl Which {
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.worker, self.number)
     }

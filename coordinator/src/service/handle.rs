@@ -1,51 +1,50 @@
-//! How others speak to the event loop.
+//! The other components' handle on the event loop.
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::autoscale::Decision;
-use crate::cluster::{Report, TaskView, WorkerInfo, WorkerView};
+use crate::cluster::{TaskView, WorkerInfo, WorkerView};
+use crate::error::{Kind, Refused};
 use crate::planner::{Planner, Refusal};
-use crate::service::change::Asked;
-use crate::service::error::{Kind, Refused};
-use crate::service::event::{Attending, Call, Event, PipelineView, Question, Reply, Watching, Which};
-use crate::service::standing::Standing;
-use davy_proto::domain::{PipelineId, Term};
+use crate::service::change::ChangeRequest;
+use crate::service::event::{Event, PipelineView, Question, Reply, SessionId, Watching, Which, WorkerSession};
+use crate::service::role::CoordinatorRole;
+use davy_proto::domain::{PipelineId, TaskReport, Term};
 
-/// Speaks to the event loop; clones speak to the same.
+/// Sends events to the event loop; clones send to the same one.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) events: mpsc::Sender<Event>,
-    pub(super) standing: watch::Receiver<Standing>,
+    pub(super) role: watch::Receiver<CoordinatorRole>,
 }
 
 impl Handle {
-    /// The number of this coordinator if it leads; else the refusal.
+    /// The term of this coordinator if it leads, else a refusal.
     pub fn leads(&self) -> Result<Term, Refused> {
-        self.standing.borrow().leads()
+        self.role.borrow().leads()
     }
 
-    /// Whether this coordinator leads, and each change of that.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.clone()
+    /// The role of this coordinator, and each change of it.
+    pub fn role(&self) -> watch::Receiver<CoordinatorRole> {
+        self.role.clone()
     }
 
-    /// Makes a change; the answer comes when it is durable.
-    pub async fn change(&self, asked: Asked) -> Result<PipelineView, Refused> {
-        self.call(|reply| Event::Change(Box::new(asked), reply)).await
+    /// Makes a change; returns when it is durable.
+    pub async fn change(&self, request: ChangeRequest) -> Result<PipelineView, Refused> {
+        self.call(|reply| Event::Change(Box::new(request), reply)).await
     }
 
     pub async fn get(&self, id: PipelineId) -> Result<PipelineView, Refused> {
         self.call(|reply| Event::Ask(Question::Get(id, reply))).await
     }
 
-    /// Some pipelines, in order of their ids.
+    /// In order of their ids.
     pub async fn list(&self, which: Which) -> Result<Vec<PipelineView>, Refused> {
         self.call(|reply| Event::Ask(Question::List(which, reply))).await
     }
 
-    /// Some pipelines, then each change of one.
     pub async fn watch(&self, which: Which) -> Result<Watching, Refused> {
         self.call(|reply| Event::Ask(Question::Watch(which, reply))).await
     }
@@ -54,29 +53,26 @@ impl Handle {
         self.call(|reply| Event::Ask(Question::Workers(reply))).await
     }
 
-    /// Tasks of some pipelines.
     pub async fn tasks(&self, which: Which) -> Result<Vec<TaskView>, Refused> {
         self.call(|reply| Event::Ask(Question::Tasks(which, reply))).await
     }
 
-    /// How many workers are wanted.
     pub async fn scaling(&self) -> Result<Decision, Refused> {
         self.call(|reply| Event::Ask(Question::Scaling(reply))).await
     }
 
-    /// Begins a worker's call.
-    pub async fn attend(&self, info: WorkerInfo, reports: Vec<Report>) -> Result<Attending, Refused> {
-        self.call(|reply| Event::Attend { info, reports, reply }).await
+    pub async fn open_session(&self, info: WorkerInfo, reports: Vec<TaskReport>) -> Result<WorkerSession, Refused> {
+        self.call(|reply| Event::OpenSession { info, reports, reply }).await
     }
 
-    /// Tells what a worker has said. `false`: nobody listens any more.
-    pub async fn heard(&self, call: Call, reports: Vec<Report>, is_draining: bool) -> bool {
-        self.events.send(Event::Heard { call, reports, is_draining }).await.is_ok()
+    /// Passes a worker's reports on. `false`: the event loop has ended.
+    pub async fn heartbeat(&self, session: SessionId, reports: Vec<TaskReport>, is_draining: bool) -> bool {
+        self.events.send(Event::Heartbeat { session, reports, is_draining }).await.is_ok()
     }
 
-    /// Tells that a worker's call has ended. `false`: nobody listens any more.
-    pub async fn hung_up(&self, call: Call) -> bool {
-        self.events.send(Event::HungUp(call)).await.is_ok()
+    /// Notes that a worker has ended its session. `false`: the event loop has ended.
+    pub async fn session_closed(&self, session: SessionId) -> bool {
+        self.events.send(Event::SessionClosed(session)).await.is_ok()
     }
 
     async fn call<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Refused> {
@@ -100,39 +96,30 @@ impl Handle {
     }
 }
 
-/// Runs the planner, whose calls block, on threads for such: a few at once.
+/// Runs the planner on threads for blocking work, a few calls at once.
 #[derive(Clone)]
 pub struct Planning {
     planner: Arc<dyn Planner>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Planning {
     /// At most `n` calls at once.
     pub fn new(planner: Arc<dyn Planner>, n: usize) -> Self {
-        Self { planner, places: Arc::new(Semaphore::new(n)) }
+        Self { planner, permits: Arc::new(Semaphore::new(n)) }
     }
 
-    /// Runs one call when there is a place.
+    /// Runs one call when fewer than the maximum run.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Planner) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refused> {
-        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        self.run_in(place, work).await
-    }
-
-    /// Runs one call in a place that the caller counts.
-    pub async fn run_in<T: Send + 'static>(
-        &self,
-        place: OwnedSemaphorePermit,
-        work: impl FnOnce(&dyn Planner) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refused> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
         let planner = Arc::clone(&self.planner);
         let running = tokio::task::spawn_blocking(move || {
             let result = work(&*planner);
-            // Who asked may have given up: the place is free only when the thread is.
-            drop(place);
+            // The caller may have given up; the permit is free only when the thread is.
+            drop(permit);
             result
         });
         match running.await {

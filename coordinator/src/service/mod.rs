@@ -1,65 +1,66 @@
-//! The coordinator as it runs: an event loop that decides, a thread that owns the catalog, and two ports.
+//! The running coordinator: an event loop that decides, a thread that owns the catalog, and two ports.
 //!
 //! ```text
 //! clients, workers ──▶ rpc ──▶ Event ──▶ driver ──▶ Action ──▶ rpc ──▶ workers
 //!                                          │ ▲
 //!                                 records  ▼ │ News
-//!                                        keeper ──▶ catalog
+//!                                catalog_writer ──▶ catalog
 //! ```
 //!
-//! A coordinator that loses its place stands by again: it ends all calls of workers, who keep their tasks and look for the next leader.
+//! A coordinator that stops leading stands by again: it closes all worker sessions; the workers keep their tasks and look for the next
+//! leader.
 
+mod catalog_writer;
 pub mod change;
 pub mod clock;
 pub mod connections;
 mod driver;
 mod epochs;
-pub mod error;
 pub mod event;
 pub mod handle;
-mod keeper;
-mod leading;
-mod pace;
+mod leader;
 mod ports;
-pub mod standing;
+mod rate_limit;
+pub mod role;
 pub mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::auth::Auth;
+use crate::autoscale::Wanted;
 use crate::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::planner::Planner;
 use crate::rpc;
 
+use catalog_writer::CatalogWriter;
 use clock::Clock;
 use driver::{Driver, EVENTS_MAX, Tools};
 use event::Event;
 use handle::{Handle, Planning};
-use keeper::Keeper;
-use ports::{listen, serve_grpc, serve_http, watch_tokens};
-use standing::Standing;
+use ports::{GrpcPort, HttpPort, listen, serve_grpc, serve_http, watch_tokens};
+use role::CoordinatorRole;
 use tasks::Tasks;
 
 /// Why a coordinator did not start, or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// What was asked for cannot be, or is not safe.
+    /// The options are wrong or not safe.
     #[error("{0}")]
     Options(String),
-    /// Somebody else has the port, or it may not be used.
+    /// The port is in use or not allowed.
     #[error("{0}")]
     Listen(String),
-    /// A person has to look at the catalog.
+    /// The catalog needs a person.
     #[error("the catalog is broken: {0}")]
     Catalog(String),
     #[error("{0}")]
@@ -113,7 +114,7 @@ impl Service {
         })
     }
 
-    /// Where gRPC listens: the port that was found, if any was asked for.
+    /// Where gRPC listens: with port 0 in the options, the port that was found.
     pub fn grpc_address(&self) -> SocketAddr {
         self.addresses.0
     }
@@ -122,32 +123,35 @@ impl Service {
         self.addresses.1
     }
 
-    /// Until `shutdown`, or until a person has to look at the catalog.
-    ///
-    /// Then answers on their way are given, calls of workers end, and leadership is given up.
+    /// Runs until `shutdown`, or until the catalog is broken. Then it answers pending calls, closes worker sessions and stops leading.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let parts = Parts::new(&self);
         let (grpc_address, http_address) = self.addresses;
         info!(%grpc_address, %http_address, "the coordinator listens");
         let Self { options, auth, tls, grpc, http, address, planner: _, catalog, .. } = self;
-        let Parts { tools, handle, driver, wanted, is_over } = parts;
-        let (end, ended) = watch::channel(false);
-        let keeper = Keeper {
+        let Parts { tools, handle, driver, wanted, waiting_ends } = parts;
+        let end = CancellationToken::new();
+        let writer = CatalogWriter {
             catalog,
             address: address.clone(),
-            is_over: Arc::clone(&is_over.0),
+            shutdown: waiting_ends.clone(),
             events: tools.events.clone(),
             metrics: Arc::clone(&tools.metrics),
             clock: tools.clock,
         };
-        let keeper = spawn_keeper(keeper)?;
+        let guard = waiting_ends.drop_guard();
+        let writer = spawn_writer(writer)?;
         let (finished, mut driver_result) = oneshot::channel();
         tools.tasks.spawn("driver", async move {
-            // Nobody waits for it any more if all has ended.
+            // The receiver is gone when the coordinator has ended.
             drop(finished.send(driver.run().await));
         });
-        tools.tasks.spawn("tokens", watch_tokens(Arc::clone(&auth), ended.clone()));
-        serve_http(&tools, &auth, (http, http_address), (handle.standing(), ended.clone()));
+        tools.tasks.spawn("tokens", watch_tokens(Arc::clone(&auth), end.clone()));
+        serve_http(
+            &tools,
+            &auth,
+            HttpPort { listener: http, address: http_address, role: handle.role(), end: end.clone() },
+        );
         let grpc_parts = rpc::Parts {
             options: Arc::clone(&options),
             handle,
@@ -159,16 +163,17 @@ impl Service {
             clock: tools.clock,
             tasks: tools.tasks.clone(),
         };
-        serve_grpc(&tools, grpc_parts, tls, (grpc, ended));
+        serve_grpc(&tools, grpc_parts, tls, GrpcPort { listener: grpc, end: end.clone() });
         let result = tokio::select! {
             result = &mut driver_result => Some(result),
             () = shutdown => None,
         };
         info!("the coordinator ends");
-        is_over.set();
+        drop(guard);
         drop(tools.events.send(Event::Stop).await);
-        end.send_replace(true);
-        let result = finish(&tools, result, driver_result, (options.shutdown_timeout, keeper)).await;
+        end.cancel();
+        let ending = Ending { result, driver_result, timeout: options.shutdown_timeout, writer };
+        let result = finish(&tools, ending).await;
         info!("the coordinator has ended");
         result
     }
@@ -181,65 +186,56 @@ struct Parts {
     tools: Tools,
     handle: Handle,
     driver: Driver,
-    wanted: watch::Receiver<Option<rpc::scaler::Wanted>>,
-    is_over: Over,
-}
-
-/// Set when the coordinator ends, or is dropped before.
-struct Over(Arc<AtomicBool>);
-
-impl Over {
-    fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.set();
-    }
+    wanted: watch::Receiver<Option<Wanted>>,
+    /// Cancelled when the catalog's thread should no longer wait to lead.
+    waiting_ends: CancellationToken,
 }
 
 impl Parts {
     fn new(service: &Service) -> Self {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let (stand, standing) = watch::channel(Standing::Standby { why: None });
+        let (set_role, role) = watch::channel(CoordinatorRole::Standby { reason: None });
         let (want, wanted) = watch::channel(None);
         let tools = Tools {
             options: Arc::clone(&service.options),
             planning: Planning::new(Arc::clone(&service.planner), service.options.limits.plans),
             metrics: Arc::new(Metrics::new()),
             clock: Clock::new(),
-            tasks: Tasks::new(),
+            tasks: Tasks::default(),
             events: sender.clone(),
         };
-        let driver = Driver::new(tools.clone(), events, stand, want);
-        let handle = Handle { events: sender, standing };
-        Self { tools, handle, driver, wanted, is_over: Over(Arc::default()) }
+        let driver = Driver::new(tools.clone(), events, set_role, want);
+        let handle = Handle { events: sender, role };
+        Self { tools, handle, driver, wanted, waiting_ends: CancellationToken::new() }
     }
 }
 
 /// A thread of its own: a catalog may block for as long as another coordinator leads.
-fn spawn_keeper(keeper: Keeper<Event>) -> Result<JoinHandle<()>, Error> {
+fn spawn_writer(writer: CatalogWriter<Event>) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name("catalog".to_owned())
-        .spawn(move || keeper.run())
+        .spawn(move || writer.run())
         .map_err(|error| Error::Internal(format!("no thread for the catalog: {error}")))
 }
 
-/// Waits for changes on their way, gives up leadership, and waits for calls that have not ended.
-async fn finish(
-    tools: &Tools,
+/// What is still running at shutdown.
+struct Ending {
+    /// The event loop's result, if it has ended.
     result: Option<DriverResult>,
     driver_result: oneshot::Receiver<Result<(), String>>,
-    (timeout, keeper): (Duration, JoinHandle<()>),
-) -> Result<(), Error> {
+    timeout: Duration,
+    writer: JoinHandle<()>,
+}
+
+/// Waits for pending changes, stops leading, and waits for calls that have not ended.
+async fn finish(tools: &Tools, ending: Ending) -> Result<(), Error> {
+    let Ending { result, driver_result, timeout, writer } = ending;
     let result = match result {
         Some(result) => Some(result),
         None => tokio::time::timeout(timeout, driver_result).await.ok(),
     };
-    // The end of the event loop ends this thread, which gives up leadership before calls that last longer have ended.
-    let joined = tokio::task::spawn_blocking(move || keeper.join());
+    // The end of the event loop ends this thread, which stops leading before longer calls have ended.
+    let joined = tokio::task::spawn_blocking(move || writer.join());
     match tokio::time::timeout(timeout, joined).await {
         Ok(Ok(Ok(()))) => {}
         Ok(_) => error!("the thread of the catalog has panicked"),

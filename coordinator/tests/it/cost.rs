@@ -3,11 +3,15 @@
 #![expect(clippy::print_stdout, reason = "this measures, and shows what it found")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use davy_coordinator::cluster::{Action, Cluster, ClusterOptions, Phase, Report, WorkerInfo};
-use davy_coordinator::model::{DataflowShape, PipelineRecord, StageShape, Wish};
-use davy_proto::domain::{Epoch, PipelineId, WorkerId};
+use davy_coordinator::cluster::{Action, Cluster, ClusterOptions, WorkerInfo};
+use davy_coordinator::model::{DesiredState, PipelineRecord};
+use davy_proto::domain::{
+    DataflowShape, Epoch, EventTime, Messages, Phase, PipelineId, PipelineSpec, Rows, Script, StageShape, TaskReport,
+    WorkerId,
+};
 
 const WORKERS: u32 = 100;
 const PIPELINES: u32 = 100;
@@ -15,20 +19,22 @@ const TASKS_PER_PIPELINE: u32 = 10;
 
 fn record(number: u32) -> PipelineRecord {
     let stage = |input: &str, n_tasks| StageShape { input: input.to_owned(), n_tasks };
-    PipelineRecord {
+    let spec = PipelineSpec {
         id: PipelineId { tenant: "default".into(), name: format!("p{number}").into() },
-        wish: Wish::Run,
-        sql: "SELECT 1;\n".repeat(200),
-        settings: BTreeMap::new(),
-        version: 1,
         spec_version: 1,
-        incarnation: 1,
         kafka_name: format!("p{number}"),
+        script: Script { sql: "SELECT 1;\n".repeat(200), settings: BTreeMap::new() },
         dataflows: vec![DataflowShape {
             sink: "sums".to_owned(),
             fingerprint: "0123456789abcdef".to_owned(),
             stages: vec![stage("flows", TASKS_PER_PIPELINE / 2), stage("w1_1", TASKS_PER_PIPELINE / 2)],
         }],
+    };
+    PipelineRecord {
+        spec: Arc::new(spec),
+        desired_state: DesiredState::Run,
+        version: 1,
+        incarnation: 1,
         submitted_by: "bench".to_owned(),
         submitted_at_ms: 0,
         changed_at_ms: 0,
@@ -68,32 +74,35 @@ fn a_thousand_tasks_on_a_hundred_workers() {
         Epoch(next)
     };
     let before = resident();
-    let mut cluster =
-        Cluster::new(ClusterOptions { settle: Duration::ZERO, ..ClusterOptions::default() }, Duration::ZERO);
+    let mut cluster = Cluster::new(
+        ClusterOptions { startup_grace_period: Duration::ZERO, ..ClusterOptions::default() },
+        Duration::ZERO,
+    );
     let now = Duration::from_secs(1);
     (0..WORKERS).for_each(|number| cluster.register(worker(number), Vec::new(), now));
     (0..PIPELINES).for_each(|number| cluster.set_pipeline(&record(number)));
     let actions = timed("placing 1,000 tasks on 100 workers", || cluster.decide(now, &mut epoch));
     assert_eq!(actions.len(), (PIPELINES * TASKS_PER_PIPELINE) as usize);
-    let mut held: BTreeMap<WorkerId, Vec<Report>> = BTreeMap::new();
+    let mut held: BTreeMap<WorkerId, Vec<TaskReport>> = BTreeMap::new();
     for action in actions {
         let Action::Grant { worker, task, epoch, spec_version, .. } = action else { panic!("nothing to revoke") };
-        let report = Report {
+        let report = TaskReport {
             task,
             epoch,
             spec_version,
             phase: Phase::Running,
             error: None,
-            lag: 7,
-            rows: 1_000,
+            lag: Messages(7),
+            messages: Messages(10),
+            rows: Rows(1_000),
             busy_ratio: 0.5,
-            watermark_ms: Some(1),
+            watermark: Some(EventTime(1)),
             restarts: 0,
         };
         held.entry(worker).or_default().push(report);
     }
     timed("a heartbeat of each of 100 workers", || {
-        held.iter().for_each(|(id, reports)| cluster.hear(id, reports.clone(), false, now).expect("known"));
+        held.iter().for_each(|(id, reports)| cluster.heartbeat(id, reports.clone(), false, now).expect("known"));
     });
     assert_eq!(timed("deciding that nothing has to change", || cluster.decide(now, &mut epoch)), []);
     println!(
@@ -103,7 +112,7 @@ fn a_thousand_tasks_on_a_hundred_workers() {
     let lost = WorkerId("w7".into());
     let later = Duration::from_secs(20);
     for (id, reports) in held.iter().filter(|(id, _)| **id != lost) {
-        cluster.hear(id, reports.clone(), false, later).expect("known");
+        cluster.heartbeat(id, reports.clone(), false, later).expect("known");
     }
     let moved = timed("moving the tasks of a worker that is lost", || cluster.decide(later, &mut epoch));
     println!("{} tasks moved", moved.len());

@@ -43,7 +43,7 @@ pub struct DataflowShape {
 pub struct StageShape {
     /// The table or the exchange that it reads.
     pub input: String,
-    /// How many tasks share its splits; fixed when the pipeline begins. 0 until the coordinator has asked the broker.
+    /// How many tasks share its splits; fixed when the pipeline begins. 0 until the coordinator has read the broker's topics.
     pub n_tasks: u32,
 }
 

@@ -7,6 +7,7 @@ import sys
 
 import grpc
 from google.protobuf import descriptor_pool, message_factory
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
@@ -35,18 +36,28 @@ def state(pipeline):
     return pipeline.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[pipeline.state].name
 
 
-def refused(pool, code, call, **fields):
-    """Calls what must be refused, and gives the detail of the refusal."""
+def unpack(status, kind):
+    """The detail of this kind among those of a status."""
+    for packed in status.details:
+        detail = kind()
+        if packed.Unpack(detail):
+            return detail
+    raise AssertionError(f"no {kind.DESCRIPTOR.name} among {[packed.type_url for packed in status.details]}")
+
+
+def refused(code, call, **fields):
+    """Makes a call that must be refused, and gives its ErrorInfo and its message."""
     try:
         call(**fields)
     except grpc.RpcError as error:
         assert error.code() == code, f"expected {code}, was answered {error.code()}: {error.details()}"
         status = rpc_status.from_call(error)
         assert status is not None and status.code == code.value[0], f"{code} without details: {error.details()}"
-        detail = message_factory.GetMessageClass(pool.FindMessageTypeByName("davy.v1.ErrorDetail"))()
-        assert status.details[0].Unpack(detail), f"the detail is a {status.details[0].type_url}"
-        assert detail.message, f"{code} says nothing"
-        return detail
+        info = unpack(status, error_details_pb2.ErrorInfo)
+        assert info.domain == "davy" and info.reason, info
+        message = unpack(status, error_details_pb2.LocalizedMessage).message
+        assert message, f"{code} says nothing"
+        return info.metadata, message
     raise AssertionError(f"expected {code}, was accepted: {fields}")
 
 
@@ -72,11 +83,11 @@ def main(address, script, other_script):
     assert cluster.GetLeader().is_this_one
     assert list(pipelines.List().pipelines) == []
 
-    detail = refused(pool, grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="wrong", request_id="0",
+    place, message = refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="wrong", request_id="0",
                      sql=sql.replace("count(*)", "count(nothing)"))
-    assert detail.line and detail.column and "nothing" in detail.message, detail
-    refused(pool, grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="a b", sql=sql, request_id="0")
-    refused(pool, grpc.StatusCode.NOT_FOUND, pipelines.Get, name="none")
+    assert int(place["line"]) and int(place["column"]) and "nothing" in message, (place, message)
+    refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="a b", sql=sql, request_id="0")
+    refused(grpc.StatusCode.NOT_FOUND, pipelines.Get, name="none")
     tried = pipelines.Submit(name="py", sql=sql, request_id="1", dry_run=True)
     assert tried.n_tasks == 6, tried
     assert list(pipelines.List().pipelines) == []
@@ -85,7 +96,7 @@ def main(address, script, other_script):
     submitted = pipelines.Submit(name="py", sql=sql, request_id="1")
     again = pipelines.Submit(name="py", sql=sql, request_id="1")
     assert (again.version, again.incarnation) == (submitted.version, submitted.incarnation), again
-    refused(pool, grpc.StatusCode.ALREADY_EXISTS, pipelines.Submit, name="py", sql=sql, request_id="2")
+    refused(grpc.StatusCode.ALREADY_EXISTS, pipelines.Submit, name="py", sql=sql, request_id="2")
     running = await_state(pipelines, "py", "PIPELINE_STATE_RUNNING")
     assert running.n_tasks_running == running.n_tasks == 6, running
     assert [pipeline.name for pipeline in pipelines.List().pipelines] == ["py"]
@@ -93,14 +104,14 @@ def main(address, script, other_script):
     assert len({task.id for task in tasks}) == 6 and all(task.worker_name for task in tasks), tasks
     assert cluster.GetScaling().desired_workers >= 1
 
-    refused(pool, grpc.StatusCode.INVALID_ARGUMENT, pipelines.Tail(name="py").__next__)
+    refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Tail(name="py").__next__)
     rows = [row for answer in pipelines.Tail(name="py", table="passed", limit=5, from_beginning=True) for row in answer.rows]
     assert len(rows) == 5 and all(row.topic == "passed" and row.value.startswith(b"{") for row in rows), rows
     assert len({(row.partition, row.offset) for row in rows}) == 5, rows
 
-    detail = refused(pool, grpc.StatusCode.FAILED_PRECONDITION, pipelines.Update, name="py", sql=other, request_id="3")
-    assert detail.hint, "a way out is missing"
-    refused(pool, grpc.StatusCode.FAILED_PRECONDITION, pipelines.Update, name="py", sql=sql, request_id="4",
+    metadata, _ = refused(grpc.StatusCode.FAILED_PRECONDITION, pipelines.Update, name="py", sql=other, request_id="3")
+    assert metadata["hint"], "a hint is missing"
+    refused(grpc.StatusCode.FAILED_PRECONDITION, pipelines.Update, name="py", sql=sql, request_id="4",
             expected_version=running.version + 1)
     assert pipelines.Get(name="py").version == running.version
     fresh = pipelines.Update(name="py", sql=other, request_id="5", fresh=True)
@@ -111,7 +122,7 @@ def main(address, script, other_script):
     await_state(pipelines, "py", "PIPELINE_STATE_STOPPED")
     assert list(pipelines.List().pipelines) == []
     assert [state(pipeline) for pipeline in pipelines.List(with_stopped=True).pipelines] == ["PIPELINE_STATE_STOPPED"]
-    refused(pool, grpc.StatusCode.FAILED_PRECONDITION, pipelines.Resume, name="py")
+    refused(grpc.StatusCode.FAILED_PRECONDITION, pipelines.Resume, name="py")
     print(f"{len(services)} services, {running.n_tasks} tasks, {len(rows)} rows")
 
 

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use davy_proto::v1::cluster_server::{Cluster, ClusterServer};
 use davy_proto::v1::pipelines_server::{Pipelines, PipelinesServer};
 use davy_proto::v1::*;
+use davy_proto::{ErrorDetail, Place};
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
@@ -247,18 +248,9 @@ impl Cluster for Scripted {
     }
 }
 
-/// A status with an ErrorDetail, in protobuf's encoding by hand: the client's reader must not check itself.
-pub(super) fn refusal(code: Code, message: &str, place: (u8, u8), hint: &str) -> Status {
-    let field = |tag: u8, bytes: &[u8]| {
-        let length = u8::try_from(bytes.len()).ok().filter(|length| *length < 128).expect("a short text");
-        [&[tag, length], bytes].concat()
-    };
-    let place = [0x10, place.0, 0x18, place.1];
-    let detail = [field(0x0a, message.as_bytes()), place.to_vec(), field(0x22, hint.as_bytes())].concat();
-    let any = [field(0x0a, b"type.googleapis.com/davy.v1.ErrorDetail"), field(0x12, &detail)].concat();
-    let length = u8::try_from(any.len()).expect("short");
-    // A length of 128 and above takes two bytes.
-    let length = if length < 128 { vec![length] } else { vec![length, 1] };
-    let details = [vec![0x08, code as u8, 0x1a], length, any].concat();
-    Status::with_details(code, message, details.into())
+/// A status as the coordinator makes it.
+pub(super) fn refusal(code: Code, message: &str, place: (u64, u64), hint: &str) -> Status {
+    let place = Some(Place { line: place.0, column: place.1 }).filter(|place| place.line > 0);
+    let (message, hint) = (message.to_owned(), hint.to_owned());
+    ErrorDetail { reason: "TEST".to_owned(), message, place, hint }.to_status(code)
 }

@@ -78,7 +78,7 @@ pub(super) fn decode(cluster: &str, key: Option<&[u8]>, value: Option<&[u8]>) ->
 
 fn key(record: &Record) -> String {
     match record {
-        Record::Pipeline(pipeline) => format!("{PIPELINE}{}", pipeline.id),
+        Record::Pipeline(pipeline) => format!("{PIPELINE}{}", pipeline.id()),
         Record::Forgotten { id } => format!("{PIPELINE}{id}"),
         Record::Epochs { .. } => EPOCHS.to_owned(),
         Record::Leader { .. } => LEADER.to_owned(),

@@ -99,11 +99,11 @@ impl fmt::Debug for KafkaCatalogOptions {
 /// Call [`Catalog::still_leads`] about once a second: a member of the group that is not polled for a minute loses its place.
 pub struct KafkaCatalog {
     options: KafkaCatalogOptions,
-    leading: Option<Leading>,
+    leading: Option<LeaderState>,
 }
 
 /// What a leader has. The group is left first, so that the next one need not wait for the rest.
-struct Leading {
+struct LeaderState {
     group: Membership,
     /// `None` after trouble: the next write makes another.
     writer: Option<Writer>,
@@ -136,7 +136,7 @@ impl KafkaCatalog {
         Ok(Self { options, leading: None })
     }
 
-    fn take_over(&self, is_over: &dyn Fn() -> bool) -> Result<Leading, Halt> {
+    fn take_over(&self, is_over: &dyn Fn() -> bool) -> Result<LeaderState, Halt> {
         topic::ensure(&self.options)?;
         let group = Membership::join(&self.options)?;
         debug!(cluster = self.options.cluster, "stands by");
@@ -148,7 +148,7 @@ impl KafkaCatalog {
         writer.write(&[codec::encode(&self.options.cluster, &leader)]).map_err(CatalogError::from)?;
         state.apply(leader);
         let writer = Some(writer).filter(|writer| !writer.had_trouble());
-        Ok(Leading { group, writer, state })
+        Ok(LeaderState { group, writer, state })
     }
 
     /// Leaves the group, so that one that stands by need not wait for the session's end.
@@ -194,7 +194,7 @@ impl Catalog for KafkaCatalog {
     }
 }
 
-impl Leading {
+impl LeaderState {
     fn write(&mut self, options: &KafkaCatalogOptions, records: &[Record]) -> Result<(), CatalogError> {
         if records.is_empty() {
             return self.group.check();

@@ -1,13 +1,13 @@
-//! Who sees all: what was granted, what each worker really has, and what the coordinator could know.
+//! The referee sees all: what was granted, what each worker really has, and what the coordinator could know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::honest_options;
 use super::worker::SimWorker;
-use crate::cluster::{Action, Cluster, Phase, PipelineState, Report};
-use crate::model::{PipelineRecord, Wish};
-use davy_proto::domain::{Epoch, PipelineId, TaskId, WorkerId};
+use crate::cluster::{Action, Cluster, PipelineState};
+use crate::model::{DesiredState, PipelineRecord};
+use davy_proto::domain::{Epoch, Phase, PipelineId, TaskId, TaskReport, WorkerId};
 
 #[derive(Default)]
 pub(super) struct Referee {
@@ -31,7 +31,7 @@ struct Given {
 }
 
 impl Referee {
-    pub(super) fn note_heard(&mut self, worker: &WorkerId, reports: &[Report], now: Duration) {
+    pub(super) fn note_heard(&mut self, worker: &WorkerId, reports: &[TaskReport], now: Duration) {
         self.heard.insert(worker.clone(), now);
         for (task, given) in self.last.iter_mut().filter(|(_, given)| given.worker == *worker) {
             let of_it = reports.iter().find(|report| report.task == *task && report.epoch == given.epoch);
@@ -105,7 +105,7 @@ impl Referee {
         Ok(())
     }
 
-    /// Nobody who can be told to stop runs another version of the same pipeline as its owner.
+    /// No reachable worker runs another version of the same pipeline than the task's owner.
     fn check_versions(
         &self,
         task: &TaskId,
@@ -137,9 +137,10 @@ impl Referee {
         workers: &[SimWorker],
         records: &BTreeMap<PipelineId, PipelineRecord>,
     ) -> Result<(), String> {
-        let running = records.values().filter(|record| record.wish == Wish::Run);
-        let wanted: BTreeMap<TaskId, u64> =
-            running.flat_map(|record| record.tasks().into_iter().map(|task| (task, record.spec_version))).collect();
+        let running = records.values().filter(|record| record.desired_state == DesiredState::Run);
+        let wanted: BTreeMap<TaskId, u64> = running
+            .flat_map(|record| record.tasks().into_iter().map(|task| (task, record.spec.spec_version)))
+            .collect();
         let mut found = BTreeMap::new();
         for (worker, (id, task)) in workers.iter().flat_map(|one| one.tasks.iter().map(move |task| (one, task))) {
             if task.phase != Phase::Running
@@ -158,14 +159,14 @@ impl Referee {
             return Err(format!("at rest load is not balanced: {:?} (tasks, slots)", load().collect::<Vec<_>>()));
         }
         for record in records.values() {
-            let state = cluster.status(&record.id).map(|status| status.state);
-            let expected = match record.wish {
-                Wish::Run => PipelineState::Running,
-                Wish::Pause => PipelineState::Paused,
-                Wish::Stop | Wish::StopNow => PipelineState::Stopped,
+            let state = cluster.status(record.id()).map(|status| status.state);
+            let expected = match record.desired_state {
+                DesiredState::Run => PipelineState::Running,
+                DesiredState::Pause => PipelineState::Paused,
+                DesiredState::Stop | DesiredState::StopNow => PipelineState::Stopped,
             };
             if state != Some(expected) {
-                return Err(format!("at rest {} is {state:?}, not {expected:?}", record.id));
+                return Err(format!("at rest {} is {state:?}, not {expected:?}", record.id()));
             }
         }
         Ok(())

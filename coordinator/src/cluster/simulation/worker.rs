@@ -1,11 +1,11 @@
-//! A worker that does what it is told, mostly, and at its own pace.
+//! A simulated worker: it carries out most orders, after random delays.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Random;
-use crate::cluster::{Action, Cluster, Phase, Report, WorkerInfo};
-use davy_proto::domain::{Epoch, TaskId, WorkerId};
+use crate::cluster::{Action, Cluster, WorkerInfo};
+use davy_proto::domain::{Epoch, Messages, Phase, Release, Rows, TaskId, TaskReport, WorkerId};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -15,11 +15,11 @@ pub(super) struct SimWorker {
     zone: &'static str,
     pub(super) tasks: BTreeMap<TaskId, SimTask>,
     /// Since its last heartbeat.
-    pub(super) ended: Vec<Report>,
+    pub(super) ended: Vec<TaskReport>,
     pub(super) is_draining: bool,
     /// It neither reads nor writes before.
     pub(super) frozen_until: Duration,
-    is_attending: bool,
+    has_session: bool,
     /// When it tries to call again.
     calls_at: Duration,
     beats_at: Duration,
@@ -37,8 +37,8 @@ pub(super) struct SimTask {
 
 #[derive(Clone)]
 pub(super) enum Message {
-    Register(Vec<Report>),
-    Heartbeat(Vec<Report>, bool),
+    Register(Vec<TaskReport>),
+    Heartbeat(Vec<TaskReport>, bool),
 }
 
 impl SimWorker {
@@ -51,7 +51,7 @@ impl SimWorker {
             ended: Vec::new(),
             is_draining: false,
             frozen_until: Duration::ZERO,
-            is_attending: false,
+            has_session: false,
             calls_at: Duration::ZERO,
             beats_at: Duration::ZERO,
             to_worker: VecDeque::new(),
@@ -61,7 +61,7 @@ impl SimWorker {
 
     /// What was on its way is lost.
     pub(super) fn break_call(&mut self, calls_at: Duration) {
-        self.is_attending = false;
+        self.has_session = false;
         self.calls_at = calls_at;
         self.to_worker.clear();
         self.from_worker.clear();
@@ -69,7 +69,7 @@ impl SimWorker {
 
     /// Messages of one call arrive in order.
     pub(super) fn send(&mut self, action: Action, arrives_at: Duration) {
-        if self.is_attending {
+        if self.has_session {
             self.to_worker.push_back((arrives_at, action));
         }
     }
@@ -103,9 +103,9 @@ impl SimWorker {
                     self.tasks.insert(task, SimTask { epoch, spec_version, phase: Phase::Starting, changes_at });
                 }
             }
-            Action::Revoke { task, epoch, drain, .. } => {
+            Action::Revoke { task, epoch, release, .. } => {
                 let Some(held) = self.tasks.get_mut(&task).filter(|held| held.epoch <= epoch) else { return };
-                if !drain {
+                if release == Release::AtOnce {
                     self.ended.extend(self.tasks.remove(&task).map(|held| held.report(&task, Phase::Released)));
                 } else if held.phase != Phase::Draining {
                     let is_slow = !is_calm && random.one_in(10);
@@ -133,10 +133,10 @@ impl SimWorker {
     }
 
     fn speak(&mut self, now: Duration, random: &mut Random, is_calm: bool) {
-        let message = if !self.is_attending && self.calls_at <= now {
-            self.is_attending = true;
+        let message = if !self.has_session && self.calls_at <= now {
+            self.has_session = true;
             Message::Register(self.reports())
-        } else if self.is_attending && self.beats_at <= now {
+        } else if self.has_session && self.beats_at <= now {
             Message::Heartbeat(self.reports(), self.is_draining)
         } else {
             return;
@@ -151,31 +151,32 @@ impl SimWorker {
         }
     }
 
-    fn reports(&self) -> Vec<Report> {
+    fn reports(&self) -> Vec<TaskReport> {
         let held = self.tasks.iter().map(|(id, task)| task.report(id, task.phase));
         self.ended.iter().cloned().chain(held).collect()
     }
 }
 
 impl SimTask {
-    fn report(&self, task: &TaskId, phase: Phase) -> Report {
-        Report {
+    fn report(&self, task: &TaskId, phase: Phase) -> TaskReport {
+        TaskReport {
             task: task.clone(),
             epoch: self.epoch,
             spec_version: self.spec_version,
             phase,
             error: (phase == Phase::Failed).then(|| "the disk is full".to_owned()),
-            lag: 0,
-            rows: 0,
+            lag: Messages(0),
+            messages: Messages(0),
+            rows: Rows(0),
             busy_ratio: 0.0,
-            watermark_ms: None,
+            watermark: None,
             restarts: 0,
         }
     }
 }
 
 impl Message {
-    pub(super) fn reports(&self) -> &[Report] {
+    pub(super) fn reports(&self) -> &[TaskReport] {
         let (Self::Register(reports) | Self::Heartbeat(reports, _)) = self;
         reports
     }
@@ -195,7 +196,7 @@ impl Message {
                 true
             }
             Self::Heartbeat(reports, is_draining) => {
-                let is_known = cluster.hear(&worker.id, reports, is_draining, now).is_ok();
+                let is_known = cluster.heartbeat(&worker.id, reports, is_draining, now).is_ok();
                 if !is_known {
                     worker.break_call(now);
                 }

@@ -20,25 +20,27 @@ fn fresh(sql: &str) -> Change {
     Change::Update { script: script(sql), request_id: String::new(), fresh: true, expected_version: 0 }
 }
 
-fn asked(id: &str, change: Change) -> Asked {
-    Asked { id: id.parse().expect("an id"), who: "ann".into(), change }
+fn request(id: &str, change: Change) -> ChangeRequest {
+    ChangeRequest { id: id.parse().expect("an id"), caller: "ann".into(), change }
 }
 
 /// Carries a change through, as the driver does.
 fn apply(current: Option<&PipelineRecord>, id: &str, change: Change) -> Result<PipelineRecord, Kind> {
-    let asked = asked(id, change);
-    match begin(&asked, current, NOW).map_err(|refused| refused.kind)? {
+    let request = request(id, change);
+    match begin(&request, current, NOW).map_err(|refused| refused.kind)? {
         Step::Nothing => Ok(current.expect("nothing comes of nothing").clone()),
         Step::Write(record) => Ok(*record),
-        Step::Plan(place) => Ok(planned(&asked, current, (place, Vec::new()), NOW).expect("it has a script")),
+        Step::Plan(deployment) => {
+            Ok(planned(&request, current, Plan { deployment, dataflows: Vec::new() }, NOW).expect("it has a script"))
+        }
     }
 }
 
 fn show(result: Result<PipelineRecord, Kind>) -> String {
     match result {
         Ok(record) => {
-            let PipelineRecord { wish, sql, version, spec_version, kafka_name, .. } = record;
-            format!("{wish:?} {sql} v{version} spec{spec_version} {kafka_name}")
+            let PipelineRecord { spec, desired_state, version, .. } = record;
+            format!("{desired_state:?} {} v{version} spec{} {}", spec.script.sql, spec.spec_version, spec.kafka_name)
         }
         Err(kind) => format!("{kind:?}"),
     }
@@ -79,7 +81,7 @@ fn a_change_makes_of_a_pipeline_what_the_table_says() {
         (&ended, Change::Stop { now: false }, "StopNow a v2 spec1 p"),
         (&ended, Change::Stop { now: true }, "StopNow a v2 spec1 p"),
     ] {
-        assert_eq!(show(after(current, change.clone())), expected, "{:?} {change:?}", current.wish);
+        assert_eq!(show(after(current, change.clone())), expected, "{:?} {change:?}", current.desired_state);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ends of transactions that are late or lost: whoever cannot tell what was written must not go on as if it could.
+//! Ends of transactions that are late or lost: a leader that does not know whether a write was committed stops leading.
 
 use davy_coordinator::catalog::{Catalog, CatalogError};
 use davy_proto::domain::Epoch;
@@ -37,7 +37,7 @@ fn a_commit_that_is_never_made_ends_the_lead_and_leaves_nothing() {
 }
 
 #[test]
-fn a_commit_that_nobody_hears_of_ends_the_lead_and_is_read() {
+fn a_commit_whose_answer_is_lost_ends_the_lead_and_is_read() {
     check_doubt(Ends::LoseAnswers, Epoch(2));
 }
 

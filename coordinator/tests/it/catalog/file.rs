@@ -54,7 +54,7 @@ fn every_damage_is_found_and_nothing_is_written_over_it() {
 }
 
 #[test]
-fn a_newer_format_is_told_from_damage() {
+fn a_newer_format_is_distinguished_from_damage() {
     let (_folder, path, _) = written();
     let text = fs::read_to_string(&path).expect("a catalog");
     fs::write(&path, text.replacen("davy-catalog 1 ", "davy-catalog 2 ", 1)).expect("written");
@@ -101,7 +101,7 @@ fn who_loses_the_lock_is_fenced() {
     let mut first = open(&path);
     let began = leads(&mut first);
     assert_eq!(open(&path).lead(&counted(3)), Ok(None), "the first has the lock");
-    fs::remove_file(beside(&path, "lock")).expect("somebody tidies up");
+    fs::remove_file(beside(&path, "lock")).expect("the lock file is removed");
     let mut second = open(&path);
     assert!(began.term < leads(&mut second).term);
     let whole = fs::read(&path).expect("a catalog");

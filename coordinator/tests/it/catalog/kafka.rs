@@ -84,7 +84,7 @@ fn a_compacted_topic_reads_the_same() {
     leads(&mut first);
     let forgotten = pipeline("b", "SELECT 2");
     write(&mut first, &[put(&forgotten)]);
-    write(&mut first, &[Record::Forgotten { id: forgotten.id }]);
+    write(&mut first, &[Record::Forgotten { id: forgotten.id().clone() }]);
     for number in 1..=N_WRITES {
         let sql = format!("SELECT {number}");
         write(&mut first, &[put(&pipeline("a", &sql)), ceiling(number)]);

@@ -46,7 +46,7 @@ fn one_that_was_held_up_is_fenced_when_it_goes_on() {
     assert_eq!(leads(&mut catalog(servers(), &cluster)).ceiling, Epoch(6));
 }
 
-/// Another process that leads, and does what it is told.
+/// Another process that leads, and follows the test's orders.
 struct Leader {
     process: Child,
     tell: ChildStdin,

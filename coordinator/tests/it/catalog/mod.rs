@@ -10,14 +10,15 @@ mod proxy;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use davy_coordinator::catalog::file::FileCatalog;
 use davy_coordinator::catalog::memory::MemoryCatalog;
 use davy_coordinator::catalog::{Catalog, CatalogError, Record, Snapshot};
-use davy_coordinator::model::{DataflowShape, PipelineRecord, RequestMark, StageShape, Wish};
+use davy_coordinator::model::{AcceptedRequest, DesiredState, PipelineRecord};
+use davy_proto::domain::{DataflowShape, PipelineSpec, Script, StageShape};
 use davy_proto::domain::{Epoch, PipelineId, Term};
 
 /// How long anything may take that must happen: as long as a busy machine needs.
@@ -79,7 +80,7 @@ fn an_empty_catalog_has_a_leader_and_nothing_else(place: Place<'_>) {
 fn what_is_written_is_there_for_the_next_one(place: Place<'_>) {
     let (first, second) = (pipeline("a", "SELECT 1"), pipeline("b", "SELECT '\n„ü“\u{0}'"));
     let mut catalog = place();
-    assert!(matches!(catalog.write(&[put(&first)]), Err(CatalogError::Fenced(_))), "nobody leads yet");
+    assert!(matches!(catalog.write(&[put(&first)]), Err(CatalogError::Fenced(_))), "there is no leader yet");
     leads(&mut *catalog);
     write(&mut *catalog, &[put(&second), ceiling(7), put(&first)]);
     drop(catalog);
@@ -102,7 +103,7 @@ fn what_is_forgotten_is_gone(place: Place<'_>) {
     let mut catalog = place();
     leads(&mut *catalog);
     let [kept, gone, back] = ["kept", "gone", "back"].map(|name| pipeline(name, "SELECT 1"));
-    let forget = |pipeline: &PipelineRecord| Record::Forgotten { id: pipeline.id.clone() };
+    let forget = |pipeline: &PipelineRecord| Record::Forgotten { id: pipeline.id().clone() };
     write(&mut *catalog, &[put(&kept), put(&gone), put(&back)]);
     write(&mut *catalog, &[forget(&gone), forget(&back), put(&back)]);
     write(&mut *catalog, &[forget(&pipeline("never", "SELECT 1"))]);
@@ -129,23 +130,23 @@ fn numbers_grow_with_every_leader(place: Place<'_>) {
 }
 
 fn one_stands_by_until_the_leader_is_gone(place: Place<'_>) {
-    /// Often enough that it has asked whoever it asks.
-    const ASKED: usize = 30;
+    /// Often enough that it has tried to lead.
+    const CHECKS: usize = 30;
     let mut first = place();
     let began = leads(&mut *first);
     let mut second = place();
-    let (asks, asked) = mpsc::sync_channel(ASKED);
+    let (checks, checked) = mpsc::sync_channel(CHECKS);
     thread::scope(|scope| {
         let takes_over = scope.spawn(|| {
             let begun = Instant::now();
             second.lead(&|| {
                 // Full when enough have been counted.
-                asks.try_send(()).unwrap_or_default();
+                checks.try_send(()).unwrap_or_default();
                 PATIENCE < begun.elapsed()
             })
         });
         // It asks whether it is wanted only as long as it does not lead.
-        (0..ASKED).for_each(|_| asked.recv_timeout(PATIENCE).expect("the second stands by"));
+        (0..CHECKS).for_each(|_| checked.recv_timeout(PATIENCE).expect("the second stands by"));
         assert_eq!(first.still_leads(), Ok(()));
         write(&mut *first, &[put(&pipeline("a", "SELECT 1"))]);
         assert!(!takes_over.is_finished(), "two lead");
@@ -156,7 +157,7 @@ fn one_stands_by_until_the_leader_is_gone(place: Place<'_>) {
     });
     assert_eq!(second.still_leads(), Ok(()));
     let mut third = place();
-    assert_eq!(third.lead(&counted(3)), Ok(None), "nobody wants the third any more");
+    assert_eq!(third.lead(&counted(3)), Ok(None), "the third was cancelled");
 }
 
 fn a_thousand_pipelines_are_kept(place: Place<'_>) {
@@ -175,13 +176,13 @@ fn a_thousand_pipelines_are_kept(place: Place<'_>) {
 fn leads(catalog: &mut dyn Catalog) -> Snapshot {
     let begun = Instant::now();
     let led = catalog.lead(&|| PATIENCE < begun.elapsed());
-    led.expect("a catalog").expect("nobody else leads")
+    led.expect("a catalog").expect("there is no other leader")
 }
 
-/// Wants something until it was asked so often.
+/// Returns true after `n` calls.
 fn counted(n: usize) -> impl Fn() -> bool {
-    let asked = Cell::new(0);
-    move || n < asked.replace(asked.get() + 1)
+    let calls = Cell::new(0);
+    move || n < calls.replace(calls.get() + 1)
 }
 
 fn write(catalog: &mut dyn Catalog, records: &[Record]) {
@@ -197,23 +198,26 @@ fn ceiling(ceiling: u64) -> Record {
 }
 
 fn pipeline(name: &str, sql: &str) -> PipelineRecord {
-    PipelineRecord {
+    let settings = BTreeMap::from([("commit_interval".to_owned(), "1s".to_owned())]);
+    let spec = PipelineSpec {
         id: PipelineId { tenant: "soc".into(), name: name.into() },
-        wish: Wish::Run,
-        sql: sql.to_owned(),
-        settings: BTreeMap::from([("commit_interval".to_owned(), "1s".to_owned())]),
-        version: 3,
         spec_version: 2,
-        incarnation: 1,
         kafka_name: format!("soc.{name}.1"),
+        script: Script { sql: sql.to_owned(), settings },
         dataflows: vec![DataflowShape {
             sink: "out".to_owned(),
             fingerprint: "9c1f".to_owned(),
             stages: vec![StageShape { input: "flows".to_owned(), n_tasks: 4 }],
         }],
+    };
+    PipelineRecord {
+        spec: Arc::new(spec),
+        desired_state: DesiredState::Run,
+        version: 3,
+        incarnation: 1,
         submitted_by: "ada".to_owned(),
         submitted_at_ms: 1_700_000_000_000,
         changed_at_ms: 1_700_000_000_001,
-        request: Some(RequestMark { id: "r1".to_owned(), digest: "00ff".to_owned() }),
+        request: Some(AcceptedRequest { id: "r1".to_owned(), digest: "00ff".to_owned() }),
     }
 }

@@ -17,11 +17,11 @@ fn a_broker_that_pauses_costs_time_and_no_record() {
     const N_SHORT: usize = 8;
     let broker = OwnBroker::start();
     let cluster = unique("paused");
-    let (tells, told) = mpsc::sync_channel(1);
+    let (sender, numbers) = mpsc::sync_channel(1);
     let last = thread::scope(|scope| {
-        let writes = scope.spawn(|| write_on(&mut catalog(&broker.servers, &cluster), &tells));
+        let writes = scope.spawn(|| write_on(&mut catalog(&broker.servers, &cluster), &sender));
         let until = |what: &str, is_it: fn(bool) -> bool| {
-            while !is_it(told.recv_timeout(PATIENCE).expect(what)) {}
+            while !is_it(numbers.recv_timeout(PATIENCE).expect(what)) {}
         };
         for _ in 0..N_SHORT {
             until("a record is written before a pause", |is_done| is_done);
@@ -32,7 +32,7 @@ fn a_broker_that_pauses_costs_time_and_no_record() {
         until("a write fails", |is_done| !is_done);
         broker.resume();
         until("a record is written after a long pause", |is_done| is_done);
-        drop(told);
+        drop(numbers);
         writes.join().expect("no panic")
     });
     assert_eq!(leads(&mut catalog(&broker.servers, &cluster)).ceiling, last);
@@ -42,13 +42,13 @@ fn a_broker_that_pauses_costs_time_and_no_record() {
     assert!(matches!(&error, CatalogError::Unavailable(why) if why.contains(&broker.servers)), "{error}");
 }
 
-/// Writes one number after the other and tells which were written, as long as somebody listens; gives the last one that was.
-fn write_on(catalog: &mut KafkaCatalog, tells: &SyncSender<bool>) -> Epoch {
+/// Writes one number after the other and reports those that were written, as long as the test listens; returns the last one.
+fn write_on(catalog: &mut KafkaCatalog, sender: &SyncSender<bool>) -> Epoch {
     let mut done = leads(catalog).ceiling;
     for number in 1.. {
         let written = catalog.write(&[ceiling(number)]);
         // Before leading again, which may need what the listener does then.
-        let is_over = tells.send(written.is_ok()).is_err();
+        let is_over = sender.send(written.is_ok()).is_err();
         match written {
             Ok(()) => done = Epoch(number),
             Err(CatalogError::Unavailable(_)) => {}

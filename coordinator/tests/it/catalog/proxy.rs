@@ -21,7 +21,7 @@ pub(crate) enum Ends {
     /// The next one is kept until the next record is written, and delivered before it.
     KeepOne,
     Lose,
-    /// The broker gets them, and nobody hears of it.
+    /// The broker gets them, and its answers are dropped.
     LoseAnswers,
 }
 

@@ -73,7 +73,7 @@ async fn a_change_leaves_a_line_and_secrets_leave_none() {
     let mut viewer = rig.pipelines_as(headers("soc-viewer")).await;
     viewer.submit(request("p", sql)).await.expect_err("it may not");
     let mut stranger = rig.pipelines_as(headers("hunter2")).await;
-    stranger.submit(request("p", sql)).await.expect_err("nobody knows it");
+    stranger.submit(request("p", sql)).await.expect_err("the token is unknown");
 
     let lines = log.0.lock().expect("no panic").clone();
     let here = std::thread::current().id();

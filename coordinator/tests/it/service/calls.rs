@@ -1,4 +1,4 @@
-//! Calls that cannot be: what each is told, and where to look.
+//! Calls that are refused: their messages, places and hints.
 
 use davy_proto::v1;
 use tonic::{Code, Status};
@@ -14,7 +14,7 @@ async fn get(client: &mut Pipelines, name: &str) -> Result<(), Status> {
 }
 
 #[tokio::test]
-async fn a_script_that_cannot_be_is_told_why() {
+async fn a_wrong_script_is_refused_with_a_reason() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     let many: String = "SELECT 1;".repeat(101);
@@ -37,19 +37,19 @@ async fn a_script_that_cannot_be_is_told_why() {
         (
             "",
             "tasks 1",
-            "InvalidArgument: `` is no name of a pipeline: it has letters, digits, `_` and `-`, at most 100 of them \
+            "InvalidArgument: `` is no name of a pipeline: it must be 1 to 100 ASCII alphanumerics, `_` and `-` \
              [such as `miner-windows`]",
         ),
         (
             "a/b\n",
             "tasks 1",
-            "InvalidArgument: `a/b\\n` is no name of a pipeline: it has letters, digits, `_` and `-`, at most 100 of them \
+            "InvalidArgument: `a/b\\n` is no name of a pipeline: it must be 1 to 100 ASCII alphanumerics, `_` and `-` \
              [such as `miner-windows`]",
         ),
         (
             "a--b",
             "tasks 1",
-            "InvalidArgument: `a--b` is no name of a pipeline: `-` stands between two other characters \
+            "InvalidArgument: `a--b` is no name of a pipeline: `-` is allowed only between two other characters \
              [such as `miner-windows`]",
         ),
     ] {
@@ -70,7 +70,7 @@ async fn a_message_beyond_all_limits_is_refused_before_it_is_read() {
         show(&status),
         "ResourceExhausted: the message is longer than is allowed [split the script into several pipelines]"
     );
-    assert!(client.submit(submission("p", "tasks 1")).await.is_ok(), "the connection lives");
+    assert!(client.submit(submission("p", "tasks 1")).await.is_ok(), "the connection is open");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn what_the_state_of_a_pipeline_does_not_allow_is_refused() {
     assert_eq!(
         show(&client.update(update).await.expect_err("it has version 1")),
         "FailedPrecondition: pipeline `p` has version 1, not 7 \
-         [somebody has changed it: look at it, and try again with its version]"
+         [it was changed meanwhile: look at it, and try again with its version]"
     );
     let tail = v1::TailRequest { name: "p".into(), table: "other".into(), ..Default::default() };
     assert_eq!(
@@ -125,7 +125,7 @@ async fn what_the_state_of_a_pipeline_does_not_allow_is_refused() {
     client.stop(v1::StopRequest { name: "p".into(), now: true }).await.expect("it runs");
     assert_eq!(
         show(&client.resume(v1::ResumeRequest { name: "p".into() }).await.expect_err("it was stopped")),
-        "FailedPrecondition: pipeline `p` was stopped [submit it anew]"
+        "FailedPrecondition: pipeline `p` was stopped [submit it again]"
     );
 }
 

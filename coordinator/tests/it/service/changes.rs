@@ -40,7 +40,7 @@ async fn a_pipeline_runs_on_workers_until_it_is_stopped() {
         worker.until_it_runs(2).await;
     }
     assert!(worker.tasks.values().all(|report| report.spec_version == 2));
-    assert!(worker.epochs("default/miners/1/1/0").is_sorted_by(|a, b| a < b), "{:?}", worker.told);
+    assert!(worker.epochs("default/miners/1/1/0").is_sorted_by(|a, b| a < b), "{:?}", worker.orders);
 
     client.pause(v1::PauseRequest { name: named("miners") }).await.expect("it runs");
     worker.until_it_runs(0).await;
@@ -71,7 +71,7 @@ async fn what_is_sent_twice_is_done_once() {
     let other = client.submit(request("tasks 2")).await.expect_err("something else");
     assert_eq!(
         show(&other),
-        "InvalidArgument: `request_id` `r1` was used for something else [choose another `request_id` for each change]"
+        "InvalidArgument: `request_id` `r1` was used for another change [choose another `request_id` for each change]"
     );
     let update = |sql: &str| v1::UpdateRequest {
         name: "p".to_owned(),
@@ -116,7 +116,7 @@ async fn a_dry_run_checks_all_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn state_that_cannot_be_kept_is_left_only_when_asked_for() {
+async fn state_that_cannot_be_kept_is_dropped_only_on_request() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     client.submit(submission("p", "tasks 1")).await.expect("accepted");
@@ -125,9 +125,9 @@ async fn state_that_cannot_be_kept_is_left_only_when_asked_for() {
     assert_eq!(
         show(&refused),
         "FailedPrecondition: the windows of the old script have other keys \
-         [keep the keys; or begin anew with `fresh = true`, which leaves the old state behind]"
+         [keep the keys; or start fresh with `fresh = true`, which drops the old state]"
     );
-    let fresh = client.update(update(true)).await.expect("that is what was asked for").into_inner();
+    let fresh = client.update(update(true)).await.expect("a fresh start was requested").into_inner();
     assert_eq!((fresh.incarnation, fresh.version, fresh.kafka_name.as_str()), (2, 2, "p---r2"));
 }
 

@@ -13,7 +13,7 @@ use super::worker::{Worker, register};
 async fn list(rig: &Rig) -> Vec<v1::Pipeline> {
     let list = rig.pipelines().await.list(v1::ListRequest { with_stopped: true }).await;
     let mut pipelines = list.expect("a list").into_inner().pipelines;
-    // What is happening differs: nobody has reported yet.
+    // What is happening differs: no worker has reported yet.
     for pipeline in &mut pipelines {
         pipeline.set_state(v1::PipelineState::Unspecified);
         pipeline.scaling = None;
@@ -49,7 +49,7 @@ async fn a_coordinator_that_begins_again_knows_all_that_was_accepted() {
     let mut other = Worker::begin(rig.channel().await, register("w2")).await;
     other.until_it_runs(2).await;
     let all_greater = other.tasks.values().all(|report| greatest < report.epoch);
-    assert!(all_greater, "{:?} after {greatest}", other.told);
+    assert!(all_greater, "{:?} after {greatest}", other.orders);
 }
 
 #[tokio::test]
@@ -61,16 +61,16 @@ async fn a_worker_keeps_its_tasks_when_another_coordinator_leads() {
     worker.until_it_runs(2).await;
     let tasks = worker.tasks.values().cloned().collect();
     assert_eq!(rig.stop().await, Ok(()));
-    let told = worker.end().await.expect("it ends with an error");
+    let status = worker.end().await.expect("it ends with an error");
     assert_eq!(
-        show(&told),
-        "Unavailable: this coordinator leads no more [keep the tasks, and attend the one that leads]"
+        show(&status),
+        "Unavailable: this coordinator no longer leads [keep the tasks, and open a session with the leader]"
     );
 
     let rig = Rig::leading(options(), &catalog).await;
     let mut worker = Worker::begin(rig.channel().await, v1::Register { tasks, ..register("w") }).await;
     worker.until_it_runs(2).await;
-    assert_eq!(worker.told, []);
+    assert_eq!(worker.orders, []);
     let got = rig.pipelines().await.get(v1::GetRequest { name: "p".into() }).await.expect("it is there").into_inner();
     assert_eq!(got.state(), v1::PipelineState::Running);
 }

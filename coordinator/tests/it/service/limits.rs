@@ -11,7 +11,7 @@ use davy_proto::v1;
 use super::rig::{Rig, options, show, soon, spawn, submission};
 
 #[tokio::test]
-async fn whoever_calls_too_often_is_told_so() {
+async fn a_caller_that_calls_too_often_is_refused() {
     let mut options = options();
     options.limits.calls_per_second = NonZeroU32::MIN;
     options.limits.calls_burst = NonZeroU32::new(5).expect("not 0");
@@ -50,7 +50,7 @@ async fn so_many_calls_are_in_progress_and_one_does_not_take_for_ever() {
         show(&soon(refused).await),
         "ResourceExhausted: too many calls are in progress [wait a moment, and try again]"
     );
-    let status = soon(call).await.expect("no panic").expect_err("nobody lets it go on");
+    let status = soon(call).await.expect("no panic").expect_err("the call takes too long");
     assert_eq!(
         show(&status),
         "DeadlineExceeded: the call took longer than 300ms; a change may still be made \

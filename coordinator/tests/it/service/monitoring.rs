@@ -53,7 +53,7 @@ async fn metrics_tell_what_there_is() {
         "davy_coordinator_grants_total 2",
         "davy_coordinator_workers{state=\"alive\"} 1",
         "davy_coordinator_pipelines{state=\"running\"} 1",
-        "davy_coordinator_pipeline_lag_rows{pipeline=\"p\",tenant=\"default\"} 0",
+        "davy_coordinator_pipeline_lag_messages{pipeline=\"p\",tenant=\"default\"} 0",
         "davy_coordinator_calls_total{code=\"OK\",method=\"Submit\"} 1",
         "davy_coordinator_calls_total{code=\"ALREADY_EXISTS\",method=\"Submit\"} 1",
     ] {
@@ -69,7 +69,7 @@ async fn metrics_tell_what_there_is() {
 }
 
 #[tokio::test]
-async fn ready_is_who_leads_and_healthy_is_who_lives() {
+async fn the_leader_is_ready_and_every_coordinator_is_healthy() {
     let catalog = MemoryCatalog::new();
     let first = Rig::leading(options(), &catalog).await;
     let second = Rig::start(options(), &catalog).await.expect("it stands by");

@@ -12,8 +12,9 @@
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use davy_coordinator::model::{DataflowShape, StageShape};
-use davy_coordinator::planner::{Planner, Refusal, Script, Tail, TopicRow};
+use davy_coordinator::planner::{Planner, Refusal, Tail};
+use davy_proto::domain::{DataflowShape, StageShape};
+use davy_proto::domain::{Script, TailRow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -91,7 +92,7 @@ impl Planner for FakePlanner {
         self.shape(script, None).map(|shapes| format!("{shapes:?}"))
     }
 
-    fn place(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal> {
+    fn plan_tasks(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal> {
         let mut shapes = self.shape(script, Some(kafka_name))?;
         shapes.iter_mut().flat_map(|shape| &mut shape.stages).for_each(|stage| {
             stage.n_tasks = stage.n_tasks.min(wanted);
@@ -117,8 +118,8 @@ struct Rows {
 }
 
 impl Tail for Rows {
-    fn next(&mut self, _: Duration) -> Result<Vec<TopicRow>, Refusal> {
-        let row = |offset| TopicRow { topic: "verdicts".to_owned(), offset, ..TopicRow::default() };
+    fn next(&mut self, _: Duration) -> Result<Vec<TailRow>, Refusal> {
+        let row = |offset| TailRow { topic: "verdicts".to_owned(), offset, ..TailRow::default() };
         self.offset += 20;
         Ok((self.offset - 20..self.offset).map(row).collect())
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use davy_coordinator::catalog::memory::MemoryCatalog;
 use davy_coordinator::options::Options;
-use davy_coordinator::rpc::detail;
 use davy_coordinator::service::{Error, Service};
+use davy_proto::ErrorDetail;
 use davy_proto::v1;
 use davy_proto::v1::cluster_client::ClusterClient;
 use davy_proto::v1::pipelines_client::PipelinesClient;
@@ -73,7 +73,7 @@ pub(super) fn options() -> Options {
         http_listen: (Ipv4Addr::LOCALHOST, 0).into(),
         ..Options::default()
     };
-    options.cluster.settle = Duration::ZERO;
+    options.cluster.startup_grace_period = Duration::ZERO;
     options.limits.calls_per_second = NonZeroU32::new(1_000_000).expect("not 0");
     options.limits.calls_burst = NonZeroU32::new(1_000_000).expect("not 0");
     options
@@ -163,7 +163,7 @@ pub(super) async fn health(channel: Channel) -> Streaming<HealthCheckResponse> {
 }
 
 pub(super) async fn until_health(mut health: Streaming<HealthCheckResponse>, expected: ServingStatus) {
-    let told = async {
+    let ended = async {
         while let Some(answer) = health.message().await.expect("the call lasts") {
             if answer.status() == expected {
                 return;
@@ -171,7 +171,7 @@ pub(super) async fn until_health(mut health: Streaming<HealthCheckResponse>, exp
         }
         panic!("the stream has ended");
     };
-    soon(told).await;
+    soon(ended).await;
 }
 
 pub(super) fn submission(name: &str, sql: &str) -> v1::SubmitRequest {
@@ -180,9 +180,9 @@ pub(super) fn submission(name: &str, sql: &str) -> v1::SubmitRequest {
 
 /// A refusal as a table shows it: code, message, place and hint of the ErrorDetail.
 pub(super) fn show(status: &Status) -> String {
-    let detail = detail(status).unwrap_or_else(|| panic!("there is no ErrorDetail: {status:?}"));
+    let detail = ErrorDetail::of(status).unwrap_or_else(|| panic!("there is no ErrorDetail: {status:?}"));
     assert!(status.message().starts_with(&detail.message), "the sentence has what the detail has: {status:?}");
-    let place = if detail.line == 0 { String::new() } else { format!(" at {}:{}", detail.line, detail.column) };
+    let place = detail.place.map(|at| format!(" at {}:{}", at.line, at.column)).unwrap_or_default();
     format!("{:?}: {}{place} [{}]", status.code(), detail.message, detail.hint)
 }
 

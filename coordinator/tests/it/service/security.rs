@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::rig::{Headers, Pipelines, Rig, code, health, options, show, soon, submission, until_health};
-use super::worker::{attend, message, register};
+use super::worker::{message, open_session, register};
 
 /// Tokens of all roles: each is as long as its name, which is enough for a test.
 const TOKENS: [(&str, &str, &str); 6] = [
@@ -62,7 +62,7 @@ async fn list(client: &mut Pipelines) -> Result<Vec<String>, Status> {
 async fn each_role_may_what_it_is_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let rig = Rig::leading(with_tokens(&folder), &MemoryCatalog::new()).await;
-    // Codes of List, Submit and Attend.
+    // Codes of List, Submit and OpenSession.
     for (headers, expected) in [
         (Headers::default(), [Code::Unauthenticated; 3]),
         (of("guess"), [Code::Unauthenticated; 3]),
@@ -76,14 +76,14 @@ async fn each_role_may_what_it_is_for() {
         let listed = list(&mut client).await.map(drop);
         let submitted = submit(&mut client).await;
         let first = message(Kind::Register(register("w")));
-        let attended = attend(rig.channel().await, headers.clone(), first).await.map(drop);
-        let found = [listed, submitted, attended].map(|result| result.err().map_or(Code::Ok, |status| status.code()));
+        let opened = open_session(rig.channel().await, headers.clone(), first).await.map(drop);
+        let found = [listed, submitted, opened].map(|result| result.err().map_or(Code::Ok, |status| status.code()));
         assert_eq!(found, expected, "{headers:?}");
     }
     assert_eq!(list(&mut rig.pipelines_as(of("viewer")).await).await.expect("it may"), ["default/p", "noc/p", "soc/p"]);
     assert_eq!(list(&mut rig.pipelines_as(of("soc-viewer")).await).await.expect("it may"), ["soc/p"]);
     let mut elsewhere = rig.pipelines_as(Headers { token: Some("soc-viewer"), tenant: Some("noc") }).await;
-    let refused = elsewhere.get(v1::GetRequest { name: "p".into() }).await.expect_err("it is somebody else's");
+    let refused = elsewhere.get(v1::GetRequest { name: "p".into() }).await.expect_err("it is another tenant's");
     assert_eq!(show(&refused), "NotFound: `soc-viewer` sees no tenant `noc` []");
     let refused = submit(&mut rig.pipelines_as(of("soc-viewer")).await).await.expect_err("it only looks");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn each_role_may_what_it_is_for() {
         "PermissionDenied: `soc-viewer` has the role `viewer` and may not change pipelines \
          [use a token of the role `operator`]"
     );
-    // Health needs no token; `leading` has asked for it.
+    // Health needs no token; `leading` checks it.
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn over_tls_a_token_is_enough() {
     let plain = Channel::from_shared(format!("http://127.0.0.1:{}", rig.grpc.port())).expect("an address");
     let refused =
         async { list_over(plain.connect().await.map_err(|e| Status::unavailable(e.to_string()))?, of("viewer")).await };
-    assert!(soon(refused).await.is_err(), "nobody is served without TLS");
+    assert!(soon(refused).await.is_err(), "no call is served without TLS");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn next(stream: &mut Streaming<v1::PipelineEvent>) -> String {
     }
 }
 
-/// Events tell what is, so that any of them may be left out or told twice.
+/// Events show the present state, so that any of them may be left out or sent twice.
 async fn until(stream: &mut Streaming<v1::PipelineEvent>, expected: &str) {
     while next(stream).await != expected {}
 }
@@ -90,7 +90,7 @@ async fn a_client_has_so_many_streams_and_no_more() {
     let first = client.tail(tail()).await.expect("the first").into_inner();
     assert_eq!(
         show(&client.tail(tail()).await.expect_err("one thread")),
-        "ResourceExhausted: too many topics are looked at [end some Tail calls, or try again later]"
+        "ResourceExhausted: too many Tail calls are open [end some Tail calls, or try again later]"
     );
     let second = watch(&mut client, "").await;
     let too_many = client.watch(v1::WatchRequest::default()).await.expect_err("the third");
@@ -101,7 +101,7 @@ async fn a_client_has_so_many_streams_and_no_more() {
 }
 
 #[tokio::test]
-async fn nobody_looks_at_rows_of_somebody_else() {
+async fn a_tenant_cannot_read_rows_of_another() {
     let rig = Rig::new().await;
     let headers = super::rig::Headers { tenant: Some("soc"), token: None };
     rig.pipelines_as(headers).await.submit(submission("p", "tasks 1")).await.expect("accepted");

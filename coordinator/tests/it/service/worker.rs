@@ -1,4 +1,4 @@
-//! A worker that does what it is told, at once.
+//! A worker that follows all orders at once.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use super::rig::{Headers, soon};
 pub(super) struct Worker {
     pub(super) sender: mpsc::Sender<v1::WorkerMessage>,
     pub(super) incoming: Streaming<v1::CoordinatorMessage>,
-    /// What it has, and what it told last.
+    /// The tasks that it has, as last reported.
     pub(super) tasks: BTreeMap<String, v1::TaskReport>,
-    /// What it was told, in order: `grant <task>` and `revoke <task>`, with the epoch.
-    pub(super) told: Vec<(String, u64)>,
+    /// Orders, in order: `grant <task>` and `revoke <task>`, with the epoch.
+    pub(super) orders: Vec<(String, u64)>,
     pub(super) term: u64,
 }
 
@@ -32,8 +32,8 @@ pub(super) fn message(kind: worker_message::Kind) -> v1::WorkerMessage {
     v1::WorkerMessage { kind: Some(kind) }
 }
 
-/// A call that begins with these messages.
-pub(super) async fn attend(
+/// A session that begins with this message.
+pub(super) async fn open_session(
     channel: Channel,
     headers: Headers,
     first: v1::WorkerMessage,
@@ -51,13 +51,13 @@ impl Worker {
     pub(super) async fn begin(channel: Channel, register: v1::Register) -> Self {
         let tasks = register.tasks.iter().map(|report| (report.task.clone(), report.clone())).collect();
         let first = message(worker_message::Kind::Register(register));
-        let (sender, mut incoming) = attend(channel, Headers::default(), first).await.expect("it may attend");
+        let (sender, mut incoming) = open_session(channel, Headers::default(), first).await.expect("a session");
         let welcome = soon(incoming.message()).await.expect("the call lasts").expect("a message");
         assert!(matches!(welcome.kind, Some(Kind::Welcome(_))), "{welcome:?}");
-        Self { sender, incoming, tasks, told: Vec::new(), term: welcome.term }
+        Self { sender, incoming, tasks, orders: Vec::new(), term: welcome.term }
     }
 
-    /// Reports, and takes in all that it is told until that was heard.
+    /// Reports, and takes all orders until the report is answered.
     pub(super) async fn report(&mut self) -> Result<(), Status> {
         let tasks = self.tasks.values().cloned().collect();
         let heartbeat = worker_message::Kind::Heartbeat(v1::Heartbeat { tasks, is_draining: false });
@@ -106,7 +106,7 @@ impl Worker {
     /// Epochs of the grants of a task.
     pub(super) fn epochs(&self, task: &str) -> Vec<u64> {
         let grant = format!("grant {task}");
-        self.told.iter().filter(|(what, _)| *what == grant).map(|(_, epoch)| *epoch).collect()
+        self.orders.iter().filter(|(what, _)| *what == grant).map(|(_, epoch)| *epoch).collect()
     }
 
     /// A decision follows what was heard, so that something may come at once, or nothing at all.
@@ -121,7 +121,7 @@ impl Worker {
         match kind {
             Kind::Grant(v1::Grant { task, epoch, pipeline }) => {
                 let spec = pipeline.expect("a grant says what to run");
-                self.told.push((format!("grant {task}"), epoch));
+                self.orders.push((format!("grant {task}"), epoch));
                 let state = v1::TaskState::Running.into();
                 let spec_version = spec.spec_version;
                 let report =
@@ -129,7 +129,7 @@ impl Worker {
                 self.tasks.insert(task, report);
             }
             Kind::Revoke(v1::Revoke { task, epoch, .. }) => {
-                self.told.push((format!("revoke {task}"), epoch));
+                self.orders.push((format!("revoke {task}"), epoch));
                 if let Some(report) = self.tasks.get_mut(&task).filter(|report| report.epoch <= epoch) {
                     report.set_state(v1::TaskState::Released);
                 }

@@ -8,7 +8,7 @@ use davy_proto::v1::worker_message::Kind;
 use tonic::Code;
 
 use super::rig::{Headers, Rig, options, show, soon, submission};
-use super::worker::{Worker, attend, message, register};
+use super::worker::{Worker, message, open_session, register};
 
 fn heartbeat(tasks: Vec<v1::TaskReport>) -> v1::WorkerMessage {
     message(Kind::Heartbeat(v1::Heartbeat { tasks, is_draining: false }))
@@ -19,17 +19,18 @@ async fn a_call_begins_with_who_the_worker_is() {
     let rig = Rig::new().await;
     let no_name = v1::Register { worker_id: "a b".into(), ..register("w") };
     for (first, expected) in [
-        (heartbeat(vec![]), "InvalidArgument: the first message is not Register [begin the call with Register]"),
+        (heartbeat(vec![]), "InvalidArgument: the first message is not Register [begin the session with Register]"),
         (
             v1::WorkerMessage { kind: None },
-            "InvalidArgument: the first message is not Register [begin the call with Register]",
+            "InvalidArgument: the first message is not Register [begin the session with Register]",
         ),
         (
             message(Kind::Register(no_name)),
-            "InvalidArgument: `worker_id` has letters, digits, `_` and `-`, at most 100 of them; it has 3 bytes []",
+            "InvalidArgument: `worker_id` must be 1 to 100 ASCII alphanumerics, `_` and `-`; it has 3 bytes []",
         ),
     ] {
-        let refused = attend(rig.channel().await, Headers::default(), first).await.map(|_| ()).expect_err(expected);
+        let refused =
+            open_session(rig.channel().await, Headers::default(), first).await.map(|_| ()).expect_err(expected);
         assert_eq!(show(&refused), expected);
     }
 }
@@ -43,10 +44,7 @@ async fn a_worker_that_says_nonsense_is_hung_up() {
             heartbeat(vec![report]),
             "InvalidArgument: `nonsense` is no task: it must be <tenant>/<pipeline>/<dataflow>/<stage>/<index> []",
         ),
-        (
-            message(Kind::Register(register("w"))),
-            "InvalidArgument: a worker that has registered sends heartbeats only []",
-        ),
+        (message(Kind::Register(register("w"))), "InvalidArgument: a registered worker sends heartbeats only []"),
     ] {
         let mut worker = Worker::begin(rig.channel().await, register("w")).await;
         worker.sender.send(wrong).await.expect("the call lasts");
@@ -64,7 +62,7 @@ async fn a_newer_call_of_a_worker_ends_the_older_one() {
     let mut newer = Worker::begin(rig.channel().await, v1::Register { tasks, ..register("w") }).await;
     assert_eq!(older.end().await.map(|status| status.code()), Some(Code::Unavailable));
     newer.until_it_runs(1).await;
-    assert_eq!(newer.told, [], "it keeps what it has");
+    assert_eq!(newer.orders, [], "it keeps what it has");
 }
 
 #[tokio::test]
@@ -92,7 +90,7 @@ async fn a_worker_that_was_silent_for_too_long_registers_anew() {
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_listen_is_hung_up_and_nobody_waits_for_it() {
+async fn the_session_of_a_worker_that_does_not_read_is_closed_without_waiting() {
     let mut options = options();
     options.limits.worker_queue = 8;
     let rig = Rig::leading(options, &MemoryCatalog::new()).await;
@@ -109,22 +107,23 @@ async fn a_worker_that_does_not_listen_is_hung_up_and_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn so_many_workers_attend_and_no_more() {
+async fn the_number_of_worker_sessions_is_limited() {
     let mut options = options();
     options.limits.workers = 1;
     let rig = Rig::leading(options, &MemoryCatalog::new()).await;
     let first = Worker::begin(rig.channel().await, register("w1")).await;
     let second = message(Kind::Register(register("w2")));
-    let refused = attend(rig.channel().await, Headers::default(), second).await.map(|_| ()).expect_err("one too many");
+    let refused =
+        open_session(rig.channel().await, Headers::default(), second).await.map(|_| ()).expect_err("one too many");
     assert_eq!(
         show(&refused),
-        "ResourceExhausted: 1 workers attend, which is the limit [give workers more slots instead]"
+        "ResourceExhausted: 1 workers have a session, which is the limit [give workers more slots instead]"
     );
     drop(first);
     let follows = async {
         loop {
             let second = message(Kind::Register(register("w2")));
-            if attend(rig.channel().await, Headers::default(), second).await.is_ok() {
+            if open_session(rig.channel().await, Headers::default(), second).await.is_ok() {
                 return;
             }
         }

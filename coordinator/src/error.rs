@@ -1,4 +1,4 @@
-//! Why something was refused, by what the client should do about it.
+//! Refusals, by what the client should do about them.
 
 use crate::catalog::CatalogError;
 use crate::planner::Refusal;
@@ -9,7 +9,7 @@ pub enum Kind {
     Invalid,
     /// Send a token that is known.
     Unauthenticated,
-    /// Ask somebody who may.
+    /// Use a token of a role that may.
     Denied,
     /// Look at what there is.
     NotFound,
@@ -24,7 +24,7 @@ pub enum Kind {
     Internal,
 }
 
-/// A refusal, with its place in the SQL and a way out.
+/// A refusal, with its place in the SQL and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refused {
@@ -39,12 +39,12 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// A refusal without a way out.
+    /// A refusal without a hint.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), place: None, hint: String::new() }
     }
 
-    /// The same, with a way out.
+    /// Adds how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();

@@ -1,12 +1,12 @@
-//! What a coordinator knows while it leads: dropped as a whole when it leads no more.
+//! The state of a leading coordinator; it is dropped as a whole when the coordinator stops leading.
 //!
-//! A change is visible when it is durable, not before: [`changes`] hands records to the catalog's thread, and only what that thread
-//! has written reaches [`Cluster`] and clients.
+//! A change is visible only when it is durable: [`changes`] hands records to the catalog's thread, and only records that this thread has
+//! written reach [`Cluster`] and clients.
 
 mod changes;
 mod scaling;
+mod sessions;
 mod views;
-mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,33 +14,33 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::autoscale::Wanted;
 use crate::catalog::{CatalogError, Record, Snapshot};
 use crate::cluster::Cluster;
-use crate::model::{PipelineRecord, Wish};
-use crate::rpc::scaler::Wanted;
+use crate::error::Refused;
+use crate::model::{DesiredState, PipelineRecord};
+use crate::service::catalog_writer::{News, Writer};
 use crate::service::driver::Tools;
 use crate::service::epochs::Epochs;
-use crate::service::error::Refused;
 use crate::service::event::Event;
-use crate::service::keeper::{News, Writer};
-use crate::service::pace::Pace;
+use crate::service::rate_limit::RateLimit;
 use davy_proto::domain::{Epoch, PipelineId, Term};
 
 use changes::Changes;
 use scaling::Scaling;
+use sessions::Sessions;
 use views::Watchers;
-use workers::Calls;
 
-/// Changes that are written at once: each may hold a large script.
+/// Changes in one write: each may hold a large script.
 const RECORDS_AT_ONCE: usize = 16;
 
-/// How long a ceiling that was not written waits for the next try.
+/// Pause after a ceiling could not be written.
 const RESERVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the load is measured.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) struct Leading {
+pub(super) struct LeaderState {
     tools: Tools,
     term: Term,
     epochs: Epochs,
@@ -49,30 +49,38 @@ pub(super) struct Leading {
     cluster: Cluster,
     records: BTreeMap<PipelineId, Arc<PipelineRecord>>,
     changes: Changes,
-    calls: Calls,
+    sessions: Sessions,
     watchers: Watchers,
     scaling: Scaling,
     sampled_at: Option<Duration>,
-    /// No ceiling is written before.
+    /// No ceiling is written before this time.
     reserve_after: Duration,
-    deciding: Pace,
-    telling: Pace,
+    deciding: RateLimit,
+    watching: RateLimit,
 }
 
-/// What the catalog's thread writes just now.
+/// What the leader begins with.
+pub(super) struct Lead {
+    pub(super) term: Term,
+    pub(super) epochs: Epochs,
+    pub(super) writer: Writer,
+}
+
+/// What the catalog's thread is writing.
 struct Writing {
     ceiling: Option<Epoch>,
     changes: Vec<changes::Unwritten>,
 }
 
-impl Leading {
-    /// Begins with what the catalog remembers.
-    pub(super) fn begin(tools: Tools, (term, epochs, writer): (Term, Epochs, Writer), snapshot: Snapshot) -> Self {
+impl LeaderState {
+    /// Begins with the catalog's records.
+    pub(super) fn begin(tools: Tools, lead: Lead, snapshot: Snapshot) -> Self {
+        let Lead { term, epochs, writer } = lead;
         let mut cluster = Cluster::new(tools.options.cluster.clone(), tools.clock.now());
         for record in &snapshot.pipelines {
             cluster.set_pipeline(record);
         }
-        let records = snapshot.pipelines.into_iter().map(|record| (record.id.clone(), Arc::new(record))).collect();
+        let records = snapshot.pipelines.into_iter().map(|record| (record.id().clone(), Arc::new(record))).collect();
         Self {
             scaling: Scaling::new(tools.options.autoscale.clone()),
             tools,
@@ -83,41 +91,41 @@ impl Leading {
             cluster,
             records,
             changes: Changes::default(),
-            calls: Calls::default(),
+            sessions: Sessions::default(),
             watchers: Watchers::default(),
             sampled_at: None,
             reserve_after: Duration::ZERO,
-            deciding: Pace::default(),
-            telling: Pace::default(),
+            deciding: RateLimit::default(),
+            watching: RateLimit::default(),
         }
     }
 
     /// Notes what has happened.
     pub(super) fn take(&mut self, event: Event) {
         match event {
-            Event::Keeper(News::Written { term, result }) if term == self.term => self.written(result),
-            // Of a time when this coordinator led before.
-            Event::Keeper(_) | Event::Stop => {}
+            Event::Catalog(News::Written { term, result }) if term == self.term => self.written(result),
+            // Of an earlier term of this coordinator.
+            Event::Catalog(_) | Event::Stop => {}
             Event::Planned { term, id, result } => {
                 if term == self.term {
                     self.planned(&id, result);
                 }
             }
-            Event::Change(asked, reply) => self.change(*asked, reply),
+            Event::Change(request, reply) => self.change(*request, reply),
             Event::Ask(question) => self.answer(question),
-            Event::Attend { info, reports, reply } => self.attend(info, reports, reply),
-            Event::Heard { call, reports, is_draining } => self.heard(&call, reports, is_draining),
-            Event::HungUp(call) => self.hung_up(&call),
+            Event::OpenSession { info, reports, reply } => self.open_session(info, reports, reply),
+            Event::Heartbeat { session, reports, is_draining } => self.heartbeat(&session, reports, is_draining),
+            Event::SessionClosed(session) => self.session_closed(&session),
         }
     }
 
-    /// This process stood still for long.
+    /// The process continues after it was suspended.
     pub(super) fn wake(&mut self, now: Duration) {
         self.cluster.wake(now);
     }
 
-    /// Decides, and carries out what was decided. What is not due yet is done at the next tick.
-    pub(super) fn settle(&mut self) {
+    /// Decides, and carries decisions out. Work that is not due yet is done at a later tick.
+    pub(super) fn act(&mut self) {
         let began_at = self.tools.clock.now();
         if self.deciding.is_due(began_at) {
             self.decide(began_at);
@@ -130,27 +138,27 @@ impl Leading {
             self.sample();
         }
         let began_at = self.tools.clock.now();
-        if self.telling.is_due(began_at) {
-            self.tell_watchers();
-            self.telling.done(began_at, self.tools.clock.now());
+        if self.watching.is_due(began_at) {
+            self.update_watchers();
+            self.watching.done(began_at, self.tools.clock.now());
         }
     }
 
-    /// Ends what would go on for ever: calls of workers, and watching. Changes on their way go on.
-    pub(super) fn begin_to_end(&mut self) {
-        self.calls = Calls::default();
+    /// Ends worker sessions and watching, which would last forever. Changes that have begun continue.
+    pub(super) fn begin_shutdown(&mut self) {
+        self.sessions = Sessions::default();
         self.dismiss_watchers();
     }
 
-    /// Whether no change is on its way.
+    /// Whether no change is in progress.
     pub(super) fn is_idle(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// How many workers are wanted, if it is known.
+    /// How many workers are needed; `None` before the first measurement.
     pub(super) fn wanted(&self) -> Option<Wanted> {
         let decision = self.scaling.overall()?;
-        let is_active = self.records.values().any(|record| record.wish == Wish::Run);
+        let is_active = self.records.values().any(|record| record.desired_state == DesiredState::Run);
         Some(Wanted { is_active, desired_workers: decision.desired_workers })
     }
 
@@ -167,7 +175,7 @@ impl Leading {
         }
     }
 
-    /// Hands what is to be remembered to the catalog's thread, if that is idle.
+    /// Hands records to the catalog's thread, if that is idle.
     fn write(&mut self) {
         if self.writing.is_some() {
             return;

@@ -1,15 +1,15 @@
-//! The thread that owns the catalog: it waits to lead, writes, and tells the event loop how that went.
+//! The thread that owns the catalog: it waits to lead, writes, and reports the results to the event loop.
 //!
 //! ```text
 //! lead ──▶ write leader and ceiling ──▶ Led ──▶ write … write ──▶ Lost ──▶ lead …
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::catalog::{Catalog, CatalogError, Record, Snapshot};
@@ -18,80 +18,80 @@ use crate::service::clock::Clock;
 use crate::service::epochs::Epochs;
 use davy_proto::domain::Term;
 
-/// How often it asks whether it still leads, and how long it waits before it tries again to.
+/// How often it checks that it still leads, and its pause before it tries again to lead.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the event loop hears.
 #[derive(Debug)]
 pub enum News {
-    /// This coordinator leads; that is durable.
+    /// This coordinator leads, which is durable.
     Led {
         term: Term,
         snapshot: Snapshot,
-        /// What it may give out.
         epochs: Epochs,
-        /// Where it writes, one write at a time.
         writer: Writer,
     },
     /// A write has ended.
-    Written { term: Term, result: Result<(), CatalogError> },
-    /// It does not lead, and waits for its turn.
-    Standby { why: String },
-    /// A person has to look.
+    Written {
+        term: Term,
+        result: Result<(), CatalogError>,
+    },
+    Standby {
+        reason: String,
+    },
+    /// The catalog needs a person.
     Broken(String),
 }
 
-/// Where a leader writes.
+/// A leader's access to the catalog, for one write at a time.
 #[derive(Clone, Debug)]
 pub struct Writer {
     records: SyncSender<Vec<Record>>,
 }
 
 impl Writer {
-    /// Begins a write; [`News::Written`] tells how it ended. There must be no other.
+    /// Begins a write; [`News::Written`] has its result. The write before it must have ended.
     pub fn begin(&self, records: Vec<Record>) {
-        // Full or gone means that leadership was lost, of which the event loop hears by itself.
+        // Full or closed means that leadership was lost, which another event reports.
         if self.records.try_send(records).is_err() {
             warn!("a write was dropped, since leadership was lost");
         }
     }
 }
 
-/// What the thread is made of.
-pub(super) struct Keeper<E> {
+pub(super) struct CatalogWriter<E> {
     pub catalog: Box<dyn Catalog>,
     /// Where clients reach this coordinator.
     pub address: String,
-    /// Set when it need not wait to lead any more. One that leads ends when its writer is dropped.
-    pub is_over: Arc<AtomicBool>,
+    /// Cancelled when the thread should no longer wait to lead. While it leads, it ends when its [`Writer`] is dropped.
+    pub shutdown: CancellationToken,
     pub events: mpsc::Sender<E>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
 
-impl<E: From<News>> Keeper<E> {
-    /// Until it is over, or a person has to look.
+impl<E: From<News>> CatalogWriter<E> {
+    /// Runs until shutdown, or until the catalog is broken.
     pub(super) fn run(mut self) {
-        while !self.is_over.load(Ordering::Relaxed) {
-            let is_over = Arc::clone(&self.is_over);
-            let result = match self.catalog.lead(&|| is_over.load(Ordering::Relaxed)) {
+        while !self.shutdown.is_cancelled() {
+            let shutdown = self.shutdown.clone();
+            let result = match self.catalog.lead(&|| shutdown.is_cancelled()) {
                 Ok(Some(snapshot)) => self.begin(snapshot),
                 Ok(None) => return,
                 Err(error) => Err(error),
             };
             let Err(error) = result else { return };
-            if let CatalogError::Corrupt(why) = error {
-                error!(why, "the catalog is broken");
-                self.tell(News::Broken(why));
+            if let CatalogError::Corrupt(reason) = error {
+                error!(reason, "the catalog is broken");
+                self.send(News::Broken(reason));
                 return;
             }
             warn!(%error, "this coordinator does not lead");
-            self.tell(News::Standby { why: error.to_string() });
+            self.send(News::Standby { reason: error.to_string() });
             self.wait();
         }
     }
 
-    /// Makes it durable that this one leads, then leads until that is lost.
+    /// Writes durably that this coordinator leads, then leads until it loses that.
     fn begin(&mut self, snapshot: Snapshot) -> Result<(), CatalogError> {
         let term = Term(snapshot.term.0 + 1);
         let epochs = Epochs::begin(snapshot.ceiling, self.clock.unix_ms());
@@ -100,7 +100,7 @@ impl<E: From<News>> Keeper<E> {
         info!(%term, n_pipelines = snapshot.pipelines.len(), "this coordinator leads");
         // One write at a time.
         let (sender, records) = sync_channel(1);
-        self.tell(News::Led { term, snapshot, epochs, writer: Writer { records: sender } });
+        self.send(News::Led { term, snapshot, epochs, writer: Writer { records: sender } });
         self.lead(term, &records)
     }
 
@@ -110,13 +110,13 @@ impl<E: From<News>> Keeper<E> {
                 Ok(records) => {
                     let result = self.write(&records);
                     let is_lost = result.clone().err().filter(|error| !matches!(error, CatalogError::Unavailable(_)));
-                    self.tell(News::Written { term, result });
+                    self.send(News::Written { term, result });
                     if let Some(error) = is_lost {
                         return Err(error);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.catalog.still_leads()?,
-                // The event loop has ended, when no change was on its way any more.
+                // The event loop has ended, with no change in progress.
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
@@ -136,17 +136,17 @@ impl<E: From<News>> Keeper<E> {
         result
     }
 
-    fn tell(&self, news: News) {
+    fn send(&self, news: News) {
         if self.events.blocking_send(news.into()).is_err() {
             // The event loop has ended, and so does this thread.
-            self.is_over.store(true, Ordering::Relaxed);
+            self.shutdown.cancel();
         }
     }
 
-    /// Before the next try. Nothing is to be waited for: brokers do not tell when they are back.
+    /// Pauses before the next try: no event says that a broker is back.
     #[expect(clippy::disallowed_methods, reason = "the edge: the thread of the catalog blocks by design")]
     fn wait(&self) {
-        if !self.is_over.load(Ordering::Relaxed) {
+        if !self.shutdown.is_cancelled() {
             std::thread::sleep(CHECK_INTERVAL);
         }
     }

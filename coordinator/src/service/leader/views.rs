@@ -1,4 +1,4 @@
-//! What clients look at: pipelines, workers and tasks as they are, and each change of a pipeline.
+//! Views for clients: pipelines, workers and tasks as they are, and each change of a pipeline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::cluster::{PipelineState, TaskState, WorkerState};
+use crate::error::{Kind, Refused};
 use crate::metrics::Census;
-use crate::model::{PipelineRecord, Wish};
+use crate::model::{DesiredState, PipelineRecord};
 use crate::service::change::not_found;
-use crate::service::error::{Kind, Refused};
 use crate::service::event::{PipelineView, Question, Watching, Which};
 use davy_proto::domain::PipelineId;
 
-use super::Leading;
+use super::LeaderState;
 use super::changes::answer;
 
-/// Changes that a watcher has not read; it is dropped when there are more.
+/// Changes that a watcher has not read; with more it is dropped.
 const CHANGES_MAX: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Watchers {
     all: Vec<Watcher>,
-    /// What they were told last.
-    told: BTreeMap<PipelineId, Essence>,
+    /// What watchers have seen of each pipeline.
+    seen: BTreeMap<PipelineId, Essence>,
 }
 
 struct Watcher {
@@ -31,7 +31,7 @@ struct Watcher {
     changes: mpsc::Sender<PipelineView>,
 }
 
-/// What of a pipeline counts as a change: not its numbers, which change all the time.
+/// The part of a pipeline whose change watchers see: not its numbers, which change all the time.
 #[derive(Clone, PartialEq)]
 struct Essence {
     version: u64,
@@ -40,7 +40,7 @@ struct Essence {
     problems: Vec<String>,
 }
 
-impl Leading {
+impl LeaderState {
     pub(super) fn view(&self, id: &PipelineId) -> Option<PipelineView> {
         Some(self.view_of(self.records.get(id)?))
     }
@@ -48,12 +48,11 @@ impl Leading {
     fn view_of(&self, record: &Arc<PipelineRecord>) -> PipelineView {
         PipelineView {
             record: Arc::clone(record),
-            status: self.cluster.status(&record.id),
-            scaling: self.scaling.of(&record.id).cloned(),
+            status: self.cluster.status(record.id()),
+            scaling: self.scaling.of(record.id()).cloned(),
         }
     }
 
-    /// Answers whoever looks at something.
     pub(super) fn answer(&mut self, question: Question) {
         match question {
             Question::Get(id, reply) => answer(reply, self.view(&id).ok_or_else(|| not_found(&id.name))),
@@ -75,15 +74,17 @@ impl Leading {
 
     fn list(&self, which: &Which) -> Vec<PipelineView> {
         let is_shown = |record: &&Arc<PipelineRecord>| {
-            which.includes(&record.id)
-                && (which.with_stopped || matches!(record.wish, Wish::Run | Wish::Pause) || self.is_stopping(record))
+            which.includes(record.id())
+                && (which.with_stopped
+                    || matches!(record.desired_state, DesiredState::Run | DesiredState::Pause)
+                    || self.is_stopping(record))
         };
         self.records.values().filter(is_shown).map(|record| self.view_of(record)).collect()
     }
 
-    /// Somebody still runs some of it.
+    /// Whether a worker still runs one of its tasks.
     fn is_stopping(&self, record: &PipelineRecord) -> bool {
-        self.cluster.status(&record.id).is_some_and(|status| status.state == PipelineState::Stopping)
+        self.cluster.status(record.id()).is_some_and(|status| status.state == PipelineState::Stopping)
     }
 
     fn watch(&mut self, which: Which) -> Result<Watching, Refused> {
@@ -96,26 +97,25 @@ impl Leading {
         Ok(Watching { pipelines, changes })
     }
 
-    /// Tells watchers what has changed. One that has gone, or reads too slowly, is dropped, which it notices.
-    pub(super) fn tell_watchers(&mut self) {
+    /// Sends changes to watchers. A watcher that has left, or reads too slowly, is dropped and sees its stream end.
+    pub(super) fn update_watchers(&mut self) {
         self.watchers.all.retain(|watcher| !watcher.changes.is_closed());
         if self.watchers.all.is_empty() {
-            return self.watchers.told.clear();
+            return self.watchers.seen.clear();
         }
         for record in self.records.values() {
             let view = self.view_of(record);
             let essence = Essence::of(&view);
-            if self.watchers.told.get(&record.id) == Some(&essence) {
+            if self.watchers.seen.get(record.id()) == Some(&essence) {
                 continue;
             }
-            self.watchers.told.insert(record.id.clone(), essence);
+            self.watchers.seen.insert(record.id().clone(), essence);
             self.watchers.all.retain(|watcher| {
-                !watcher.which.includes(&record.id) || watcher.changes.try_send(view.clone()).is_ok()
+                !watcher.which.includes(record.id()) || watcher.changes.try_send(view.clone()).is_ok()
             });
         }
     }
 
-    /// Ends all who watch.
     pub(super) fn dismiss_watchers(&mut self) {
         self.watchers = Watchers::default();
     }
@@ -132,7 +132,7 @@ impl Leading {
         for (id, record) in &self.records {
             let Some(status) = self.cluster.status(id) else { continue };
             *census.pipelines.entry(pipeline_state(status.state)).or_default() += 1;
-            if record.wish == Wish::Run {
+            if record.desired_state == DesiredState::Run {
                 census.lag.push((id.clone(), status.lag));
             }
         }

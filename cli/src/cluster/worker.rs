@@ -1,6 +1,6 @@
 //! `davy worker`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use davy_engine::{Error, Result};
@@ -54,7 +54,7 @@ fn agent_options(args: &WorkerArgs) -> Result<AgentOptions> {
         slots: args.slots.unwrap_or_else(n_cores),
         labels: args.labels.iter().cloned().collect(),
         token_file: args.token_file.clone(),
-        tls: tls_files(args),
+        tls: TlsFiles { ca: args.ca.clone(), identity: identity_files(args.cert.as_ref(), args.key.as_ref()) },
         http,
         grace: args.grace,
     })
@@ -64,10 +64,8 @@ pub(crate) fn n_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 
-fn tls_files(args: &WorkerArgs) -> TlsFiles {
-    let identity = args.cert.clone().zip(args.key.clone());
-    let identity = identity.map(|(certificate, key)| IdentityFiles { certificate, key });
-    TlsFiles { ca: args.ca.clone(), identity }
+pub(crate) fn identity_files(certificate: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<IdentityFiles> {
+    Some(IdentityFiles { certificate: certificate?.clone(), key: key?.clone() })
 }
 
 /// A token from a file, without its line end.

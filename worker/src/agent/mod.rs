@@ -62,7 +62,7 @@ impl AgentOptions {
     fn client(&self, address: &str) -> Result<Client> {
         let credentials = self.token_file.as_deref().map(Credentials::from_file).transpose();
         let client = credentials.and_then(|found| Client::new(address, &self.tls, found.unwrap_or_default()));
-        let client = client.map_err(|error| refused(&error))?;
+        let client = client.map_err(|error| client_error(&error))?;
         Ok(client.configure(|endpoint| {
             endpoint
                 .connect_timeout(CONNECT)
@@ -73,7 +73,8 @@ impl AgentOptions {
     }
 }
 
-fn refused(error: &ClientError) -> Error {
+/// Why no coordinator can be called.
+pub fn client_error(error: &ClientError) -> Error {
     let refused = Error::invalid(error.to_string());
     if error.hint().is_empty() { refused } else { refused.hint(error.hint()) }
 }
@@ -175,4 +176,32 @@ impl Agent {
 #[expect(clippy::disallowed_methods, reason = "the worker is where processing time comes from")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::LocalConnectors;
+    use crate::host::HostOptions;
+
+    #[test]
+    fn a_worker_with_a_token_refuses_clear_text_beyond_loopback_at_its_start() {
+        let token = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(token.path(), "secret").expect("written");
+        let options = AgentOptions {
+            coordinators: vec!["http://127.0.0.1:9640".to_owned(), "http://davy.example:9640".to_owned()],
+            name: "w".to_owned(),
+            id: "w".to_owned(),
+            slots: 1,
+            labels: BTreeMap::new(),
+            token_file: Some(token.path().to_owned()),
+            tls: TlsFiles::default(),
+            http: None,
+            grace: Duration::ZERO,
+        };
+        let slots = SlotOptions { connectors: LocalConnectors::default(), host: HostOptions::default() };
+        let refused = run(options, slots, CancellationToken::new()).expect_err("it does not start").to_string();
+        let expected = "coordinator `http://davy.example:9640` would get the token over a network in clear text; use https:// with --ca";
+        assert!(refused.starts_with(expected), "{refused}");
+    }
 }

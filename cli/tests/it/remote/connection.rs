@@ -37,12 +37,12 @@ fn a_coordinator_that_is_not_there_is_named() {
 fn a_wrong_connection_is_refused_before_anything_is_sent() {
     let folder = folder(&[("token", "secret\n"), ("empty", "\n"), ("no.pem", "")]);
     let cases: &[(&str, &[&str], &str)] = &[
-        ("127.0.0.1:9640", &[], "is no URL"),
+        ("127.0.0.1:9640", &[], "is no URL of http:// or https://"),
         ("ftp://127.0.0.1", &[], "is no URL of http:// or https://"),
         ("https://127.0.0.1:1", &[], "needs --ca"),
-        ("https://127.0.0.1:1", &["--ca", "none.pem"], "--ca `none.pem` cannot be read"),
-        ("http://127.0.0.1:1", &["--token-file", "none"], "--token-file `none` cannot be read"),
-        ("http://127.0.0.1:1", &["--token-file", "empty"], "is empty"),
+        ("https://127.0.0.1:1", &["--ca", "none.pem"], "file `none.pem` cannot be read"),
+        ("http://127.0.0.1:1", &["--token-file", "none"], "file `none` cannot be read"),
+        ("http://127.0.0.1:1", &["--token-file", "empty"], "file `empty` holds no token"),
         (
             "http://10.0.0.1:1",
             &["--token-file", "token"],

@@ -87,7 +87,7 @@ def failover(bench, repeats):
         cluster.workers.pop(victim).kill()
         survivors = set(cluster.workers)
         cluster.await_running(on=survivors)
-        while sum(t["lag"] for t in cluster.ask("tasks")) > RATE:
+        while sum(t["lag_messages"] for t in cluster.ask("tasks")) > RATE:
             pass
         seconds.append(time.monotonic() - begun)
         cluster.start(f"w{turn + 2}")

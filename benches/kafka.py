@@ -78,7 +78,7 @@ class Bench:
         rows = [json.loads(line) for line in out.stdout.splitlines()]
         if any(row["position"] is None for row in rows):
             return None
-        return sum(row["lag"] for row in rows)
+        return sum(row["lag_messages"] for row in rows)
 
     def drain(self, script, process, deadline=600):
         begun = time.monotonic()

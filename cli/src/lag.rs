@@ -19,7 +19,7 @@ pub(crate) fn lag(args: &LagArgs) -> Result<ExitCode> {
     if rows.is_empty() {
         return Err(no_topics(args));
     }
-    let header = ["insert", "stage", "topic", "partition", "position", "end", "lag", "watermark", "task"];
+    let header = ["insert", "stage", "topic", "partition", "position", "end", "lag_messages", "watermark", "task"];
     print(args.output, &header, &rows)
 }
 
@@ -58,7 +58,7 @@ fn cell(row: &LagRow, column: &str) -> Option<String> {
         "first" => Some(row.first.to_string()),
         "end" => Some(row.end.to_string()),
         "position" => row.position.map(|position| position.to_string()),
-        "lag" => Some(row.lag.to_string()),
+        "lag_messages" => Some(row.lag.to_string()),
         "watermark" => row.watermark.map(|ns| Watermark(ns).to_string()),
         _ => row.task.map(|(task, n_tasks)| format!("{} of {n_tasks}", task + 1)),
     }

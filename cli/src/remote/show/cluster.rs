@@ -58,7 +58,7 @@ pub(in super::super) fn tasks(tasks: &[Task], format: Output) -> String {
     match format {
         Output::Json => tasks.iter().map(|task| line(task_json(task))).collect(),
         Output::Table => {
-            let header = ["task", "state", "worker", "lag", "rows/s", "busy", "watermark", "epoch", "restarts", "why"];
+            let header = ["task", "state", "worker", "lag (messages)", "rows/s", "busy", "watermark", "epoch", "restarts", "why"];
             table(&header, &task_rows(tasks), "no tasks")
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn task_json(task: &Task) -> Value {
         "reason": task.reason,
         "error": task.error,
         "restarts": task.restarts,
-        "lag": task.lag_messages,
+        "lag_messages": task.lag_messages,
         "rows_per_second": task.rows_per_second,
         "busy_ratio": task.busy_ratio,
         "watermark": task.watermark_ms.map_or(Value::Null, json_time),

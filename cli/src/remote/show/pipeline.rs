@@ -20,7 +20,7 @@ pub(in super::super) fn pipelines(pipelines: &[Pipeline], format: Output) -> Str
             };
             let rows: Vec<Vec<String>> = pipelines.iter().map(cells).collect();
             let tenant = with_tenants.then_some("tenant");
-            let columns = ["name", "state", "tasks", "lag", "rows/s", "version", "changed", "problem"];
+            let columns = ["name", "state", "tasks", "lag (messages)", "rows/s", "version", "changed", "problem"];
             let header: Vec<&str> = tenant.into_iter().chain(columns).collect();
             table(&header, &rows, "no pipelines")
         }
@@ -77,7 +77,7 @@ pub(in super::super) fn change(pipeline: &Pipeline, format: Output) -> String {
             let (lag, rate) = (count(pipeline.lag_messages), rate(pipeline.rows_per_second));
             let problem = problem(pipeline);
             let problem = if problem.is_empty() { problem } else { format!(", {problem}") };
-            format!("{name}: {state}, {tasks}, lag {lag}, {rate} rows/s{problem}\n")
+            format!("{name}: {state}, {tasks}, lag {lag} messages, {rate} rows/s{problem}\n")
         }
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn fields(pipeline: &Pipeline) -> Map<String, Value> {
         "kafka_name": pipeline.kafka_name,
         "n_tasks": pipeline.n_tasks,
         "n_tasks_running": pipeline.n_tasks_running,
-        "lag": pipeline.lag_messages,
+        "lag_messages": pipeline.lag_messages,
         "rows_per_second": pipeline.rows_per_second,
         "desired_workers": pipeline.scaling.as_ref().map(|scaling| scaling.desired_workers),
         "problems": pipeline.problems,

@@ -77,7 +77,7 @@ fn task(row: &Value) -> Task {
         worker: word(row, "worker_name"),
         epoch: number("epoch"),
         restarts: number("restarts"),
-        lag: number("lag"),
+        lag: number("lag_messages"),
         error: word(row, "error"),
     }
 }

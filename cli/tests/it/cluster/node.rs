@@ -61,7 +61,7 @@ impl Setup {
         let output = self.davy(&self.servers).args(["lag", "pipeline.sql", "-o", "json"]).output();
         let output = output.expect("the binary starts");
         let rows = text(&output.stdout);
-        let lag = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["lag"].as_u64();
+        let lag = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["lag_messages"].as_u64();
         (output.status.success() && !rows.is_empty()).then(|| rows.lines().map(lag).sum::<Option<u64>>())?
     }
 

@@ -44,7 +44,7 @@ impl Setup {
     pub(super) fn lag(&self) -> Option<u64> {
         let output = self.davy(&["lag", "-o", "json"]).output().expect("the binary starts");
         let rows = text(&output.stdout);
-        let lag = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["lag"].as_u64();
+        let lag = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["lag_messages"].as_u64();
         (output.status.success() && !rows.is_empty()).then(|| rows.lines().map(lag).sum::<Option<u64>>())?
     }
 

@@ -152,6 +152,6 @@ fn a_watch_tells_each_change_once() {
     let lines: Vec<String> = std::io::BufRead::lines(out).take(3).map(|line| line.expect("text")).collect();
     child.kill().expect("it runs until it is interrupted");
     child.wait().expect("it ends");
-    let rest = "11/12 tasks, lag 1,234,567, 98,765 rows/s";
+    let rest = "11/12 tasks, lag 1,234,567 messages, 98,765 rows/s";
     assert_eq!(lines, ["starting", "running", "paused"].map(|state| format!("miners: {state}, {rest}")));
 }

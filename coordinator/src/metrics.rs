@@ -55,7 +55,7 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let make = Make { registry: &registry };
-        Self {
+        let made = Self {
             calls: make.counters(
                 "calls_total",
                 "gRPC calls that ended; a stream counts when it begins",
@@ -79,7 +79,12 @@ impl Metrics {
             pipelines: make.gauges("pipelines", "pipelines", &["state"]),
             lag: make.lag(),
             registry,
+        };
+        // Ports that have refused no connection are exported with 0.
+        for port in ["grpc", "http"] {
+            made.connections_refused.with_label_values(&[port]);
         }
+        made
     }
 
     /// Replaces what there was.

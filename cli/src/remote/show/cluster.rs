@@ -58,7 +58,18 @@ pub(in super::super) fn tasks(tasks: &[Task], format: Output) -> String {
     match format {
         Output::Json => tasks.iter().map(|task| line(task_json(task))).collect(),
         Output::Table => {
-            let header = ["task", "state", "worker", "lag (messages)", "rows/s", "busy", "watermark", "epoch", "restarts", "why"];
+            let header = [
+                "task",
+                "state",
+                "worker",
+                "lag (messages)",
+                "rows/s",
+                "busy",
+                "watermark",
+                "epoch",
+                "restarts",
+                "why",
+            ];
             table(&header, &task_rows(tasks), "no tasks")
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::node::PATIENCE;
 use super::rig::Rig;
-use crate::run::text;
+use crate::run::{repository, text};
 use crate::trial::alone;
 use crate::trial::pipeline::Script;
 use davy_testkit::wait::until;
@@ -91,6 +91,79 @@ fn pages_for_monitoring_are_as_prometheus_wants_them() {
     rig.kill_coordinator(0);
     until("the worker says so", PATIENCE, || (get(worker, "/readyz")?.code == 503).then_some(()));
     assert_eq!(get(worker, "/healthz").map(|page| page.code), Some(200));
+}
+
+/// A family of metrics: name, type, and labels in order.
+type Family = (String, String, BTreeSet<String>);
+
+/// The families on a page of metrics. `le` of a histogram is no label of its own.
+fn exported(page: &str) -> BTreeSet<Family> {
+    let mut families = BTreeSet::new();
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    for (name, kind) in types {
+        let mut labels = BTreeSet::new();
+        for series in page.lines().filter(|line| !line.starts_with('#')) {
+            let (sample, rest) = series.split_once(['{', ' ']).expect("a sample has a value");
+            let of_histogram = ["_bucket", "_sum", "_count"].iter().any(|part| sample.strip_suffix(part) == Some(name));
+            if sample == name || (kind == "histogram" && of_histogram) {
+                let pairs = rest.split_once('}').map_or("", |(pairs, _)| pairs).split("\",");
+                labels.extend(pairs.filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())));
+            }
+        }
+        labels.remove("le");
+        families.insert((name.to_owned(), kind.to_owned(), labels));
+    }
+    families
+}
+
+/// The families in the tables of docs/operations.md, under the heading Metrics.
+fn documented() -> BTreeSet<Family> {
+    let page = std::fs::read_to_string(repository().join("docs/operations.md")).expect("the page is there");
+    let (_, section) = page.split_once("\n## Metrics\n").expect("a heading Metrics");
+    let section = section.split("\n## ").next().expect("a section");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let &[_, name, kind, labels, ..] = cells.as_slice() else { return None };
+        let name = name.strip_prefix("`davy_")?.strip_suffix('`')?;
+        let labels =
+            labels.split(", ").map(|label| label.trim_matches('`').to_owned()).filter(|label| !label.is_empty());
+        Some((format!("davy_{name}"), kind.to_owned(), labels.collect()))
+    };
+    section.lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_documentation_lists_the_metrics_that_are_exported() {
+    let _alone = alone();
+    let rig = Rig::new(0, 1_000, 1, Script::default());
+    let card = repository().join("engine/tests/models/tiny/card.toml").display().to_string();
+    let script = format!(
+        "CREATE FUNCTION score USING MODEL '{card}';\n\
+         CREATE TABLE flows (ts TIMESTAMP, k TEXT, n BIGINT, WATERMARK FOR ts) WITH (connector = 'kafka', \
+         bootstrap_servers = '${{env:DAVY_KAFKA}}', topic = 'flows', type = 'source', format = 'csv');\n\
+         CREATE TABLE nowhere (s DOUBLE) WITH (connector = 'blackhole');\n\
+         INSERT INTO nowhere SELECT score(n * 1.0, n * 1.0) FROM flows;\n"
+    );
+    std::fs::write(rig.folder().join("scores.sql"), script).expect("written");
+    rig.client().must(&["submit", "scores.sql", "--name", "scores", "--wait"]);
+    let coordinator = rig.seats[0].as_ref().expect("it runs").ports.http;
+    let worker = rig.workers.values().next().expect("it runs").http;
+    let pages = [coordinator, worker].map(|port| get(port, "/metrics").expect("an answer").body);
+    let exported: BTreeSet<Family> = pages.iter().flat_map(|page| exported(page)).collect();
+    let documented = documented();
+    let missing: Vec<&Family> = documented.difference(&exported).collect();
+    let unknown: Vec<&Family> = exported.difference(&documented).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "documented only: {missing:#?}, exported only: {unknown:#?}");
+}
+
+#[test]
+fn the_families_of_a_page_have_their_labels() {
+    let page = "# TYPE a counter\na{x=\"1, y\",z=\"}\"} 1\n# TYPE b histogram\nb_bucket{le=\"1\",x=\"2\"} 1\nb_sum{x=\"2\"} 1\n# TYPE c gauge\nc 1\n";
+    let family = |name: &str, kind: &str, labels: &[&str]| {
+        (name.to_owned(), kind.to_owned(), labels.iter().map(|&label| label.to_owned()).collect())
+    };
+    let expected = [family("a", "counter", &["x", "z"]), family("b", "histogram", &["x"]), family("c", "gauge", &[])];
+    assert_eq!(exported(page), expected.into());
 }
 
 #[test]

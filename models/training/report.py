@@ -80,8 +80,8 @@ def rate(value: float | None) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    marks = ["---"] + ["--:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, marks, *rows])
+    alignment = ["---"] + ["--:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, alignment, *rows])
 
 
 def verdict_row(name: str, verdict: Verdict) -> list[str]:

@@ -12,8 +12,8 @@
 //! whose load would be least with it. So tasks without an owner are placed that way first, and then tasks move from the fullest worker to
 //! the emptiest for as long as that helps; a worker that was given a task in the first half gives none away in the second.
 //!
-//! A task that failed on a worker avoids it. It does not count for balance until it is forgiven: else a task that can run nowhere
-//! would push tasks that run well from worker to worker. Such tasks are placed last, on top of the others.
+//! A task that failed on a worker avoids it, and for that time does not count for balance: otherwise a task that can run nowhere would
+//! push healthy tasks from worker to worker. Such tasks are placed last, on top of the others.
 //!
 //! The cost is about tasks × workers, and moves × stages × zones: a few milliseconds for 1,000 tasks on 100 workers.
 
@@ -29,7 +29,7 @@ use board::Board;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub id: WorkerId,
-    /// How many tasks it takes without being crowded; 0 counts as 1, for a worker that is to get nothing does not register.
+    /// How many tasks it takes without being crowded; 0 counts as 1, since every worker that registers takes tasks.
     pub slots: u32,
     /// Such as `zone=a`.
     pub labels: BTreeMap<String, String>,
@@ -39,25 +39,23 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placeable {
     pub task: TaskId,
-    /// Where it is, or is on its way to; it counts only if that is a candidate.
+    /// Its present or next worker; it counts only if that is a candidate.
     pub owner: Option<WorkerId>,
-    /// Where it failed not long ago.
+    /// The worker where it failed recently.
     pub avoid: Option<WorkerId>,
 }
 
 /// Why a task is where it was before.
 pub const KEPT: &str = "kept where it is";
 
-/// Where a task belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// Whom it belongs to.
     pub worker: WorkerId,
     pub reason: String,
 }
 
-/// Says for every task whom it belongs to; empty if there is no candidate. `zone_label` names the label that tells zones apart; workers
-/// without it share one.
+/// The worker for every task; empty if there is no candidate. `zone_label` names the label that distinguishes zones; workers without it
+/// share one.
 pub fn assign(candidates: &[Candidate], tasks: &[Placeable], zone_label: &str) -> BTreeMap<TaskId, Placement> {
     let mut board = Board::new(candidates, zone_label);
     if board.is_empty() {

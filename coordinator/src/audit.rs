@@ -1,20 +1,20 @@
-//! One line for each call that changes something, or would have: who, what, and how it ended.
+//! The audit: one line for each call that changes something, refused calls included, with caller, subject and result.
 //!
 //! Lines have the tracing target `davy_audit`, so that a filter can send them where they are kept. They never hold SQL, values of
-//! settings or tokens, which may be secret; the SQL's digest tells whether two calls had the same.
+//! settings or tokens, which may be secret; the SQL's digest shows whether two calls had the same SQL.
 
 use sha2::{Digest, Sha256};
 use tracing::info;
 
 use crate::auth::Caller;
 
-/// What a call was about. Its handler fills it in.
+/// The subject of a call. Its handler fills it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     pub tenant: String,
     /// The pipeline's name, or the worker's, if it is one.
     pub name: String,
-    /// Of the SQL, in hex.
+    /// In hex.
     pub sql_sha256: String,
 }
 

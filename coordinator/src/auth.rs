@@ -1,4 +1,4 @@
-//! Who calls, and what they may do.
+//! Callers, their roles and their tenants.
 //!
 //! A token is 32 random bytes or more that only its owner has. The file of tokens holds their SHA-256 digests, so that reading it gives
 //! no access. It is read again when it changes. Without a file every caller is an administrator: [`crate::options`] then allows loopback
@@ -50,11 +50,9 @@ pub enum Scope {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// What their token is called.
+    /// Name of the token.
     pub name: Arc<str>,
-    /// What they may do.
     pub role: Role,
-    /// Whose pipelines they see.
     pub scope: Scope,
 }
 

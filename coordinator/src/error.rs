@@ -1,5 +1,7 @@
 //! Refusals, by what the client should do about them.
 
+use davy_proto::Place;
+
 use crate::catalog::CatalogError;
 use crate::planner::Refusal;
 
@@ -11,12 +13,11 @@ pub enum Kind {
     Unauthenticated,
     /// Use a token of a role that may.
     Denied,
-    /// Look at what there is.
     NotFound,
     Exists,
-    /// Change the pipeline's state first, or agree to lose it.
+    /// Change the pipeline's state first, or accept its loss.
     Precondition,
-    /// Ask for less, or later.
+    /// Request less, or later.
     Exhausted,
     Unavailable,
     /// Try again with more time.
@@ -28,12 +29,11 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refused {
-    /// What the client should do.
     pub kind: Kind,
     /// What is wrong, without the place.
     pub message: String,
-    /// Line and column in the SQL, from 1.
-    pub place: Option<(u64, u64)>,
+    /// In the SQL.
+    pub place: Option<Place>,
     /// How to fix it; may be empty.
     pub hint: String,
 }

@@ -1,4 +1,4 @@
-//! How much one client, or all of them, may ask for. Each limit has its message; none of them is reached by a person at work.
+//! Limits for one client, and for all of them. Each limit has its message; a person at work reaches none of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -9,7 +9,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::error::{Kind, Refused};
 
-/// Callers whose rate is remembered. Those who have not called for a second or two are forgotten when there are more.
+/// Callers whose rate is tracked. With more, callers without a call in the last seconds are forgotten.
 const CALLERS_MAX: usize = 10_000;
 
 /// Limits, with defaults that suit one cluster.
@@ -25,7 +25,7 @@ pub struct Limits {
     pub settings_bytes: usize,
     /// Pipelines of a tenant that have not been stopped. Default: 1,000.
     pub pipelines_per_tenant: usize,
-    /// Names of pipelines of a tenant, stopped ones included: a name is remembered so that it can begin anew. Default: 10,000.
+    /// Names of pipelines of a tenant, stopped ones included: a stopped pipeline keeps its name, so that its next incarnation is known. Default: 10,000.
     pub names_per_tenant: usize,
     /// Bytes of a gRPC message to the coordinator. Default: 1 MiB.
     pub message_bytes: usize,
@@ -43,7 +43,7 @@ pub struct Limits {
     pub tails: usize,
     /// Worker sessions. Default: 1,000.
     pub workers: usize,
-    /// Messages to a worker that it has not read; one that reads too slowly is hung up. Default: 4,096.
+    /// Messages to a worker that it has not read; the session of a worker that reads too slowly is closed. Default: 4,096.
     pub worker_queue: usize,
     /// Connections to the gRPC port. Default: 2,048.
     pub connections: usize,
@@ -129,7 +129,7 @@ fn count_statements(sql: &str) -> usize {
     n_statements + usize::from(has_text)
 }
 
-/// Who calls how often.
+/// Rates of callers.
 #[derive(Debug)]
 pub struct Rates {
     limiter: DefaultKeyedRateLimiter<Arc<str>>,
@@ -158,7 +158,7 @@ impl Rates {
     }
 }
 
-/// Who has how many streams open.
+/// Open streams of callers.
 #[derive(Clone, Debug)]
 pub struct Streams {
     max: usize,
@@ -171,7 +171,7 @@ impl Streams {
         Self { max, open: Arc::default() }
     }
 
-    /// Counts a stream until what it gives is dropped.
+    /// Counts a stream until the returned value is dropped.
     pub fn open(&self, caller: &Arc<str>) -> Result<OpenStream, Refused> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let n_open = open.entry(Arc::clone(caller)).or_default();

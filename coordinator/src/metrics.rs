@@ -11,7 +11,7 @@ use prometheus::{
 
 use davy_proto::domain::{Messages, PipelineId};
 
-/// The type of what [`Metrics::text`] gives.
+/// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Metrics {
     pub grants: IntCounter,
     /// Tasks taken away from workers.
     pub revocations: IntCounter,
-    /// Workers that were hung up, since they did not read what they were sent.
+    /// Sessions closed because the worker did not read its messages.
     pub workers_hung_up: IntCounter,
     /// Writes to the catalog, by outcome.
     pub catalog_writes: IntCounterVec,
@@ -34,7 +34,6 @@ pub struct Metrics {
     /// 1 while this coordinator leads.
     pub is_leader: IntGauge,
     pub term: IntGauge,
-    /// How many workers are wanted.
     pub desired_workers: IntGauge,
     workers: IntGaugeVec,
     tasks: IntGaugeVec,
@@ -42,7 +41,7 @@ pub struct Metrics {
     lag: GaugeVec,
 }
 
-/// What there is, counted by state.
+/// Workers, tasks and pipelines, counted by state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Census {
     pub workers: BTreeMap<&'static str, i64>,
@@ -68,12 +67,13 @@ impl Metrics {
             ),
             grants: make.counter("grants_total", "tasks given to workers"),
             revocations: make.counter("revocations_total", "tasks taken away from workers"),
-            workers_hung_up: make.counter("workers_hung_up_total", "workers hung up since they did not read"),
+            workers_hung_up: make
+                .counter("workers_hung_up_total", "worker sessions closed since the worker did not read"),
             catalog_writes: make.counters("catalog_writes_total", "writes to the catalog", &["outcome"]),
             catalog_write_seconds: make.histogram("catalog_write_seconds", "how long a write to the catalog took"),
             is_leader: make.gauge("davy_coordinator_is_leader", "1 while this coordinator leads"),
-            term: make.gauge("davy_coordinator_term", "number of this leader; each has a greater one"),
-            desired_workers: make.gauge("davy_desired_workers", "how many workers are wanted"),
+            term: make.gauge("davy_coordinator_term", "term of this leader; each new leader has a greater one"),
+            desired_workers: make.gauge("davy_desired_workers", "how many workers are needed"),
             workers: make.gauges("workers", "workers", &["state"]),
             tasks: make.gauges("tasks", "tasks", &["state"]),
             pipelines: make.gauges("pipelines", "pipelines", &["state"]),
@@ -87,7 +87,7 @@ impl Metrics {
         made
     }
 
-    /// Replaces what there was.
+    /// Replaces the census before.
     pub fn take_census(&self, census: &Census) {
         for (gauges, counts) in
             [(&self.workers, &census.workers), (&self.tasks, &census.tasks), (&self.pipelines, &census.pipelines)]

@@ -1,17 +1,18 @@
-//! How a coordinator is run.
+//! The coordinator's options.
 //!
-//! Nothing listens beyond this machine without TLS and tokens: what is not safe does not start.
+//! Nothing listens beyond this machine without TLS and tokens: with unsafe options the coordinator does not start.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use davy_proto::domain::IdentityFiles;
+
 use crate::autoscale;
 use crate::cluster::ClusterOptions;
 use crate::limits::Limits;
 
-/// How a coordinator is run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where gRPC listens. Default: `127.0.0.1:9640`. Beyond loopback it needs `tls` and `tokens`.
@@ -24,34 +25,31 @@ pub struct Options {
     /// that may look at all tenants (`tenant = "*"`, any role but `worker`). HTTP has no TLS: the token, and names and numbers of all tenants' pipelines, can
     /// be read on the wire. Keep the port inside a network that you trust.
     pub http_beyond_loopback: bool,
-    /// Where others reach this coordinator, for people and for clients that ask a standby. Default: where gRPC listens.
+    /// The address that a standby gives to clients. Default: where gRPC listens.
     pub advertise: Option<String>,
     /// Certificates. Default: none; then gRPC listens on loopback only.
-    pub tls: Option<TlsFiles>,
-    /// File of tokens, in TOML. Default: none; then everybody on this machine is an administrator.
+    pub tls: Option<ServerTls>,
+    /// File of tokens, in TOML. Default: none; then every caller on this machine is an administrator.
     pub tokens: Option<PathBuf>,
-    /// How much clients may ask for.
     pub limits: Limits,
-    /// How workers are watched and tasks are given out.
+    /// Timeouts of workers and tasks.
     pub cluster: ClusterOptions,
-    /// How the number of workers that are wanted follows the load.
+    /// How the desired number of workers follows the load.
     pub autoscale: autoscale::Options,
-    /// How many tasks a stage has when it begins, if its topic has as many partitions. Default: 16.
+    /// How many tasks a new stage gets, if its topic has as many partitions. Default: 16.
     ///
-    /// It is fixed then: no more workers than that can share a stage.
+    /// The number is fixed then: no more workers than that can share a stage.
     pub tasks_per_stage: NonZeroU32,
     /// How often workers report. Default: 1 s.
     pub heartbeat_interval: Duration,
-    /// When the coordinator ends: how long changes on their way may take, then how long calls that last are waited for. Default: 10 s.
+    /// At shutdown: how long pending changes may take, and then open calls. Default: 10 s.
     pub shutdown_timeout: Duration,
 }
 
 /// Certificates and keys, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The coordinator's certificate, and those that lead from it to its root.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+pub struct ServerTls {
+    pub identity: IdentityFiles,
     /// Roots of clients' certificates. With it, callers need a certificate in addition to a token.
     pub client_ca: Option<PathBuf>,
 }
@@ -76,7 +74,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what would not be safe, or could not work.
+    /// Refuses options that are unsafe, or cannot work.
     pub fn check(&self) -> Result<(), String> {
         let (grpc, http) = (self.listen, self.http_listen);
         let is_open = !grpc.ip().is_loopback();
@@ -88,7 +86,7 @@ impl Options {
         }
         if is_open && self.tokens.is_none() {
             return Err(format!(
-                "gRPC would listen on {grpc}, beyond this machine, and everybody could call; \
+                "gRPC would listen on {grpc}, beyond this machine, without tokens; \
                 give a file of tokens, or listen on 127.0.0.1"
             ));
         }
@@ -100,15 +98,15 @@ impl Options {
         }
         if !http.ip().is_loopback() && self.tokens.is_none() {
             return Err(format!(
-                "HTTP would listen on {http}, beyond this machine, and everybody could read metrics; \
+                "HTTP would listen on {http}, beyond this machine, without tokens for metrics; \
                 give a file of tokens, or listen on 127.0.0.1"
             ));
         }
         self.autoscale.check()?;
         if self.heartbeat_interval.is_zero() || self.cluster.lease_timeout < self.heartbeat_interval * 2 {
             return Err(format!(
-                "workers report every {:?} and are taken for lost after {:?}; \
-                the latter must be twice the former at least",
+                "workers report every {:?} and count as lost after {:?}; \
+                the second must be at least twice the first",
                 self.heartbeat_interval, self.cluster.lease_timeout
             ));
         }
@@ -121,8 +119,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_safe_does_not_start() {
-        let tls = TlsFiles { certificate: "c.pem".into(), key: "k.pem".into(), client_ca: None };
+    fn unsafe_options_are_refused() {
+        let identity = IdentityFiles { certificate: "c.pem".into(), key: "k.pem".into() };
+        let tls = ServerTls { identity, client_ca: None };
         let open: SocketAddr = "0.0.0.0:9640".parse().expect("an address");
         let six: SocketAddr = "[::]:9640".parse().expect("an address");
         let local = Options::default;
@@ -134,10 +133,10 @@ mod tests {
             (Options { listen: open, ..local() }, "without TLS"),
             (Options { listen: six, ..local() }, "without TLS"),
             (Options { listen: open, tokens: tokens.clone(), ..local() }, "without TLS"),
-            (with_tls(open), "everybody could call"),
+            (with_tls(open), "without tokens;"),
             (Options { tokens: tokens.clone(), ..with_tls(open) }, ""),
             (Options { http_listen: open, ..local() }, "allow that explicitly"),
-            (Options { http_listen: open, http_beyond_loopback: true, ..local() }, "everybody could read metrics"),
+            (Options { http_listen: open, http_beyond_loopback: true, ..local() }, "without tokens for metrics"),
             (Options { http_listen: open, http_beyond_loopback: true, tokens, ..local() }, ""),
             (Options { heartbeat_interval: Duration::ZERO, ..local() }, "workers report every"),
         ] {

@@ -1,52 +1,48 @@
-//! What the coordinator asks of someone who can plan SQL and look at topics; it knows neither itself.
+//! The coordinator's interface to planning SQL and reading topics, which it cannot do itself.
 //!
-//! All calls block, and are made off the threads that answer clients.
+//! All calls block, and run on threads for blocking work.
 
 use std::time::Duration;
 
+use davy_proto::Place;
 use davy_proto::domain::{DataflowShape, Script, TailRow};
 
-/// Why something cannot be, by what the client should do.
+/// Refusals, by what the client should do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Mend the script or a setting.
+    /// Fix the script or a setting.
     #[error("{message}")]
     Invalid {
         message: String,
-        /// Line and column in the script, from 1.
-        place: Option<(u64, u64)>,
+        /// In the script.
+        place: Option<Place>,
         /// How to fix it.
         hint: Option<String>,
     },
     /// State would be lost, or belongs to something else.
     #[error("{message}")]
-    Precondition {
-        /// What stands in the way.
-        message: String,
-        hint: String,
-    },
+    Precondition { message: String, hint: String },
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
     Internal(String),
 }
 
-/// Reads a topic as it grows: only what is committed.
+/// Reads the committed rows of a topic as it grows.
 pub trait Tail: Send {
-    /// The rows that have come, after waiting for some for at most `wait`; may be none.
+    /// New rows, after a wait of at most `wait`; may be none.
     fn next(&mut self, wait: Duration) -> Result<Vec<TailRow>, Refusal>;
 }
 
-/// Plans SQL, and looks at topics.
 pub trait Planner: Send + Sync + 'static {
-    /// Checks a script without asking any broker; every stage has `n_tasks` 0.
+    /// Checks a script without a broker; every stage has `n_tasks` 0.
     fn plan(&self, script: &Script) -> Result<Vec<DataflowShape>, Refusal>;
 
-    /// Its stages, keys, windows and decoded columns, for people.
+    /// Shows its stages, keys, windows and decoded columns, for people.
     fn explain(&self, script: &Script) -> Result<String, Refusal>;
 
     /// Checks a script that is to run as `kafka_name` on a cluster of workers, and says how many tasks each stage has: as many as it
-    /// had when it ran before under this name, else at most `wanted`. Asks the broker.
+    /// had when it ran before under this name, else at most `wanted`. Reads the broker's topics.
     fn plan_tasks(&self, script: &Script, kafka_name: &str, wanted: u32) -> Result<Vec<DataflowShape>, Refusal>;
 
     /// Reads the topic of a table that the script writes; `None`: of the only one.

@@ -11,9 +11,10 @@ use davy_coordinator::catalog::file::FileCatalog;
 use davy_coordinator::catalog::kafka::{KafkaCatalog, KafkaCatalogOptions};
 use davy_coordinator::catalog::memory::MemoryCatalog;
 use davy_coordinator::cluster::ClusterOptions;
-use davy_coordinator::options::{Options, TlsFiles};
+use davy_coordinator::options::{Options, ServerTls};
 use davy_coordinator::service::{self, Service};
 use davy_engine::{Error, Result};
+use davy_proto::domain::IdentityFiles;
 use davy_worker::connector::LocalConnectors;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +80,10 @@ fn options(args: &CoordinatorArgs) -> Options {
     Options {
         http_beyond_loopback: args.http_beyond_loopback,
         advertise: args.advertise.clone(),
-        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: args.client_ca.clone() }),
+        tls: tls.map(|(certificate, key)| ServerTls {
+            identity: IdentityFiles { certificate, key },
+            client_ca: args.client_ca.clone(),
+        }),
         tokens: args.tokens.clone(),
         cluster: ClusterOptions {
             lease_timeout: args.lease_timeout,

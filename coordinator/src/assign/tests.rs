@@ -26,7 +26,7 @@ fn tasks_go_where_load_is_least() {
         // Of what can move to the other zone, it is the stage that is crowded here.
         ("a:1:east b:1:west", "p0@a q0@a q1@a", "p0@a q0@b q1@a"),
         ("a:1:east b:1:west", "p0@a q0@a q1@b", "p0@a q0@a q1@b"),
-        // A task avoids where it failed, and nobody makes room for it.
+        // A task avoids the worker where it failed, and no task makes room for it.
         ("a:1 b:1", "p0@b p1!a", "p0@b p1@b"),
         ("a:1 b:1", "p0@b p1@a!a", "p0@b p1@b"),
         ("a:1 b:1", "p0@b p1@b!a", "p0@b p1@b"),

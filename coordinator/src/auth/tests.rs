@@ -1,4 +1,4 @@
-//! Tokens, roles and tenants: who is told apart, and from whom.
+//! Tokens, roles and tenants, and how they are distinguished.
 
 use super::*;
 

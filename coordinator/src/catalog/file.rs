@@ -1,13 +1,13 @@
 //! A catalog in a local file, for one coordinator on one machine.
 //!
-//! Every write makes the whole file anew beside the old one, syncs it, and renames it: there is no half-written state to repair, and
-//! no log to compact. That costs time in proportion to all that is remembered: a thousand pipelines of 5 KB are 5 MB, about 20 ms on an
-//! SSD, for a few writes a minute. A cluster that is larger than that has a broker.
+//! Every write makes a whole new file beside the old one, syncs it, and renames it: there is no half-written state to repair, and no log
+//! to compact. That takes time in proportion to the contents: a thousand pipelines of 5 KB are 5 MB, about 20 ms on an SSD, for a few
+//! writes a minute. A larger cluster has a broker.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
 //! | `<path>` | a line `davy-catalog <version> <SHA-256 of the rest>`, then JSON |
-//! | `<path>.new` | the next one; what a crash left there was never promised to anybody |
+//! | `<path>.new` | the next one; a leftover of a crash was never acknowledged |
 //! | `<path>.lock` | locked by the leader; never renamed, as a lock belongs to a file and not to its name |
 
 use std::ffi::OsString;
@@ -28,23 +28,22 @@ use davy_proto::domain::{Epoch, Term};
 
 const MAGIC: &str = "davy-catalog";
 const VERSION: u32 = 1;
-/// How often one that stands by tries the lock.
+/// How often a standby tries the lock.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Scripts and settings may hold secrets.
 const MODE: u32 = 0o600;
 
-/// One coordinator's hold of a file.
+/// One coordinator's access to a file.
 #[derive(Debug)]
 pub struct FileCatalog {
     path: PathBuf,
     held: Option<Held>,
 }
 
-/// What a leader has.
 #[derive(Debug)]
 struct Held {
     lock: File,
-    /// What is in the file.
+    /// The file's contents.
     state: State,
 }
 
@@ -59,14 +58,14 @@ struct Body {
 
 /// Why a file was not replaced.
 enum StoreError {
-    /// The old one is there.
+    /// The old file is there.
     Kept(String),
-    /// After a crash of the machine either may be there.
+    /// After a crash of the machine, either file may be there.
     InDoubt(String),
 }
 
 impl FileCatalog {
-    /// The catalog in the file at `path`, which the first write makes. Fails where no file can be made.
+    /// The catalog in the file at `path`, which the first write creates. Fails where no file can be created.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, CatalogError> {
         let catalog = Self { path: path.into(), held: None };
         catalog.open_lock()?;
@@ -123,7 +122,7 @@ impl FileCatalog {
             StoreError::Kept(why) => {
                 unavailable(&format!("write the catalog `{}`: {why}; the old one stays", self.path.display()))
             }
-            // Who goes on with one of two states may be wrong; who leads next reads what is there.
+            // Which of the two states is on the disk is unknown here; the next leader reads it.
             StoreError::InDoubt(why) => CatalogError::Fenced(format!(
                 "catalog `{}`: cannot tell what a crash would leave: {why}",
                 self.path.display()
@@ -227,7 +226,7 @@ fn store(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let new = beside(path, ".new");
     let replaced = write_and_sync(&new, bytes).and_then(|()| fs::rename(&new, path));
     if let Err(error) = replaced {
-        // It may fill the disk for others.
+        // On a full disk, others need its space.
         if let Err(error) = fs::remove_file(&new) {
             debug!(%error, "an unfinished catalog is left behind");
         }

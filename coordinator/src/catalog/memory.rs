@@ -1,7 +1,7 @@
 //! A catalog in memory, for tests and `davy dev`: it ends with the process.
 //!
 //! A clone is another coordinator over the same memory. As with a broker, the second stands by until the first is dropped, or until
-//! [`MemoryCatalog::depose`] takes its place away, as a broker does with one that it has not heard of.
+//! [`MemoryCatalog::depose`] ends its lead, as a broker does with a client that is silent.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use super::state::State;
 use super::{Catalog, CatalogError, Record, Snapshot};
 use davy_proto::domain::Term;
 
-/// How often one that stands by asks whether that is still wanted.
+/// How often a standby checks whether its wait was cancelled.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// One coordinator's view of a shared memory.
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
     shared: Arc<Shared>,
-    /// The term in which this one has led last.
+    /// The last term in which this coordinator led.
     term: Option<Term>,
 }
 
@@ -48,12 +48,11 @@ impl MemoryCatalog {
         self.shared.vacated.notify_all();
     }
 
-    /// The next write, by whomever, fails with `error` and remembers nothing.
+    /// The next write, of any coordinator, fails with `error` and has no effect.
     pub fn refuse_next_write(&self, error: CatalogError) {
         self.memory().refusal = Some(error);
     }
 
-    /// What is remembered now.
     pub fn snapshot(&self) -> Snapshot {
         self.memory().state.snapshot()
     }
@@ -84,7 +83,7 @@ impl MemoryCatalog {
 }
 
 impl Clone for MemoryCatalog {
-    /// Another coordinator: it does not lead.
+    /// Another coordinator, which does not lead.
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), term: None }
     }

@@ -1,4 +1,4 @@
-//! What survives the coordinator: pipelines, and the numbers that only grow.
+//! The state that survives the coordinator: pipelines, and the numbers that only grow.
 //!
 //! | where | for |
 //! |---|---|
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::PipelineRecord;
 use davy_proto::domain::{Epoch, PipelineId, Term};
 
-/// One thing to be remembered. A later record of the same key replaces an earlier one.
+/// A later record of the same key replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
@@ -24,29 +24,29 @@ pub enum Record {
     Pipeline(Box<PipelineRecord>),
     /// A pipeline that is forgotten.
     Forgotten { id: PipelineId },
-    /// No epoch at or above this one has been given to a task's owner.
+    /// No epoch at or above this one has been granted.
     Epochs {
         /// The first epoch that the next leader may grant.
         ceiling: Epoch,
     },
     Leader {
-        /// Greater than that of any leader before.
+        /// Greater than that of every earlier leader.
         term: Term,
         /// Where clients and workers reach it.
         address: String,
     },
 }
 
-/// All that is remembered.
+/// The contents of a catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// In order of their ids.
     pub pipelines: Vec<PipelineRecord>,
-    /// The first epoch that may be given out.
+    /// The first epoch that may be granted.
     pub ceiling: Epoch,
-    /// Of the last leader.
+    /// Term of the last leader.
     pub term: Term,
-    /// Of the last leader.
+    /// Address of the last leader.
     pub leader: Option<String>,
 }
 
@@ -58,18 +58,18 @@ pub enum CatalogError {
     Fenced(String),
     #[error("{0}")]
     Unavailable(String),
-    /// What is there is not what was written: a person has to look.
+    /// The contents are not what was written: a person must look.
     #[error("{0}")]
     Corrupt(String),
 }
 
-/// Somewhere to remember. Calls block; one thread owns it.
+/// Stores records. Calls block; one thread owns it.
 pub trait Catalog: Send {
-    /// Waits until this coordinator leads, or until `is_over` returns true (`None`), and gives what is
-    /// remembered. From then on older leaders' writes fail.
+    /// Waits until this coordinator leads, or until `is_over` returns true (`None`), and returns the contents.
+    /// From then on older leaders' writes fail.
     fn lead(&mut self, is_over: &dyn Fn() -> bool) -> Result<Option<Snapshot>, CatalogError>;
 
-    /// Remembers all of `records`, or none of them.
+    /// Writes all of `records`, or none of them.
     fn write(&mut self, records: &[Record]) -> Result<(), CatalogError>;
 
     /// Whether this coordinator still leads, as far as is known without waiting; called about once a second.

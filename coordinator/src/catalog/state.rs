@@ -1,4 +1,4 @@
-//! What a series of records comes to: the same for every place that records are kept in.
+//! The contents that a series of records leads to, the same for every catalog.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,6 @@ use super::{Record, Snapshot};
 use crate::model::PipelineRecord;
 use davy_proto::domain::{Epoch, PipelineId, Term};
 
-/// All that is remembered, as records change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pipelines: BTreeMap<PipelineId, PipelineRecord>,
@@ -16,7 +15,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What stands in the way of `records`: numbers that only grow would fall.
+    /// Refuses records by which a number that only grows would fall.
     pub(super) fn check(&self, records: &[Record]) -> Result<(), String> {
         let (mut ceiling, mut term) = (self.ceiling, self.term);
         for record in records {
@@ -35,7 +34,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes in one that was checked.
+    /// Applies a record that was checked.
     pub(super) fn apply(&mut self, record: Record) {
         match record {
             Record::Pipeline(pipeline) => {
@@ -49,7 +48,6 @@ impl State {
         }
     }
 
-    /// Takes in some that were checked.
     pub(super) fn apply_all(&mut self, records: &[Record]) {
         records.iter().cloned().for_each(|record| self.apply(record));
     }

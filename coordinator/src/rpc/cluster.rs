@@ -1,4 +1,4 @@
-//! `davy.v1.Cluster`: what platform engineers look at.
+//! `davy.v1.Cluster`: workers, tasks and scaling, for platform engineers.
 
 use davy_proto::v1;
 use davy_proto::v1::cluster_server::Cluster;

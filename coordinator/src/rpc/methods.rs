@@ -1,4 +1,4 @@
-//! Which calls there are, who may make them, and which of them last.
+//! All calls: the roles that may make them, and which of them are streams.
 
 use crate::auth::Need;
 
@@ -7,13 +7,11 @@ use crate::auth::Need;
 pub(super) struct Method {
     /// For metrics and audit.
     pub(super) name: &'static str,
-    /// Who may make it.
     pub(super) access: Access,
-    /// It lasts as long as the client wants.
+    /// It lasts until the client ends it.
     pub(super) is_stream: bool,
 }
 
-/// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Every caller.
@@ -66,7 +64,7 @@ impl Method {
 mod tests {
     use super::*;
 
-    /// A new method of a .proto file has to be thought about here.
+    /// A new method of a .proto file needs an entry here.
     #[test]
     fn every_method_that_is_served_is_known() {
         for (path, name) in [

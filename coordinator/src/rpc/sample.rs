@@ -1,4 +1,4 @@
-//! Which rows of a topic a person sees: a few a second, and how many were left out.
+//! Samples the rows of a topic for people: a few per second, and a count of the skipped ones.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const ROWS_PER_SECOND: u32 = 10;
 /// More than a person can read.
 const ROWS_PER_SECOND_MAX: u32 = 1_000;
 
-/// Bytes of one answer; a row that is longer is left out.
+/// Bytes of one answer; a longer row is skipped.
 const BYTES_MAX: usize = 1024 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

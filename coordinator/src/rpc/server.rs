@@ -20,7 +20,7 @@ use crate::auth::Auth;
 use crate::autoscale::Wanted;
 use crate::limits::Streams;
 use crate::metrics::Metrics;
-use crate::options::{Options, TlsFiles};
+use crate::options::{Options, ServerTls};
 use crate::service::clock::Clock;
 use crate::service::connections::Connection;
 use crate::service::handle::{Handle, Planning};
@@ -34,27 +34,23 @@ use super::routes::Routes;
 use super::scaler::Scaler;
 use super::workers::WorkersService;
 
-/// A client that does not answer a ping for so long is gone.
+/// A connection whose client does not answer a ping for so long is closed.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Calls of one connection at once.
 const CALLS_PER_CONNECTION: u32 = 128;
 
-/// A client that shakes hands longer than that is up to something.
+/// Time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the services are made of.
 pub struct Parts {
-    /// How it is run.
     pub options: Arc<Options>,
-    /// Speaks to the event loop.
     pub handle: Handle,
     pub planning: Planning,
     pub auth: Arc<Auth>,
     pub metrics: Arc<Metrics>,
-    /// How many workers are wanted.
     pub wanted: watch::Receiver<Option<Wanted>>,
-    /// Where this coordinator is reached.
+    /// Where clients reach this coordinator.
     pub address: String,
     pub clock: Clock,
     pub tasks: Tasks,
@@ -67,27 +63,27 @@ pub struct Tls {
     has_client_ca: bool,
 }
 
-/// Who is at the other end.
+/// Address of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
 impl Tls {
-    pub fn read(files: &TlsFiles) -> Result<Self, String> {
+    pub fn read(files: &ServerTls) -> Result<Self, String> {
         let read = |file: &std::path::Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
-        let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
+        let identity = Identity::from_pem(read(&files.identity.certificate)?, read(&files.identity.key)?);
         let mut config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
         if let Some(roots) = &files.client_ca {
             config = config.client_ca_root(Certificate::from_pem(read(roots)?));
         }
-        // Tried once, so that a wrong file stops the start.
+        // Tried here, so that a wrong file stops the start.
         Server::builder().tls_config(config.clone()).map_err(|error| {
-            format!("{} and {}: {}", files.certificate.display(), files.key.display(), chain(&error))
+            format!("{} and {}: {}", files.identity.certificate.display(), files.identity.key.display(), chain(&error))
         })?;
         Ok(Self { config, has_client_ca: files.client_ca.is_some() })
     }
 }
 
-/// Answers until `end`, then until all calls have ended.
+/// Serves until `end`, then until all calls have ended.
 pub async fn serve(
     parts: Parts,
     tls: Option<Tls>,
@@ -142,7 +138,7 @@ fn routes(parts: &Parts) -> Result<Routes, String> {
         .with(reflection().build_v1alpha().map_err(|error| error.to_string())?))
 }
 
-/// Healthy is who leads: clients that ask about health want to be answered.
+/// Only the leader reports that it serves: clients that check health need answers.
 async fn report_health(reporter: HealthReporter, mut role: watch::Receiver<CoordinatorRole>) {
     loop {
         let now = role.borrow_and_update().clone();

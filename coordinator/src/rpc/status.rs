@@ -1,6 +1,6 @@
 //! Refusals as gRPC statuses: a code, a sentence, and details.
 
-use davy_proto::{ErrorDetail, Place};
+use davy_proto::ErrorDetail;
 use tonic::{Code, Status};
 
 use crate::error::{Kind, Refused};
@@ -44,7 +44,7 @@ pub(super) fn status(refused: &Refused) -> Status {
     let detail = ErrorDetail {
         reason: reason(refused.kind).to_owned(),
         message: shorten(&refused.message),
-        place: refused.place.map(|(line, column)| Place { line, column }),
+        place: refused.place,
         hint: shorten(&refused.hint),
     };
     detail.to_status(code(refused.kind))

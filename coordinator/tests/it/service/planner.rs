@@ -13,8 +13,8 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use davy_coordinator::planner::{Planner, Refusal, Tail};
-use davy_proto::domain::{DataflowShape, StageShape};
-use davy_proto::domain::{Script, TailRow};
+use davy_proto::Place;
+use davy_proto::domain::{DataflowShape, Script, StageShape, TailRow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -62,7 +62,7 @@ impl FakePlanner {
             Some("wrong") => {
                 return Err(Refusal::Invalid {
                     message: "there is no table `flowz`".to_owned(),
-                    place: Some((2, 5)),
+                    place: Some(Place { line: 2, column: 5 }),
                     hint: Some("did you mean `flows`?".to_owned()),
                 });
             }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use davy_coordinator::audit::digest;
 use davy_coordinator::catalog::memory::MemoryCatalog;
-use davy_coordinator::options::{Options, TlsFiles};
+use davy_coordinator::options::{Options, ServerTls};
 use davy_coordinator::service::Error;
+use davy_proto::domain::IdentityFiles;
 use davy_proto::v1;
 use davy_proto::v1::pipelines_client::PipelinesClient;
 use davy_proto::v1::worker_message::Kind;
@@ -133,7 +134,8 @@ async fn what_is_not_safe_does_not_start() {
     let missing = folder.path().join("missing.toml");
     let broken = folder.path().join("broken.toml");
     std::fs::write(&broken, "[[token]]\nname = \"ann\"").expect("it can be written");
-    let tls = TlsFiles { certificate: broken.clone(), key: broken.clone(), client_ca: None };
+    let tls =
+        ServerTls { identity: IdentityFiles { certificate: broken.clone(), key: broken.clone() }, client_ca: None };
     for (options, expected) in [
         (Options { listen: (Ipv4Addr::UNSPECIFIED, 0).into(), ..options() }, "without TLS"),
         (Options { tokens: Some(missing), ..options() }, "missing.toml: No such file"),
@@ -176,9 +178,8 @@ fn with_tls(folder: &TempDir, root: &Root, clients: Option<&Root>) -> Options {
         file
     };
     let (certificate, key) = root.sign("localhost");
-    let tls = TlsFiles {
-        certificate: write("tls.crt", &certificate),
-        key: write("tls.key", &key),
+    let tls = ServerTls {
+        identity: IdentityFiles { certificate: write("tls.crt", &certificate), key: write("tls.key", &key) },
         client_ca: clients.map(|clients| write("ca.crt", &clients.issuer.pem())),
     };
     Options { tls: Some(tls), listen: (Ipv4Addr::UNSPECIFIED, 0).into(), ..with_tokens(folder) }

@@ -22,7 +22,7 @@ use crate::operator::partial::WindowedAggregate;
 pub struct Pipeline {
     /// One per INSERT (or SELECT on its own), in the script's order.
     pub dataflows: Vec<Dataflow>,
-    /// The tables that the dataflows may write to: sinks, late tables, dead letters; by name, each once.
+    /// The tables that the dataflows may write to: sinks, late tables, dead rejected; by name, each once.
     pub sinks: Vec<SinkPlan>,
     /// What the script's own functions count, in its order.
     pub functions: Vec<Arc<FunctionMetrics>>,
@@ -79,7 +79,7 @@ pub enum StageInput {
 #[derive(Clone, Debug)]
 pub struct ExchangeInput {
     /// The leaf that the closed windows' rows are fed to.
-    pub feed: Arc<str>,
+    pub placeholder: Arc<str>,
     pub aggregate: Arc<WindowedAggregate>,
 }
 
@@ -108,7 +108,7 @@ pub enum Output {
 pub struct LocalWindows {
     pub aggregate: Arc<WindowedAggregate>,
     /// The leaf that its rows are fed to.
-    pub feed: Arc<str>,
+    pub placeholder: Arc<str>,
     /// The query above it.
     pub plan: BoundedPlan,
     /// Whether it must see one window at a time.
@@ -238,8 +238,8 @@ impl SourcePlan {
     /// Whether each row's own message has to be known: for columns of it, or to say where late rows are from.
     pub fn needs_origins(&self) -> bool {
         // A row without an event time is a bad record, whose message is known by its row only.
-        let has_letters = self.event_time.is_some() && self.table.bad_record != BadRecordPolicy::Drop;
-        has_letters || self.table.late_table.is_some() || self.metadata().any(Metadata::is_of_message)
+        let has_bad_records = self.event_time.is_some() && self.table.bad_record != BadRecordPolicy::Drop;
+        has_bad_records || self.table.late_table.is_some() || self.metadata().any(Metadata::is_of_message)
     }
 
     /// The metadata that the query uses.
@@ -254,11 +254,11 @@ impl SourcePlan {
     }
 }
 
-/// What is added to late rows and dead letters, for sinks whose records have headers: the split, the position, the reason.
+/// What is added to late rows and dead rejected, for sinks whose records have headers: the split, the position, the reason.
 pub const ORIGIN: [(&str, DataType); 3] =
     [("__origin_split", DataType::Utf8), ("__origin_position", DataType::Int64), ("__origin_reason", DataType::Utf8)];
 
-/// The columns that a dead letter may have, by name.
+/// The columns that a dead record may have, by name.
 pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
     [
         ("reason", DataType::Utf8),
@@ -302,7 +302,7 @@ impl fmt::Display for BadRecordPolicy {
         match self {
             Self::Drop => write!(f, "drop"),
             Self::Fail => write!(f, "fail"),
-            Self::DeadLetter(table) => write!(f, "dead letter to `{table}`"),
+            Self::DeadLetter(table) => write!(f, "dead record to `{table}`"),
         }
     }
 }

@@ -1,26 +1,26 @@
 //! What a task does with the commit it finds when it takes over: one pure decision.
 //!
-//! Of each of the task's splits it is known whether a position is committed, what stands beside it (the mark), and what of the
+//! Of each of the task's splits it is known whether a position is committed, what stands beside it (offset metadata), and what of the
 //! split is still there. The first row that fits decides.
 //!
 //! | what is found | decision |
 //! |---|---|
 //! | no split has a commit | start fresh, where the table says |
-//! | a mark that cannot be read (not ours, damaged, another version) | refuse: go back to the old build, or start fresh under another name |
-//! | a mark of another plan | refuse, naming both |
-//! | a mark of another task, or of another number of tasks | refuse: tasks are fixed when a pipeline is made |
-//! | marks that do not agree on what is closed, or replay from behind their position | refuse: damaged |
+//! | offset metadata that cannot be read (not ours, damaged, another version) | refuse: go back to the old build, or start fresh under another name |
+//! | offset metadata of another plan | refuse, naming both |
+//! | offset metadata of another task, or of another number of tasks | refuse: tasks are fixed when a pipeline is made |
+//! | offset metadata that do not agree on what is closed, or replay from behind their position | refuse: damaged |
 //! | a position behind what the split holds (retention ran past it) | refuse, naming how much is lost; go on from the first that is there where the table says `on_loss = 'continue'` |
 //! | a position beyond the split's end (the topic was made anew) | refuse; `on_loss = 'continue'` begins it anew |
 //! | for stage 2: a replay that begins behind what the exchange holds | refuse: windows would lose rows |
-//! | a position without a mark (set by an administrator) | resume there, and say loudly that state is gone |
+//! | a position without offset metadata (set by an administrator) | resume there, and say loudly that state is gone |
 //! | a split without a commit beside others with one | resume the others; it has joined, and is read from its beginning |
 //! | everything in order | resume |
 //!
 //! A log that keeps the record whole (the one in memory) is checked for the plan and for the replay only.
 
 use crate::error::Error;
-use crate::log::mark::{Mark, SplitMark, SplitState};
+use crate::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use crate::log::transactions::record_of;
 use crate::log::{Bounds, CommitRecord, Found, Position, SplitId};
 
@@ -116,56 +116,56 @@ fn decide_whole(asking: &Asking<'_>, record: CommitRecord) -> Recovery {
 
 fn decide_splits(
     asking: &Asking<'_>,
-    mut found: Vec<(SplitId, Position, Mark)>,
+    mut found: Vec<(SplitId, Position, OffsetMetadata)>,
     bounds: &dyn Fn(&SplitId) -> Option<Bounds>,
 ) -> Result<Recovery, Refusal> {
     let mut notices = Vec::new();
     let mut closed_through = None;
-    for (split, position, mark) in &mut found {
-        match mark {
-            Mark::Unreadable(why) => {
+    for (split, position, metadata) in &mut found {
+        match metadata {
+            OffsetMetadata::Unreadable(why) => {
                 return Err(refuse(
-                    format!("the mark beside the position of split `{split}` cannot be read: {why}"),
+                    format!("the offset metadata beside the position of split `{split}` cannot be read: {why}"),
                     OTHER_NAME,
                 ));
             }
-            Mark::Erased => notices.push(format!(
+            OffsetMetadata::Erased => notices.push(format!(
                 "split `{split}`: the position {} was set from outside; reading goes on there with nothing remembered",
                 position.0
             )),
-            Mark::Here(mark) => check_mark(asking, split, *position, mark, &mut closed_through)?,
+            OffsetMetadata::Valid(metadata) => check_metadata(asking, split, *position, metadata, &mut closed_through)?,
         }
         if let Some(bounds) = bounds(split) {
-            check_bounds(asking, (split, position, mark), bounds, &mut notices)?;
+            check_bounds(asking, (split, position, metadata), bounds, &mut notices)?;
         }
     }
     Ok(Recovery::Resume(CommitRecord { fingerprint: asking.fingerprint, ..record_of(&found) }, notices))
 }
 
-fn check_mark(
+fn check_metadata(
     asking: &Asking<'_>,
     split: &SplitId,
     position: Position,
-    mark: &SplitMark,
+    metadata: &SplitMetadata,
     closed: &mut Option<i64>,
 ) -> Result<(), Refusal> {
-    if mark.fingerprint != asking.fingerprint {
-        return Err(other_plan(mark.fingerprint, asking.fingerprint));
+    if metadata.fingerprint != asking.fingerprint {
+        return Err(other_plan(metadata.fingerprint, asking.fingerprint));
     }
-    if (mark.task, mark.n_tasks) != (asking.index, asking.n_tasks) {
+    if (metadata.task, metadata.n_tasks) != (asking.index, asking.n_tasks) {
         let why = format!(
             "split `{split}` was committed by task {} of {}, this is task {} of {}",
-            mark.task, mark.n_tasks, asking.index, asking.n_tasks
+            metadata.task, metadata.n_tasks, asking.index, asking.n_tasks
         );
         return Err(refuse(why, FIXED_TASKS));
     }
-    let SplitState::Windows { replay_from, closed_through, .. } = mark.state else { return Ok(()) };
+    let SplitState::Windows { replay_from, closed_through, .. } = metadata.state else { return Ok(()) };
     if position < replay_from {
         return Err(replays_too_far(split, replay_from));
     }
     if closed.replace(closed_through).is_some_and(|other| other != closed_through) {
         return Err(refuse(
-            format!("the marks of its splits disagree on what is closed, `{split}` among them"),
+            format!("the offset metadata of its splits disagrees on what is closed, `{split}` among them"),
             DAMAGED,
         ));
     }
@@ -174,13 +174,15 @@ fn check_mark(
 
 fn check_bounds(
     asking: &Asking<'_>,
-    (split, position, mark): (&SplitId, &mut Position, &mut Mark),
+    (split, position, metadata): (&SplitId, &mut Position, &mut OffsetMetadata),
     bounds: Bounds,
     notices: &mut Vec<String>,
 ) -> Result<(), Refusal> {
-    let mut replay = match mark {
-        Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) => Some(replay_from),
-        Mark::Here(_) | Mark::Erased | Mark::Unreadable(_) => None,
+    let mut replay = match metadata {
+        OffsetMetadata::Valid(SplitMetadata { state: SplitState::Windows { replay_from, .. }, .. }) => {
+            Some(replay_from)
+        }
+        OffsetMetadata::Valid(_) | OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
     };
     if let Some(replay_from) = &mut replay
         && **replay_from < *position

@@ -3,8 +3,8 @@
 //! Two small traits carry everything: a [`Source`] gives input by split and position, a [`Commit`] makes rows, partials and
 //! positions visible in one atomic step and fences older owners. Kafka, local files and the in-memory log implement them.
 
-pub mod mark;
 pub mod memory;
+pub mod offset_metadata;
 pub mod sim;
 pub mod transactions;
 pub mod wire;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
-use crate::log::mark::Mark;
+use crate::log::offset_metadata::OffsetMetadata;
 use crate::operator::watermark::WatermarkVector;
 use crate::time::Watermark;
 
@@ -211,7 +211,7 @@ pub enum Found {
     /// A log that keeps the record as it is.
     Whole(Option<CommitRecord>),
     /// A log that keeps a position and a mark per split; those without a commit are not listed.
-    Splits(Vec<(SplitId, Position, Mark)>),
+    Splits(Vec<(SplitId, Position, OffsetMetadata)>),
 }
 
 impl Found {

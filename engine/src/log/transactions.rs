@@ -1,7 +1,7 @@
 //! Commits as Kafka's transactions: the protocol, over the calls of a client.
 //!
 //! Everything is encoded before the transaction begins, since an open one holds back every reader of the partitions it touches:
-//! begin → rows and partials → positions with their marks → commit, in one burst. Any error makes the task start again from its
+//! begin → rows and partials → positions with their offset metadata → commit, in one burst. Any error makes the task start again from its
 //! last commit. The client is a trait, so that the same protocol runs over Kafka and over the simulator.
 //!
 //! Taking over: fence the older owners and settle what they left open (`init`), then read the committed positions; read before,
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::mark::{Mark, SplitMark, SplitState};
+use super::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use super::wire::{self, Record, Wire};
 use super::{Commit, CommitRecord, ExchangeId, Found, Position, SplitId, Transaction};
 use crate::error::{Error, Result};
@@ -120,7 +120,8 @@ impl<T: Transactions> TransactionalCommit<T> {
         self.splits.sort_unstable();
         self.last.extend_from_slice(&committed);
         self.last.sort_by(|a, b| a.0.cmp(&b.0));
-        let read = |(split, position, text): (SplitId, Position, String)| (split, position, SplitMark::decode(&text));
+        let read =
+            |(split, position, text): (SplitId, Position, String)| (split, position, SplitMetadata::decode(&text));
         Ok(Found::Splits(committed.into_iter().map(read).collect()))
     }
 
@@ -168,7 +169,7 @@ impl<T: Transactions> TransactionalCommit<T> {
     }
 
     fn positions(&self, record: &CommitRecord) -> Vec<(SplitId, Position, String)> {
-        let mark = |split: &SplitId| SplitMark {
+        let metadata = |split: &SplitId| SplitMetadata {
             fingerprint: record.fingerprint,
             task: self.options.task,
             n_tasks: self.options.n_tasks,
@@ -183,7 +184,7 @@ impl<T: Transactions> TransactionalCommit<T> {
                 },
             },
         };
-        record.positions.iter().map(|(split, position)| (split.clone(), *position, mark(split).encode())).collect()
+        record.positions.iter().map(|(split, position)| (split.clone(), *position, metadata(split).encode())).collect()
     }
 
     fn burst(&mut self, messages: Vec<Message>, positions: &[(SplitId, Position, String)]) -> Result<()> {
@@ -200,10 +201,10 @@ impl<T: Transactions> TransactionalCommit<T> {
 ///
 /// Two processes that start at once may each take some of the tasks from the other. If both gave way, nobody would be left; so the
 /// one that started earlier does, and the other takes over what it has lost.
-fn is_newer(mark: &Mark, owner: u64) -> bool {
-    match mark {
-        Mark::Here(mark) => owner < mark.owner,
-        Mark::Erased | Mark::Unreadable(_) => true,
+fn is_newer(metadata: &OffsetMetadata, owner: u64) -> bool {
+    match metadata {
+        OffsetMetadata::Valid(metadata) => owner < metadata.owner,
+        OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => true,
     }
 }
 
@@ -227,13 +228,15 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
         self.found(joined)
     }
 
-    /// Commits the marks that stand again, as its own.
+    /// Commits the committed offset metadata again, as its own.
     fn claim(&mut self) -> Result<()> {
         let owner = self.options.owner;
-        let own = |(split, position, text): &(SplitId, Position, String)| match SplitMark::decode(text) {
-            Mark::Here(mark) => Some((split.clone(), *position, SplitMark { owner, ..mark }.encode())),
+        let own = |(split, position, text): &(SplitId, Position, String)| match SplitMetadata::decode(text) {
+            OffsetMetadata::Valid(metadata) => {
+                Some((split.clone(), *position, SplitMetadata { owner, ..metadata }.encode()))
+            }
             // Recovery has decided what that means, and the first commit replaces it.
-            Mark::Erased | Mark::Unreadable(_) => None,
+            OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
         };
         let claimed: Vec<_> = self.last.iter().filter_map(own).collect();
         if claimed.is_empty() {
@@ -249,7 +252,7 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
     fn is_superseded(&mut self) -> Result<bool> {
         let found = self.client.committed(&self.splits)?;
         let changed = found.iter().filter(|entry| !self.last.contains(entry));
-        Ok(changed.into_iter().any(|(_, _, text)| is_newer(&SplitMark::decode(text), self.options.owner)))
+        Ok(changed.into_iter().any(|(_, _, text)| is_newer(&SplitMetadata::decode(text), self.options.owner)))
     }
 
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
@@ -268,14 +271,14 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
     }
 }
 
-/// The record that the marks of a task's splits make together; see [`crate::recovery`] for what is checked before.
-pub(crate) fn record_of(found: &[(SplitId, Position, Mark)]) -> CommitRecord {
+/// The record that the offset metadata of a task's splits make together; see [`crate::recovery`] for what is checked before.
+pub(crate) fn record_of(found: &[(SplitId, Position, OffsetMetadata)]) -> CommitRecord {
     let mut record = CommitRecord::default();
-    for (split, position, mark) in found {
+    for (split, position, metadata) in found {
         record.positions.insert(split.clone(), *position);
-        let Mark::Here(mark) = mark else { continue };
-        record.fingerprint = mark.fingerprint;
-        match mark.state {
+        let OffsetMetadata::Valid(metadata) = metadata else { continue };
+        record.fingerprint = metadata.fingerprint;
+        match metadata.state {
             SplitState::Source { watermark } => {
                 record.watermarks.insert(split.clone(), watermark);
             }

@@ -1,6 +1,6 @@
-//! A DataFusion plan that is run again and again over what it is fed: one decoded batch, or one closed window's rows.
+//! A DataFusion plan that is run again and again over its inputs: one decoded batch, or one closed window's rows.
 //!
-//! The leaves of such a plan are feeds, named slots that a run fills. The plan itself is immutable and shared by all tasks of
+//! The leaves of such a plan are placeholders, named slots that a run fills. The plan itself is immutable and shared by all tasks of
 //! a stage; what a run needs travels in its `TaskContext`. This is the only place that touches tokio: DataFusion's streams
 //! are polled to their end on a private current-thread runtime, so callers stay synchronous.
 
@@ -29,20 +29,20 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::{Error, Result};
 
-/// The rows of one run, by feed.
+/// The rows of one run, by placeholder.
 #[derive(Debug, Default)]
-struct Fed(HashMap<Arc<str>, Vec<RecordBatch>>);
+struct Inputs(HashMap<Arc<str>, Vec<RecordBatch>>);
 
 /// A table whose rows are given at each run.
 #[derive(Debug)]
-pub struct FeedTable {
+pub struct PlaceholderTable {
     pub name: Arc<str>,
     /// The columns that may be asked for.
     pub schema: SchemaRef,
 }
 
 #[async_trait]
-impl TableProvider for FeedTable {
+impl TableProvider for PlaceholderTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -62,19 +62,19 @@ impl TableProvider for FeedTable {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
         };
-        Ok(Arc::new(FeedExec::new(Arc::clone(&self.name), schema)))
+        Ok(Arc::new(PlaceholderExec::new(Arc::clone(&self.name), schema)))
     }
 }
 
-/// The leaf that gives out what was fed.
+/// The leaf that gives out its input.
 #[derive(Debug)]
-struct FeedExec {
+struct PlaceholderExec {
     name: Arc<str>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
-impl FeedExec {
+impl PlaceholderExec {
     fn new(name: Arc<str>, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
@@ -85,13 +85,13 @@ impl FeedExec {
         Self { name, schema, properties: Arc::new(properties) }
     }
 
-    /// Picks this leaf's columns by name: what is fed may have more.
+    /// Picks this leaf's columns by name: an input may have more.
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
         let column = |name: &str| {
             batch
                 .column_by_name(name)
                 .cloned()
-                .ok_or_else(|| internal_datafusion_err!("feed `{}` lacks `{name}`", self.name))
+                .ok_or_else(|| internal_datafusion_err!("placeholder `{}` lacks `{name}`", self.name))
         };
         let columns = self.schema.fields().iter().map(|field| column(field.name())).collect::<Result<Vec<_>, _>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -99,16 +99,16 @@ impl FeedExec {
     }
 }
 
-impl DisplayAs for FeedExec {
+impl DisplayAs for PlaceholderExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, "Feed: {} [{}]", self.name, columns.join(", "))
+        write!(f, "PlaceholderScan: {} [{}]", self.name, columns.join(", "))
     }
 }
 
-impl ExecutionPlan for FeedExec {
+impl ExecutionPlan for PlaceholderExec {
     fn name(&self) -> &'static str {
-        "FeedExec"
+        "PlaceholderExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -142,20 +142,21 @@ impl ExecutionPlan for FeedExec {
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let fed = context.session_config().get_extension::<Fed>();
-        let batches = fed.as_ref().and_then(|fed| fed.0.get(&self.name)).map_or(&[] as &[RecordBatch], Vec::as_slice);
+        let inputs = context.session_config().get_extension::<Inputs>();
+        let batches =
+            inputs.as_ref().and_then(|inputs| inputs.0.get(&self.name)).map_or(&[] as &[RecordBatch], Vec::as_slice);
         let batches = batches.iter().map(|batch| self.project(batch)).collect::<Result<Vec<_>, _>>()?;
         Ok(Box::pin(MemoryStream::try_new(batches, Arc::clone(&self.schema), None)?))
     }
 }
 
-/// A physical plan over feeds.
+/// A physical plan over placeholders.
 #[derive(Clone)]
 pub struct BoundedPlan {
     plan: Arc<dyn ExecutionPlan>,
     config: SessionConfig,
-    /// The columns that each feed has to bring, in the order of the feed's schema.
-    pub feeds: BTreeMap<Arc<str>, Vec<String>>,
+    /// The columns that each placeholder has to bring, in the order of the placeholder's schema.
+    pub placeholders: BTreeMap<Arc<str>, Vec<String>>,
     /// Whether some operator keeps what it saw (a join's build side): such a plan is reset before each run.
     keeps_state: bool,
 }
@@ -173,13 +174,13 @@ impl fmt::Display for BoundedPlan {
 }
 
 impl BoundedPlan {
-    /// Plans an optimised logical plan whose leaves are [`FeedTable`]s.
+    /// Plans an optimised logical plan whose leaves are [`PlaceholderTable`]s.
     pub fn new(state: &SessionState, logical: &LogicalPlan) -> Result<Self, DataFusionError> {
         let plan = block_on(state.query_planner().create_physical_plan(logical, state))?;
-        let mut feeds = BTreeMap::new();
-        collect_feeds(&plan, &mut feeds);
+        let mut placeholders = BTreeMap::new();
+        collect_placeholders(&plan, &mut placeholders);
         let keeps_state = !is_stateless(&plan);
-        Ok(Self { plan, config: state.config().clone(), feeds, keeps_state })
+        Ok(Self { plan, config: state.config().clone(), placeholders, keeps_state })
     }
 
     /// The schema of the rows that come out.
@@ -187,31 +188,35 @@ impl BoundedPlan {
         self.plan.schema()
     }
 
-    /// Runs the plan over `fed` to its end; operators account their memory in `runtime`'s pool.
-    pub fn run(&self, fed: HashMap<Arc<str>, Vec<RecordBatch>>, runtime: &Arc<RuntimeEnv>) -> Result<Vec<RecordBatch>> {
-        let config = self.config.clone().with_extension(Arc::new(Fed(fed)));
+    /// Runs the plan over `inputs` to its end; operators account their memory in `runtime`'s pool.
+    pub fn run(
+        &self,
+        inputs: HashMap<Arc<str>, Vec<RecordBatch>>,
+        runtime: &Arc<RuntimeEnv>,
+    ) -> Result<Vec<RecordBatch>> {
+        let config = self.config.clone().with_extension(Arc::new(Inputs(inputs)));
         let context = TaskContext::default().with_session_config(config).with_runtime(Arc::clone(runtime));
         let plan = if self.keeps_state { reset_plan_states(Arc::clone(&self.plan))? } else { Arc::clone(&self.plan) };
         block_on(datafusion::physical_plan::collect(plan, Arc::new(context))).map_err(Error::from)
     }
 }
 
-fn collect_feeds(plan: &Arc<dyn ExecutionPlan>, feeds: &mut BTreeMap<Arc<str>, Vec<String>>) {
-    if let Some(feed) = (plan.as_ref() as &dyn Any).downcast_ref::<FeedExec>() {
-        let columns = feeds.entry(Arc::clone(&feed.name)).or_default();
-        for field in feed.schema.fields() {
+fn collect_placeholders(plan: &Arc<dyn ExecutionPlan>, placeholders: &mut BTreeMap<Arc<str>, Vec<String>>) {
+    if let Some(placeholder) = (plan.as_ref() as &dyn Any).downcast_ref::<PlaceholderExec>() {
+        let columns = placeholders.entry(Arc::clone(&placeholder.name)).or_default();
+        for field in placeholder.schema.fields() {
             if !columns.contains(field.name()) {
                 columns.push(field.name().clone());
             }
         }
     }
     for child in plan.children() {
-        collect_feeds(child, feeds);
+        collect_placeholders(child, placeholders);
     }
 }
 
 fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    matches!(plan.name(), "FeedExec" | "FilterExec" | "ProjectionExec" | "EmptyExec" | "UnnestExec")
+    matches!(plan.name(), "PlaceholderExec" | "FilterExec" | "ProjectionExec" | "EmptyExec" | "UnnestExec")
         && plan.children().into_iter().all(is_stateless)
 }
 

@@ -38,7 +38,7 @@ pub struct Closed {
 }
 
 impl ClosedQuery {
-    /// `merges` by the name of the feed that each fills.
+    /// `merges` by the name of the placeholder that each fills.
     pub fn new(
         merges: Vec<(Arc<str>, WindowMerge)>,
         plan: BoundedPlan,
@@ -64,20 +64,20 @@ impl ClosedQuery {
         steps.insert(through);
         let mut closed = Closed { reached: through, rows: Vec::new(), n_windows: 0 };
         let mut n_given = 0;
-        let mut fed: HashMap<Arc<str>, Vec<RecordBatch>> = HashMap::new();
+        let mut inputs: HashMap<Arc<str>, Vec<RecordBatch>> = HashMap::new();
         let mut n_rows = 0;
         for step in steps {
             let mut n_closed = 0;
             for (name, merge) in &mut self.merges {
                 if let Some(batch) = merge.close_through(step)? {
                     n_closed += batch.num_rows();
-                    fed.entry(Arc::clone(name)).or_default().push(batch);
+                    inputs.entry(Arc::clone(name)).or_default().push(batch);
                 }
             }
             n_rows += n_closed;
             closed.n_windows += u64::from(0 < n_closed);
             if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
-                self.run(std::mem::take(&mut fed), &mut closed.rows)?;
+                self.run(std::mem::take(&mut inputs), &mut closed.rows)?;
                 n_given += n_rows;
                 n_rows = 0;
             }
@@ -87,13 +87,13 @@ impl ClosedQuery {
             }
         }
         if 0 < n_rows {
-            self.run(fed, &mut closed.rows)?;
+            self.run(inputs, &mut closed.rows)?;
         }
         Ok(closed)
     }
 
-    fn run(&self, fed: HashMap<Arc<str>, Vec<RecordBatch>>, rows: &mut Vec<RecordBatch>) -> Result<()> {
-        let made = self.plan.run(fed, &self.runtime)?;
+    fn run(&self, inputs: HashMap<Arc<str>, Vec<RecordBatch>>, rows: &mut Vec<RecordBatch>) -> Result<()> {
+        let made = self.plan.run(inputs, &self.runtime)?;
         rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
         Ok(())
     }

@@ -17,20 +17,20 @@ fn whole(fingerprint: u64, replay: Option<u64>, position: Option<u64>) -> Found 
     }))
 }
 
-fn mark(state: SplitState) -> SplitMark {
-    SplitMark { fingerprint: 7, task: 0, n_tasks: 2, owner: 1, sequence: 1, state }
+fn metadata(state: SplitState) -> SplitMetadata {
+    SplitMetadata { fingerprint: 7, task: 0, n_tasks: 2, owner: 1, sequence: 1, state }
 }
 
-fn source() -> SplitMark {
-    mark(SplitState::Source { watermark: 5 })
+fn source() -> SplitMetadata {
+    metadata(SplitState::Source { watermark: 5 })
 }
 
-fn windows(replay_from: u64, closed_through: i64) -> SplitMark {
-    mark(SplitState::Windows { replay_from: Position(replay_from), closed_through, expected: 90 })
+fn windows(replay_from: u64, closed_through: i64) -> SplitMetadata {
+    metadata(SplitState::Windows { replay_from: Position(replay_from), closed_through, expected: 90 })
 }
 
-fn at(split: &str, position: u64, mark: Mark) -> (SplitId, Position, Mark) {
-    (SplitId::from(split), Position(position), mark)
+fn at(split: &str, position: u64, metadata: OffsetMetadata) -> (SplitId, Position, OffsetMetadata) {
+    (SplitId::from(split), Position(position), metadata)
 }
 
 /// What is decided, in one line.
@@ -68,66 +68,66 @@ fn of_a_record_that_is_kept_whole() {
 
 #[test]
 fn of_positions_with_marks() {
-    use Mark::{Erased, Here, Unreadable};
-    let other_plan = SplitMark { fingerprint: 8, ..source() };
-    let other_task = SplitMark { task: 1, ..source() };
-    let other_count = SplitMark { n_tasks: 3, ..source() };
-    type Case = (Vec<(SplitId, Position, Mark)>, Option<(u64, u64)>, &'static str);
+    use OffsetMetadata::{Erased, Unreadable, Valid};
+    let other_plan = SplitMetadata { fingerprint: 8, ..source() };
+    let other_task = SplitMetadata { task: 1, ..source() };
+    let other_count = SplitMetadata { n_tasks: 3, ..source() };
+    type Case = (Vec<(SplitId, Position, OffsetMetadata)>, Option<(u64, u64)>, &'static str);
     let cases: Vec<Case> = vec![
         (vec![], None, "fresh"),
-        (vec![at("a/0", 4, Here(source()))], None, "resume a/0@4"),
-        (vec![at("a/0", 4, Here(source()))], Some((4, 4)), "resume a/0@4"),
+        (vec![at("a/0", 4, Valid(source()))], None, "resume a/0@4"),
+        (vec![at("a/0", 4, Valid(source()))], Some((4, 4)), "resume a/0@4"),
         (
-            vec![at("a/0", 4, Here(windows(2, 60))), at("a/2", 9, Here(windows(9, 60)))],
+            vec![at("a/0", 4, Valid(windows(2, 60))), at("a/2", 9, Valid(windows(9, 60)))],
             Some((2, 9)),
             "resume a/0@4 a/2@9 closed 60",
         ),
         (
             vec![at("a/0", 4, Unreadable("its checksum is wrong".to_owned()))],
             None,
-            "refuse: the mark beside the position of split `a/0` cannot be read: its checksum is wrong",
+            "refuse: the offset metadata beside the position of split `a/0` cannot be read: its checksum is wrong",
         ),
         (
-            vec![at("a/0", 4, Here(other_plan))],
+            vec![at("a/0", 4, Valid(other_plan))],
             None,
             "refuse: the committed position was written by plan `00000008`, this build plans `00000007`",
         ),
         (
-            vec![at("a/0", 4, Here(other_task))],
+            vec![at("a/0", 4, Valid(other_task))],
             None,
             "refuse: split `a/0` was committed by task 1 of 2, this is task 0 of 2",
         ),
         (
-            vec![at("a/0", 4, Here(other_count))],
+            vec![at("a/0", 4, Valid(other_count))],
             None,
             "refuse: split `a/0` was committed by task 0 of 3, this is task 0 of 2",
         ),
         (
-            vec![at("a/0", 4, Here(windows(2, 60))), at("a/2", 9, Here(windows(9, 61)))],
+            vec![at("a/0", 4, Valid(windows(2, 60))), at("a/2", 9, Valid(windows(9, 61)))],
             None,
-            "refuse: the marks of its splits disagree on what is closed, `a/2` among them",
+            "refuse: the offset metadata of its splits disagrees on what is closed, `a/2` among them",
         ),
         (
-            vec![at("a/0", 4, Here(windows(5, 60)))],
+            vec![at("a/0", 4, Valid(windows(5, 60)))],
             None,
             "refuse: the last commit would replay split `a/0` from 5 but never read that far",
         ),
         (
-            vec![at("a/0", 4, Here(source()))],
+            vec![at("a/0", 4, Valid(source()))],
             Some((6, 10)),
             "refuse: split `a/0` begins at 6, reading had come to 4: 2 messages are lost",
         ),
         (
-            vec![at("a/0", 4, Here(source()))],
+            vec![at("a/0", 4, Valid(source()))],
             Some((0, 3)),
             "refuse: split `a/0` ends at 3, but reading had come to 4: it is another topic now",
         ),
         (
-            vec![at("a/0", 4, Here(windows(2, 60)))],
+            vec![at("a/0", 4, Valid(windows(2, 60)))],
             Some((3, 10)),
             "refuse: open windows need split `a/0` from 2, but it begins at 3",
         ),
-        (vec![at("a/0", 4, Here(windows(4, 60)))], Some((4, 4)), "resume a/0@4 closed 60"),
+        (vec![at("a/0", 4, Valid(windows(4, 60)))], Some((4, 4)), "resume a/0@4 closed 60"),
         (
             vec![at("a/0", 4, Erased)],
             Some((0, 9)),
@@ -142,13 +142,13 @@ fn of_positions_with_marks() {
 #[test]
 fn of_a_loss_that_is_accepted() {
     let asking = Asking { accepts_loss: true, ..ASKING };
-    let found = || Found::Splits(vec![at("a/0", 4, Mark::Here(source()))]);
+    let found = || Found::Splits(vec![at("a/0", 4, OffsetMetadata::Valid(source()))]);
     let lost = "resume a/0@6 ! split `a/0` begins at 6, reading had come to 4: 2 messages are lost";
     assert_eq!(decided(&asking, found(), Some((6, 10))), lost);
     let anew = "resume a/0@1 ! split `a/0` ends at 3, but reading had come to 4: it is another topic now";
     assert_eq!(decided(&asking, found(), Some((1, 3))), anew);
     // Windows in the task that reads the table: what they would replay from is gone too.
-    let local = |position| Found::Splits(vec![at("a/0", position, Mark::Here(windows(2, 60)))]);
+    let local = |position| Found::Splits(vec![at("a/0", position, OffsetMetadata::Valid(windows(2, 60)))]);
     for (position, bounds, from) in [(4, (6, 10), 6), (9, (6, 10), 6), (4, (0, 3), 0)] {
         let bounds = Some(Bounds { first: Position(bounds.0), end: Position(bounds.1) });
         let Recovery::Resume(record, notices) = decide(&asking, local(position), &|_| bounds) else {

@@ -35,13 +35,13 @@ fn explain_stage(out: &mut String, number: usize, stage: &Stage) {
             explain_source(out, source);
         }
         StageInput::Exchanges(inputs) => {
-            let names: Vec<&str> = inputs.iter().map(|input| &*input.feed).collect();
+            let names: Vec<&str> = inputs.iter().map(|input| &*input.placeholder).collect();
             line(out, 1, &format!("stage {number}: merge {}", names.join(", ")));
             for input in inputs {
                 line(
                     out,
                     2,
-                    &format!("{}: close {} when the watermark passes its end", input.feed, input.aggregate.spec),
+                    &format!("{}: close {} when the watermark passes its end", input.placeholder, input.aggregate.spec),
                 );
             }
         }

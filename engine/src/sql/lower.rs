@@ -1,7 +1,7 @@
 //! A logical plan to stages: cut at every windowed aggregate.
 //!
 //! Below a window stands a row-wise query over a source (or the rows of windows closed before); above it one over closed
-//! windows. Cutting replaces each windowed aggregate by a feed and carries the event time, as a hidden column, through
+//! windows. Cutting replaces each windowed aggregate by a placeholder and carries the event time, as a hidden column, through
 //! everything below it. Both halves are then optimised and planned by DataFusion as ordinary bounded queries.
 
 use std::cmp::Ordering;
@@ -20,15 +20,15 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 
 use super::catalog::{Catalog, RawRows, TableRows, list};
-use super::feed::{TableFeed, table_of};
 use super::functions::TIMESTAMP;
+use super::placeholder::{SourcePlaceholder, table_of};
 use super::source::source_plan;
-use super::spread::{FeedKeys, spread};
+use super::spread::{PlaceholderKeys, spread};
 use super::sql_error;
-use super::window::{FeedWindow, Follow, Part, has_marker, has_sub_query, window_of};
+use super::window::{Follow, Part, PlaceholderWindow, has_marker, has_sub_query, window_of};
 use crate::error::{Error, Result};
 use crate::log::ExchangeId;
-use crate::operator::bounded::{BoundedPlan, FeedTable};
+use crate::operator::bounded::{BoundedPlan, PlaceholderTable};
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
 use crate::operator::window::pane::{AggregateCall, GroupLayout};
 use crate::plan::{Branch, ExchangeInput, LocalWindows, Output, Stage, StageInput, TableDef};
@@ -73,7 +73,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Replaces windowed aggregates by feeds, and tables by what will be decoded of them.
+    /// Replaces windowed aggregates by placeholders, and tables by what will be decoded of them.
     fn cut(&mut self, plan: LogicalPlan, windows: &mut Vec<ExchangeInput>) -> Result<LogicalPlan> {
         let mut problem = None;
         let cut = plan.transform_down_with_subqueries(|node| {
@@ -83,7 +83,7 @@ impl Lowering<'_> {
                     Ok(None) => None,
                     Err(error) => Some(Err(error)),
                 },
-                LogicalPlan::TableScan(scan) => raw_table(scan).map(|def| feed_scan(&def, scan, &[])),
+                LogicalPlan::TableScan(scan) => raw_table(scan).map(|def| placeholder_scan(&def, scan, &[])),
                 _ => None,
             };
             match replaced {
@@ -130,32 +130,32 @@ impl Lowering<'_> {
             window_index,
         });
         self.place(below.plan, Output::Exchange(Arc::clone(&planned)))?;
-        windows.push(ExchangeInput { feed: name.as_str().into(), aggregate: planned });
+        windows.push(ExchangeInput { placeholder: name.as_str().into(), aggregate: planned });
         closed_leaf(&name, output_schema, aggregate)
     }
 
     fn place_on_windows(&mut self, plan: &LogicalPlan, windows: Vec<ExchangeInput>, output: Output) -> Result<()> {
         refuse_markers(plan)?;
-        let feeds: HashMap<String, FeedWindow> = windows
+        let placeholders: HashMap<String, PlaceholderWindow> = windows
             .iter()
             .map(|input| {
-                let window = FeedWindow { index: input.aggregate.window_index, spec: input.aggregate.spec };
-                (input.feed.to_string(), window)
+                let window = PlaceholderWindow { index: input.aggregate.window_index, spec: input.aggregate.spec };
+                (input.placeholder.to_string(), window)
             })
             .collect();
         let optimized = self.catalog.state.optimize(plan).map_err(sql_error)?;
-        let window_by_window = Follow { feeds: &feeds }.check_above(&optimized)?;
-        let mut specs: Vec<_> = feeds.values().map(|feed| feed.spec).collect();
+        let window_by_window = Follow { placeholders: &placeholders }.check_above(&optimized)?;
+        let mut specs: Vec<_> = placeholders.values().map(|placeholder| placeholder.spec).collect();
         specs.dedup();
         if window_by_window && 1 < specs.len() {
             return Err(Error::invalid("ORDER BY and LIMIT over windows of different shapes are not supported")
                 .hint("use ROW_NUMBER() OVER (PARTITION BY window …)"));
         }
-        let keys: HashMap<String, FeedKeys> =
-            windows.iter().map(|input| (input.feed.to_string(), feed_keys(&input.aggregate))).collect();
+        let keys: HashMap<String, PlaceholderKeys> =
+            windows.iter().map(|input| (input.placeholder.to_string(), placeholder_keys(&input.aggregate))).collect();
         let mut spread = spread(&optimized, &keys)?;
         for input in &windows {
-            let keys = spread.remove(&*input.feed).unwrap_or_default();
+            let keys = spread.remove(&*input.placeholder).unwrap_or_default();
             input.aggregate.spread.set(keys).map_err(|_| Error::internal("an aggregate has two queries above it"))?;
         }
         let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
@@ -222,7 +222,8 @@ fn join_hops(branch: &mut Branch, above: &mut Vec<Stage>) {
     if let (Some(input), Some(Branch { plan, window_by_window, output: Output::Sink(sink) })) =
         (inputs.pop(), branches.pop())
     {
-        let local = LocalWindows { aggregate: input.aggregate, feed: input.feed, plan, window_by_window, sink };
+        let local =
+            LocalWindows { aggregate: input.aggregate, placeholder: input.placeholder, plan, window_by_window, sink };
         branch.output = Output::Local(Arc::new(local));
     }
 }
@@ -361,7 +362,7 @@ fn closed_schema(aggregate: &Aggregate) -> SchemaRef {
 }
 
 /// Which of a closed window's columns are keys.
-fn feed_keys(aggregate: &WindowedAggregate) -> FeedKeys {
+fn placeholder_keys(aggregate: &WindowedAggregate) -> PlaceholderKeys {
     let keys = &aggregate.layout.keys;
     let key = |column: usize| match column.cmp(&aggregate.window_index) {
         Ordering::Less => Some(column),
@@ -369,7 +370,7 @@ fn feed_keys(aggregate: &WindowedAggregate) -> FeedKeys {
         Ordering::Greater => Some(column - 1),
     };
     let of_group = |key: &usize| *key < keys.len();
-    FeedKeys {
+    PlaceholderKeys {
         columns: (0..aggregate.output_schema.fields().len()).map(|column| key(column).filter(of_group)).collect(),
         types: keys.iter().map(|field| field.data_type().clone()).collect(),
     }
@@ -377,8 +378,8 @@ fn feed_keys(aggregate: &WindowedAggregate) -> FeedKeys {
 
 /// A leaf with an aggregate's output, qualified as the plan above expects it.
 fn closed_leaf(name: &str, schema: SchemaRef, aggregate: &Aggregate) -> Result<LogicalPlan> {
-    let feed = FeedTable { name: name.into(), schema };
-    let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(feed)), None).map_err(sql_error)?;
+    let placeholder = PlaceholderTable { name: name.into(), schema };
+    let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(placeholder)), None).map_err(sql_error)?;
     let columns = aggregate.schema.iter().enumerate().map(|(index, (qualifier, field))| {
         let column = Expr::Column(DfColumn::new(Some(name), format!("c{index}")));
         match qualifier {
@@ -401,11 +402,11 @@ fn raw_table(scan: &TableScan) -> Option<Arc<TableDef>> {
     scan.source.downcast_ref::<RawRows>().map(|rows| Arc::clone(&rows.def))
 }
 
-/// Replaces a table's scan by one of the feed that its decoded rows come in, with `hidden` columns after its own.
-fn feed_scan(def: &Arc<TableDef>, scan: &TableScan, hidden: &[FieldRef]) -> Result<LogicalPlan> {
+/// Replaces a table's scan by one of the placeholder that its decoded rows come in, with `hidden` columns after its own.
+fn placeholder_scan(def: &Arc<TableDef>, scan: &TableScan, hidden: &[FieldRef]) -> Result<LogicalPlan> {
     let fields: Vec<FieldRef> = def.raw_schema().fields().iter().cloned().chain(hidden.iter().cloned()).collect();
-    let feed = FeedTable { name: Arc::clone(&def.name), schema: Arc::new(Schema::new(fields)) };
-    let source = provider_as_source(Arc::new(TableFeed { def: Arc::clone(def), feed }));
+    let placeholder = PlaceholderTable { name: Arc::clone(&def.name), schema: Arc::new(Schema::new(fields)) };
+    let source = provider_as_source(Arc::new(SourcePlaceholder { def: Arc::clone(def), placeholder }));
     LogicalPlanBuilder::scan(scan.table_name.clone(), source, None)
         .and_then(LogicalPlanBuilder::build)
         .map_err(sql_error)
@@ -483,7 +484,7 @@ fn with_event_time(plan: &LogicalPlan) -> Result<LogicalPlan> {
                     ))
                     .hint("add WATERMARK FOR column AS column - INTERVAL '5 seconds' to its columns"));
                 }
-                feed_scan(&def, scan, &hidden_columns())
+                placeholder_scan(&def, scan, &hidden_columns())
             }
             None => Err(Error::internal(format!("scan of `{}` below a window", scan.table_name))),
         },
@@ -501,8 +502,8 @@ fn with_event_time(plan: &LogicalPlan) -> Result<LogicalPlan> {
 /// The event time of rows that come from windows: just before their window's end, so that a longer window of the same grid
 /// holds exactly the shorter windows inside it.
 fn window_end_time(plan: &LogicalPlan) -> Result<LogicalPlan> {
-    let feeds = HashMap::new();
-    let parts = Follow { feeds: &feeds }.parts(plan);
+    let placeholders = HashMap::new();
+    let parts = Follow { placeholders: &placeholders }.parts(plan);
     let found = parts.iter().position(|part| matches!(part, Some(Part::Whole | Part::End)));
     let Some(index) = found else {
         return Err(match plan {

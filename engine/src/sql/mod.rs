@@ -8,13 +8,13 @@
 pub mod catalog;
 mod diagnose;
 pub mod explain;
-mod feed;
 mod fingerprint;
 pub mod function;
 pub mod functions;
 mod limits;
 mod lower;
 mod names;
+mod placeholder;
 pub mod script;
 mod side;
 mod source;

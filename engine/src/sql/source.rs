@@ -18,7 +18,7 @@ pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Bra
     let needs_time = branches.iter().any(|branch| matches!(branch.output, Output::Exchange(_) | Output::Local(_)));
     let mut needed: BTreeMap<String, ()> = BTreeMap::new();
     for branch in branches {
-        for column in branch.plan.feeds.get(&def.name).into_iter().flatten() {
+        for column in branch.plan.placeholders.get(&def.name).into_iter().flatten() {
             needed.insert(column.clone(), ());
         }
     }

@@ -14,19 +14,22 @@ use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 use super::sql_error;
 use crate::error::Result;
 
-/// A key of a feed.
+/// A key of a placeholder.
 type Key = (String, usize);
 
-/// A feed: for each column of its scan the key that it is, if it is one, and the keys' types.
+/// A placeholder: for each column of its scan the key that it is, if it is one, and the keys' types.
 #[derive(Clone, Debug)]
-pub(super) struct FeedKeys {
+pub(super) struct PlaceholderKeys {
     pub(super) columns: Vec<Option<usize>>,
     pub(super) types: Vec<DataType>,
 }
 
-/// Per feed, the keys (by index) whose values decide the partition.
-pub(super) fn spread(plan: &LogicalPlan, feeds: &HashMap<String, FeedKeys>) -> Result<HashMap<String, Vec<usize>>> {
-    let mut rules = Rules { feeds, same: BTreeMap::new(), together: Vec::new() };
+/// Per placeholder, the keys (by index) whose values decide the partition.
+pub(super) fn spread(
+    plan: &LogicalPlan,
+    placeholders: &HashMap<String, PlaceholderKeys>,
+) -> Result<HashMap<String, Vec<usize>>> {
+    let mut rules = Rules { placeholders, same: BTreeMap::new(), together: Vec::new() };
     plan.apply(|node| {
         rules.look(node);
         Ok(TreeNodeRecursion::Continue)
@@ -36,7 +39,7 @@ pub(super) fn spread(plan: &LogicalPlan, feeds: &HashMap<String, FeedKeys>) -> R
 }
 
 struct Rules<'a> {
-    feeds: &'a HashMap<String, FeedKeys>,
+    placeholders: &'a HashMap<String, PlaceholderKeys>,
     /// Keys that a join makes equal: each to one that stands for all of them.
     same: BTreeMap<Key, Key>,
     /// For each operator that brings rows together, by what.
@@ -97,17 +100,17 @@ impl Rules<'_> {
     }
 
     fn type_of(&self, key: &Key) -> Option<&DataType> {
-        self.feeds.get(&key.0)?.types.get(key.1)
+        self.placeholders.get(&key.0)?.types.get(key.1)
     }
 
     fn unite(&mut self, a: &Key, b: &Key) {
-        let (a, b) = (self.standing_for(a), self.standing_for(b));
+        let (a, b) = (self.representative(a), self.representative(b));
         if a != b {
             self.same.insert(b, a);
         }
     }
 
-    fn standing_for(&self, key: &Key) -> Key {
+    fn representative(&self, key: &Key) -> Key {
         let mut key = key;
         while let Some(next) = self.same.get(key) {
             key = next;
@@ -119,26 +122,28 @@ impl Rules<'_> {
         let mut all = HashMap::new();
         let mut classes: Option<BTreeSet<Key>> = None;
         for by in &self.together {
-            let by: BTreeSet<Key> = by.iter().map(|key| self.standing_for(key)).collect();
+            let by: BTreeSet<Key> = by.iter().map(|key| self.representative(key)).collect();
             classes = Some(match classes {
                 None => by,
                 Some(known) => known.intersection(&by).cloned().collect(),
             });
         }
         let Some(classes) = classes else {
-            let every = |feed: &FeedKeys| (0..feed.types.len()).collect();
-            return self.feeds.iter().map(|(name, feed)| (name.clone(), every(feed))).collect();
+            let every = |placeholder: &PlaceholderKeys| (0..placeholder.types.len()).collect();
+            return self.placeholders.iter().map(|(name, placeholder)| (name.clone(), every(placeholder))).collect();
         };
-        // In the classes' order, the same for each feed, so that equal keys hash alike. A feed may lack one: then nobody uses it.
-        let member = |name: &String, feed: &FeedKeys, class: &Key| {
-            (0..feed.types.len()).find(|&index| self.standing_for(&(name.clone(), index)) == *class)
+        // In the classes' order, the same for each placeholder, so that equal keys hash alike. A placeholder may lack one: then nobody uses it.
+        let member = |name: &String, placeholder: &PlaceholderKeys, class: &Key| {
+            (0..placeholder.types.len()).find(|&index| self.representative(&(name.clone(), index)) == *class)
         };
         let usable: Vec<&Key> = classes
             .iter()
-            .filter(|class| self.feeds.iter().all(|(name, feed)| member(name, feed, class).is_some()))
+            .filter(|class| {
+                self.placeholders.iter().all(|(name, placeholder)| member(name, placeholder, class).is_some())
+            })
             .collect();
-        for (name, feed) in self.feeds {
-            all.insert(name.clone(), usable.iter().filter_map(|class| member(name, feed, class)).collect());
+        for (name, placeholder) in self.placeholders {
+            all.insert(name.clone(), usable.iter().filter_map(|class| member(name, placeholder, class)).collect());
         }
         all
     }
@@ -185,7 +190,7 @@ impl Rules<'_> {
             LogicalPlan::TableScan(node) => {
                 let name = node.table_name.table();
                 let key = |index: usize| {
-                    let key = *self.feeds.get(name)?.columns.get(index)?;
+                    let key = *self.placeholders.get(name)?.columns.get(index)?;
                     key.map(|key| (name.to_owned(), key))
                 };
                 match &node.projection {

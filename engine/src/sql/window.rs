@@ -96,17 +96,17 @@ pub fn has_marker(expression: &Expr) -> Result<bool> {
     expression.exists(|node| Ok(matches!(node, Expr::ScalarFunction(_)) && marker(node).is_some())).map_err(sql_error)
 }
 
-/// Finds which output columns are windows. Knows both the marked aggregates of a fresh plan and, by name, the feeds that
+/// Finds which output columns are windows. Knows both the marked aggregates of a fresh plan and, by name, the placeholders that
 /// stand in for them in a split one.
 pub struct Follow<'a> {
-    /// The window's column in each feed of closed windows, and whether it is a session.
-    pub feeds: &'a HashMap<String, FeedWindow>,
+    /// The window's column in each placeholder of closed windows, and whether it is a session.
+    pub placeholders: &'a HashMap<String, PlaceholderWindow>,
 }
 
-/// What is known of a feed of closed windows.
+/// What is known of a placeholder of closed windows.
 #[derive(Clone, Copy, Debug)]
-pub struct FeedWindow {
-    /// The window's column in the feed's schema.
+pub struct PlaceholderWindow {
+    /// The window's column in the placeholder's schema.
     pub index: usize,
     pub spec: WindowSpec,
 }
@@ -138,8 +138,10 @@ impl Follow<'_> {
                 node.dependency_indices.iter().map(|&index| below.get(index).copied().flatten()).collect()
             }
             LogicalPlan::TableScan(node) => {
-                let feed = self.feeds.get(node.table_name.table());
-                let window = |index: usize| feed.is_some_and(|feed| feed.index == index).then_some(Part::Whole);
+                let placeholder = self.placeholders.get(node.table_name.table());
+                let window = |index: usize| {
+                    placeholder.is_some_and(|placeholder| placeholder.index == index).then_some(Part::Whole)
+                };
                 match &node.projection {
                     Some(indices) => indices.iter().map(|&index| window(index)).collect(),
                     None => (0..node.projected_schema.fields().len()).map(window).collect(),
@@ -195,7 +197,9 @@ impl Follow<'_> {
             Ok(TreeNodeRecursion::Continue)
         })
         .map_err(sql_error)?;
-        if orders && self.feeds.values().any(|feed| matches!(feed.spec, WindowSpec::Session { .. })) {
+        if orders
+            && self.placeholders.values().any(|placeholder| matches!(placeholder.spec, WindowSpec::Session { .. }))
+        {
             return Err(Error::invalid("ORDER BY and LIMIT above a session window are not supported").hint(
                 "sessions of different keys have different windows; use ROW_NUMBER() OVER (PARTITION BY window …)",
             ));

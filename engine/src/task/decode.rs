@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, T
 use arrow::compute::cast;
 use arrow::datatypes::FieldRef;
 
-use super::letters::Letter;
+use super::bad_records::RejectedRecord;
 use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, Decoder};
 use crate::log::{Fetched, Messages, Payload, Position, SplitId};
@@ -17,7 +17,7 @@ use crate::plan::{ColumnSource, Metadata, SourcePlan};
 pub(super) struct Decoded {
     pub(super) batch: RecordBatch,
     /// What could not be decoded.
-    pub(super) letters: Vec<Letter>,
+    pub(super) rejected: Vec<RejectedRecord>,
     /// Per row the index of its message, where the plan asks for it.
     origins: Option<(Arc<Messages>, Vec<u32>)>,
     start: Position,
@@ -38,7 +38,7 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
     let Fetched { split, start, preamble, payload, messages, .. } = fetched;
     let data = match payload {
         Payload::Batch(batch) => {
-            return of_rows(plan, &split, Decoded { batch, letters: Vec::new(), origins: None, start });
+            return of_rows(plan, &split, Decoded { batch, rejected: Vec::new(), origins: None, start });
         }
         Payload::Partials(_) => return Err(Error::internal("a table gave partials")),
         Payload::Nothing => Vec::new(),
@@ -54,9 +54,9 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
     let mut bad = Vec::new();
     let Some(messages) = messages else {
         decoder.push(&data, &mut bad);
-        let at = |record: BadRecord| Letter { position: Position(start.0 + record.offset), record };
-        let letters = bad.into_iter().map(at).collect();
-        return of_rows(plan, &split, Decoded { batch: decoder.finish()?, letters, origins: None, start });
+        let at = |record: BadRecord| RejectedRecord { position: Position(start.0 + record.offset), record };
+        let rejected = bad.into_iter().map(at).collect();
+        return of_rows(plan, &split, Decoded { batch: decoder.finish()?, rejected, origins: None, start });
     };
     let origins = if plan.needs_origins() {
         let mut rows: Vec<u32> = Vec::new();
@@ -74,9 +74,9 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
         decoder.push(&data, &mut bad);
         None
     };
-    let mut letters: Vec<Letter> = bad.into_iter().map(|record| at_message(&messages, record)).collect();
-    letters.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_letter(position, is_tombstone)));
-    of_rows(plan, &split, Decoded { batch: decoder.finish()?, letters, origins, start })
+    let mut rejected: Vec<RejectedRecord> = bad.into_iter().map(|record| at_message(&messages, record)).collect();
+    rejected.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_message(position, is_tombstone)));
+    of_rows(plan, &split, Decoded { batch: decoder.finish()?, rejected, origins, start })
 }
 
 fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
@@ -86,15 +86,15 @@ fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
     format.decoder(plan.decode.clone())
 }
 
-fn at_message(messages: &Messages, record: BadRecord) -> Letter {
+fn at_message(messages: &Messages, record: BadRecord) -> RejectedRecord {
     let index = messages.ends.partition_point(|&end| u64::from(end) <= record.offset);
-    Letter { position: Position(messages.positions.get(index).copied().unwrap_or_default()), record }
+    RejectedRecord { position: Position(messages.positions.get(index).copied().unwrap_or_default()), record }
 }
 
-fn empty_letter(position: u64, is_tombstone: bool) -> Letter {
+fn empty_message(position: u64, is_tombstone: bool) -> RejectedRecord {
     let detail = if is_tombstone { "a message without a value" } else { "an empty message" };
     let record = BadRecord { reason: BadReason::Empty, detail: detail.to_owned(), offset: 0, bytes: Vec::new() };
-    Letter { record, position: Position(position) }
+    RejectedRecord { record, position: Position(position) }
 }
 
 /// Brings a decoded batch to the plan's schema, which may have columns of the split and of the message besides.

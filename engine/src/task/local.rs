@@ -2,7 +2,7 @@
 //!
 //! The task's state is then its open windows, and its log is the source itself: recovery reads again from the earliest commit whose
 //! rows an open window still holds, with the watermarks of that moment, so that every row is judged as it was. Rows before the
-//! committed position have been read once: their late rows and dead letters are in their tables already.
+//! committed position have been read once: their late rows and dead rejected are in their tables already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl LocalBody {
     pub(super) fn new(context: &Context, plan: &LocalWindows, closed_through: i64) -> Result<Self> {
         let pool = &context.runtime.memory_pool;
         let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, pool)?;
-        let merges = vec![(Arc::clone(&plan.feed), merge)];
+        let merges = vec![(Arc::clone(&plan.placeholder), merge)];
         let runtime = Arc::clone(&context.runtime);
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,

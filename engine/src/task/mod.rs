@@ -4,8 +4,8 @@
 //! step. Between two commits nothing is visible outside. An error in either leaves memory that has absorbed rows, so the only
 //! way on is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
 
+mod bad_records;
 mod decode;
-mod letters;
 mod local;
 mod source;
 mod timed;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Asking, Recovery, decide};
-pub use letters::fit_to_sink;
+pub use bad_records::fit_to_sink;
 use source::SourceBody;
 pub(crate) use timed::hidden_columns;
 use windows::WindowsBody;
@@ -114,7 +114,7 @@ pub struct Task {
     now: Duration,
     last_commit: Option<Duration>,
     last_record: CommitRecord,
-    last_told: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
+    last_watermarks: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
 }
 
 impl Task {
@@ -126,8 +126,8 @@ impl Task {
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
         let asking = asking(&name, index, n_tasks[stage], dataflow.state_fingerprint, accepts_loss);
-        let settled = settle(&asking, found.clone(), source.as_mut());
-        let (last, notices) = settled.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
+        let decided = decide_recovery(&asking, found.clone(), source.as_mut());
+        let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         commit.claim()?;
         let rows = Vec::new();
         let context =
@@ -160,7 +160,7 @@ impl Task {
             now,
             last_commit: None,
             last_record: CommitRecord::default(),
-            last_told: None,
+            last_watermarks: None,
         })
     }
 
@@ -220,7 +220,7 @@ impl Task {
         let is_silent = self.last_commit.is_none_or(|last| HEARTBEAT <= self.now.saturating_sub(last));
         let has_rows =
             !self.context.rows.is_empty() || flushed.partials.iter().any(|(_, _, sent)| sent.batch.is_some());
-        let is_changed = flushed.record != self.last_record || flushed.told != self.last_told;
+        let is_changed = flushed.record != self.last_record || flushed.told != self.last_watermarks;
         if !has_rows && !is_changed && !is_silent {
             return Ok(false);
         }
@@ -232,7 +232,7 @@ impl Task {
         let mut flushed = match &mut self.body {
             Body::Source(body) => {
                 if !self.is_leaving {
-                    body.tend(&self.context, self.source.as_mut(), self.now)?;
+                    body.update_idleness(&self.context, self.source.as_mut(), self.now)?;
                 }
                 body.flush(&mut self.context)?
             }
@@ -251,7 +251,7 @@ impl Task {
         self.context.metrics.commits.inc();
         self.uncommitted = 0;
         self.last_commit = Some(self.now);
-        (self.last_record, self.last_told) = (record, told);
+        (self.last_record, self.last_watermarks) = (record, told);
         self.join()
     }
 
@@ -296,7 +296,7 @@ impl Task {
             self.accepts_loss,
         );
         let found = self.commit.find(&joined)?;
-        let (last, notices) = settle(&asking, found, self.source.as_mut())?;
+        let (last, notices) = decide_recovery(&asking, found, self.source.as_mut())?;
         self.notices.extend(notices);
         self.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
         body.read((&joined, true), &last.unwrap_or_default(), self.source.as_mut(), self.now)
@@ -308,7 +308,11 @@ fn asking(task: &str, index: u32, n_tasks: u32, fingerprint: u64, accepts_loss: 
 }
 
 /// Gathers what the decision needs, decides, and makes an error of a refusal.
-fn settle(asking: &Asking<'_>, found: Found, source: &mut dyn Source) -> Result<(Option<CommitRecord>, Vec<String>)> {
+fn decide_recovery(
+    asking: &Asking<'_>,
+    found: Found,
+    source: &mut dyn Source,
+) -> Result<(Option<CommitRecord>, Vec<String>)> {
     let mut bounds: BTreeMap<SplitId, Bounds> = BTreeMap::new();
     if let Found::Splits(splits) = &found {
         for (split, _, _) in splits {

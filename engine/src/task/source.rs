@@ -7,8 +7,8 @@ use std::time::Duration;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
+use super::bad_records::{RejectedRecord, bad_records, late_rows};
 use super::decode::{Decoded, decode};
-use super::letters::{Letter, bad_records, late_rows};
 use super::local::{LocalBody, Places};
 use super::timed::attach_event_time;
 use super::{Context, Flushed, Step};
@@ -141,8 +141,8 @@ impl SourceBody {
                 let lost: BTreeSet<usize> = timed.without.iter().copied().collect();
                 numbers = Some((0..n_rows).filter(|row| !lost.contains(row)).collect());
             }
-            let letters = timed.without.into_iter().map(|row| without_event_time(&decoded, row));
-            decoded.letters.extend(letters.collect::<Vec<_>>());
+            let rejected = timed.without.into_iter().map(|row| without_event_time(&decoded, row));
+            decoded.rejected.extend(rejected.collect::<Vec<_>>());
             decoded.batch = timed.batch;
         } else {
             split.watermark.touch(now);
@@ -152,11 +152,11 @@ impl SourceBody {
             split.watermark.end();
             split.decoder = None;
         }
-        let n_read = n_rows + decoded.letters.len();
+        let n_read = n_rows + decoded.rejected.len();
         let replay_until = split.replay_until;
         let is_replay = start < replay_until;
-        decoded.letters.retain(|letter| replay_until <= letter.position);
-        bad_records(context, &plan.table, &id, &decoded.letters)?;
+        decoded.rejected.retain(|record| replay_until <= record.position);
+        bad_records(context, &plan.table, &id, &decoded.rejected)?;
         if 0 < decoded.batch.num_rows() {
             let position =
                 |row: u32| decoded.position(numbers.as_ref().map_or(row as usize, |numbers| numbers[row as usize]));
@@ -171,8 +171,8 @@ impl SourceBody {
         let branches = &dataflow.stages[context.stage].branches;
         let mut late = BTreeSet::new();
         for (branch, way) in branches.iter().zip(&mut self.ways) {
-            let fed = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
-            for made in branch.plan.run(fed, &context.runtime)? {
+            let inputs = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
+            for made in branch.plan.run(inputs, &context.runtime)? {
                 let found = match way {
                     Way::Exchange(exchange) => exchange.0.process(&made)?,
                     Way::Local(local) => local.process(&made)?,
@@ -199,7 +199,7 @@ impl SourceBody {
     }
 
     /// Looks after splits that are silent, or too far ahead. Before every commit, since partials carry what is decided here.
-    pub(super) fn tend(&mut self, context: &Context, source: &mut dyn Source, now: Duration) -> Result<()> {
+    pub(super) fn update_idleness(&mut self, context: &Context, source: &mut dyn Source, now: Duration) -> Result<()> {
         let timeout = self.plan.table.idle_timeout;
         for (id, split) in &mut self.splits {
             // The question whether anything waits may cost a round trip, so it comes last.
@@ -296,8 +296,8 @@ fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
     active.min().unwrap_or(i64::MIN)
 }
 
-fn without_event_time(decoded: &Decoded, row: usize) -> Letter {
+fn without_event_time(decoded: &Decoded, row: usize) -> RejectedRecord {
     let detail = "the event time is null".to_owned();
     let record = BadRecord { reason: BadReason::NoEventTime, detail, offset: 0, bytes: Vec::new() };
-    Letter { record, position: Position(decoded.position(row)) }
+    RejectedRecord { record, position: Position(decoded.position(row)) }
 }

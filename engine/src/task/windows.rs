@@ -66,7 +66,7 @@ impl WindowsBody {
                 all_inputs.insert(split, Input { merge, position: from, replay_until, watermarks, is_heard, needed });
             }
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
-            merges.push((Arc::clone(&input.feed), merge));
+            merges.push((Arc::clone(&input.placeholder), merge));
         }
         let [branch] = context.branches() else {
             return Err(Error::internal(format!("task `{}`: a stage over windows has one branch", context.name)));

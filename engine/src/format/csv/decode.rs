@@ -1,13 +1,13 @@
 //! CSV to columns.
 //!
 //! The way of a row: the scan finds it and the bounds that matter, its layout says which field is which column, and it waits in
-//! a stretch with its neighbours until their fields go into the columns, one column after the other. Everything that is not
+//! a row batch with its neighbours until their fields go into the columns, one column after the other. Everything that is not
 //! an ordinary row (quotes, no ASCII, headers, a bad value) leaves that road and is done by itself.
 //!
 //! Speed: a record of 71 columns in 450 bytes, 13 of them used, takes 165 ns (2.8 GB/s) on one core of a 3 GHz server, four
 //! times as fast as arrow-csv with the same columns projected; about 190 ns when the other core is busy. A third of that goes
 //! into walking the delimiters, a third into numbers, a sixth into marking. It is bound by instructions, not by memory: before
-//! the rows were put together in stretches and decimals read as vectors it took 365 ns. The bench is
+//! the rows were put together in row batches and decimals read as vectors it took 365 ns. The bench is
 //! `benches/benches/csv_decode.rs`.
 
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::fields::{self, Found, Mapping};
+use super::row_batch::RowBatch;
 use super::rows::{Fault, Row, Rows};
 use super::scan::{RawRow, Scanner};
-use super::stretch::Stretch;
 use super::unquote::{self, Unquoted};
 use super::{Columns, CsvOptions};
 use crate::error::Result;
@@ -42,7 +42,7 @@ struct Lines {
     /// Lines of nfdump's trailer that are still to come.
     trailer_lines: u8,
     unquoted: Unquoted,
-    stretch: Stretch,
+    row_batch: RowBatch,
     counts: DecodeCounts,
     rows: Rows,
 }
@@ -61,7 +61,7 @@ impl CsvDecoder {
             is_first_line: true,
             trailer_lines: 0,
             unquoted: Unquoted::default(),
-            stretch: Stretch::default(),
+            row_batch: RowBatch::default(),
             counts: DecodeCounts::default(),
             rows: Rows::new(options, spec, is_nfdump)?,
         };
@@ -85,16 +85,16 @@ impl Decoder for CsvDecoder {
         scanner.start(if is_first { data.len() - without_bom(data).len() } else { 0 });
         while let Some(raw) = scanner.next_row(data) {
             lines.counts.lines += 1;
-            if lines.joins_stretch(data, raw, &scanner.bounds, bad) {
+            if lines.joins_row_batch(data, raw, &scanner.bounds, bad) {
                 continue;
             }
-            lines.end_stretch(data, bad);
+            lines.end_row_batch(data, bad);
             lines.line(data, raw, &scanner.bounds, &mut BadSink { records: bad, offset: raw.start as u64 });
             if std::mem::take(&mut lines.mapping_changed) {
                 scanner.want(lines.mapping.wanted());
             }
         }
-        lines.end_stretch(data, bad);
+        lines.end_row_batch(data, bad);
     }
 
     fn rows(&self) -> usize {
@@ -129,7 +129,7 @@ impl Lines {
 
     /// Puts an ordinary row (plain ASCII, all used columns there) aside, to be decoded together with its neighbours.
     #[inline]
-    fn joins_stretch(&mut self, data: &[u8], raw: RawRow, bounds: &[usize], bad: &mut Vec<BadRecord>) -> bool {
+    fn joins_row_batch(&mut self, data: &[u8], raw: RawRow, bounds: &[usize], bad: &mut Vec<BadRecord>) -> bool {
         let RawRow { mut start, mut end, columns, is_special } = raw;
         let is_long = self.max_record_bytes < end - start || u32::MAX as usize <= end;
         if start == end || is_long {
@@ -144,14 +144,14 @@ impl Lines {
         if self.may_be_furniture(data[start]) {
             return false;
         }
-        if self.stretch.is_over(columns) {
-            self.end_stretch(data, bad);
+        if self.row_batch.is_over(columns) {
+            self.end_row_batch(data, bad);
         }
         let Found::Layout(layout) = self.mapping.find(columns) else { return false };
         if columns < layout.columns_min() || layout.taken.is_empty() {
             return false;
         }
-        self.stretch.push(columns, (start, end), bounds, &layout.taken);
+        self.row_batch.push(columns, (start, end), bounds, &layout.taken);
         true
     }
 
@@ -165,23 +165,25 @@ impl Lines {
 
     /// Decodes the rows put aside, column by column; row by row when one of them is bad.
     #[inline(never)]
-    fn end_stretch(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) {
-        if self.stretch.rows.is_empty() {
+    fn end_row_batch(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) {
+        if self.row_batch.rows.is_empty() {
             return;
         }
-        let mut stretch = std::mem::take(&mut self.stretch);
-        let Found::Layout(layout) = self.mapping.find(stretch.columns) else { unreachable!("a stretch has a layout") };
-        if self.rows.append_stretch(data, &stretch, layout).is_none() {
+        let mut row_batch = std::mem::take(&mut self.row_batch);
+        let Found::Layout(layout) = self.mapping.find(row_batch.columns) else {
+            unreachable!("a row batch has a layout")
+        };
+        if self.rows.append_row_batch(data, &row_batch, layout).is_none() {
             self.rows.cut_back();
             let mut bounds = Vec::new();
-            for &(start, end) in &stretch.rows {
+            for &(start, end) in &row_batch.rows {
                 let (start, end) = (start as usize, end as usize);
                 let text = &data[start..end];
                 bounds.clear();
                 bounds.push(start);
                 bounds.extend(memchr::memchr_iter(self.delimiter, text).map(|at| start + at + 1));
                 bounds.push(end + 1);
-                let columns = stretch.columns;
+                let columns = row_batch.columns;
                 let row = Row { text, data, start, end, bounds: &bounds, columns, is_ascii: true, is_quoted: &[] };
                 if let Err((reason, detail)) = self.rows.append(&row, layout) {
                     // Nothing but the quote of a JSON string can stand on the line before its row.
@@ -191,8 +193,8 @@ impl Lines {
                 }
             }
         }
-        stretch.clear();
-        self.stretch = stretch;
+        row_batch.clear();
+        self.row_batch = row_batch;
     }
 
     /// Whether a line may be one of nfdump's that are no rows; all of those begin with a letter, but for the trailer's.

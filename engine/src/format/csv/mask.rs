@@ -1,4 +1,4 @@
-//! Marks the bytes that end something, 64 at a time: delimiters, newlines, and bytes that need care.
+//! Finds the bytes that end something, 64 at a time: delimiters, newlines, and bytes that need care.
 //!
 //! The kernel is chosen once per decoder: AVX2 where the machine has it, else plain Rust over words. It runs over many
 //! blocks per call, since a function with its own target feature cannot be inlined into its caller.
@@ -12,7 +12,7 @@ pub(super) struct Block {
     pub(super) special: u64,
 }
 
-/// Marks whole blocks of 64 bytes with the best kernel of this machine; a rest under 64 bytes is marked too.
+/// Scans whole blocks of 64 bytes with the best kernel of this machine; a rest under 64 bytes is scanned too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marker {
     delimiter: u8,
@@ -30,15 +30,15 @@ impl Marker {
     }
 
     /// Replaces `blocks` by those of `data`.
-    pub(super) fn mark(self, data: &[u8], blocks: &mut Vec<Block>) {
+    pub(super) fn scan(self, data: &[u8], blocks: &mut Vec<Block>) {
         blocks.clear();
         let (whole, rest) = data.as_chunks::<64>();
-        self.mark_whole(whole, blocks);
+        self.scan_whole(whole, blocks);
         if !rest.is_empty() {
             // Blanks are neither delimiters (those that are, lie behind the end and are never looked at) nor special.
             let mut last = [b' '; 64];
             last[..rest.len()].copy_from_slice(rest);
-            self.mark_whole(&[last], blocks);
+            self.scan_whole(&[last], blocks);
             let valid = (1u64 << rest.len()) - 1;
             let block = blocks.last_mut().expect("just pushed");
             block.delimiters &= valid;
@@ -47,17 +47,17 @@ impl Marker {
 
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code, reason = "the one call into code for a newer processor, after asking the processor")]
-    fn mark_whole(self, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
+    fn scan_whole(self, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
         if self.has_avx2 {
             // SAFETY: `has_avx2` is only true when the processor has AVX2.
-            unsafe { avx2::mark(self.delimiter, data, blocks) }
+            unsafe { avx2::scan(self.delimiter, data, blocks) }
         } else {
             portable(self.delimiter, data, blocks);
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn mark_whole(self, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
+    fn scan_whole(self, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
         portable(self.delimiter, data, blocks);
     }
 }
@@ -101,7 +101,7 @@ mod avx2 {
     use super::Block;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn mark(delimiter: u8, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
+    pub(super) fn scan(delimiter: u8, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
         let delimiter = _mm256_set1_epi8(delimiter as i8);
         let newline = _mm256_set1_epi8(b'\n' as i8);
         let before = blocks.len();
@@ -164,12 +164,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_kernel_marks_like_a_loop(
+        fn every_kernel_finds_what_a_loop_finds(
             data in prop::collection::vec(prop_oneof![Just(b','), Just(b'\n'), Just(b'"'), Just(0), any::<u8>()], 0..300),
             delimiter in prop_oneof![Just(b','), Just(b'\t'), Just(b' ')],
         ) {
             let mut blocks = Vec::new();
-            Marker::new(delimiter).mark(&data, &mut blocks);
+            Marker::new(delimiter).scan(&data, &mut blocks);
             prop_assert_eq!(&blocks, &naive(delimiter, &data));
             let whole = data.as_chunks::<64>().0;
             blocks.clear();

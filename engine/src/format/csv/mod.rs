@@ -8,9 +8,9 @@ mod decode;
 mod encode;
 mod fields;
 mod mask;
+mod row_batch;
 mod rows;
 mod scan;
-mod stretch;
 #[cfg(test)]
 mod tests;
 mod unquote;

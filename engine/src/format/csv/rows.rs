@@ -1,13 +1,13 @@
 //! Good rows: their used fields, in columns.
 //!
-//! A stretch of rows goes in column by column, any other row by itself. A row that turns out bad leaves nothing behind.
+//! A batch of rows goes in column by column, any other row by itself. A row that turns out bad leaves nothing behind.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::CsvOptions;
 use super::fields::{self, Layout};
-use super::stretch::Stretch;
+use super::row_batch::RowBatch;
 use crate::error::{Error, Result};
 use crate::format::column::{Column, Values};
 use crate::format::number::Span;
@@ -81,20 +81,20 @@ impl Rows {
         })
     }
 
-    /// Appends a stretch of good rows; `None` when a row is bad, with columns of uneven length.
-    pub(super) fn append_stretch(&mut self, data: &[u8], stretch: &Stretch, layout: &Layout) -> Option<()> {
+    /// Appends a row batch of good rows; `None` when a row is bad, with columns of uneven length.
+    pub(super) fn append_row_batch(&mut self, data: &[u8], row_batch: &RowBatch, layout: &Layout) -> Option<()> {
         for (number, &(_, output)) in layout.taken.iter().enumerate() {
-            self.columns[output].push_texts(self.null.as_deref(), stretch.fields(number, data))?;
+            self.columns[output].push_texts(self.null.as_deref(), row_batch.fields(number, data))?;
         }
         for &output in &layout.absent {
-            stretch.rows.iter().try_for_each(|_| self.columns[output].push_missing()).ok()?;
+            row_batch.rows.iter().try_for_each(|_| self.columns[output].push_missing()).ok()?;
         }
         for &output in &self.whole {
-            for &(start, end) in &stretch.rows {
+            for &(start, end) in &row_batch.rows {
                 self.columns[output].push_text(Span::of(&data[start as usize..end as usize])).ok()?;
             }
         }
-        self.count += stretch.rows.len();
+        self.count += row_batch.rows.len();
         Some(())
     }
 

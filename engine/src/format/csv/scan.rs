@@ -5,7 +5,7 @@
 
 use super::mask::{Block, Marker};
 
-/// Bytes marked at a time: small enough that the marks stay in the first cache.
+/// Bytes scanned at a time: small enough that the result stays in the first cache.
 const WINDOW_BYTES: usize = 16 * 1024;
 
 /// One row as the scan sees it.
@@ -122,7 +122,7 @@ impl Scanner {
         if self.blocks.is_empty() || self.first_block + self.blocks.len() <= number {
             let from = number * 64;
             let to = data.len().min(from + WINDOW_BYTES);
-            self.marker.mark(&data[from..to], &mut self.blocks);
+            self.marker.scan(&data[from..to], &mut self.blocks);
             self.first_block = number;
         }
         self.blocks[number - self.first_block]

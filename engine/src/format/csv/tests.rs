@@ -399,7 +399,7 @@ fn a_bad_row_in_a_json_string_is_reported_where_its_line_begins() {
     assert_eq!((bad.len(), bad[0].offset, &bad[0].bytes[..]), (1, 6, &b"3,x"[..]));
 }
 
-/// A bad row among many: its stretch is decoded twice, and the columns show it only once.
+/// A bad row among many: its row batch is decoded twice, and the columns show it only once.
 #[test]
 fn bad_rows_in_long_data_are_reported_in_order() {
     let line = |row: usize| if row % 50 == 7 { format!("{row},x\n") } else { format!("{row},{row}.5\n") };

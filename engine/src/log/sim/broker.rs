@@ -1,6 +1,6 @@
 //! The broker: what each request of the transaction protocol does, and what a reader finds.
 //!
-//! The decision to end a transaction is one step, the marks in each of its partitions are others: [`Broker::mark`] writes one of
+//! The decision to end a transaction is one step, the markers in each of its partitions are others: [`Broker::write_marker`] writes one of
 //! them, and a test says when. Like brokers since Kafka 3.6 it asks the coordinator before a transaction begins in a partition or
 //! a group, so that none is left hanging there.
 
@@ -126,9 +126,9 @@ impl Broker {
         self.groups.committed(group, split).cloned()
     }
 
-    /// Writes one of the marks that transactions wait for; says whether there was any.
-    pub fn mark(&mut self) -> bool {
-        let next = |one: &mut Transactional| one.next_mark().map(|(member, commits)| (one.producer, member, commits));
+    /// Writes one of the markers that transactions wait for; says whether there was any.
+    pub fn write_marker(&mut self) -> bool {
+        let next = |one: &mut Transactional| one.next_marker().map(|(member, commits)| (one.producer, member, commits));
         let Some((producer, member, commits)) = self.transactional.values_mut().find_map(next) else { return false };
         match member {
             Member::Group(group) => self.groups.end(producer.id, &group, commits),

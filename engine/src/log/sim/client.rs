@@ -56,8 +56,8 @@ impl SimClient {
             }
             match self.network.send(self.owner, request) {
                 Sent::Answer(Ok(response)) => return Ok(response),
-                // It asks again after a while, and by then the marks are written.
-                Sent::Answer(Err(Refusal::Concurrent | Refusal::Unstable)) => self.network.settle(),
+                // It asks again after a while, and by then the markers are written.
+                Sent::Answer(Err(Refusal::Concurrent | Refusal::Unstable)) => self.network.write_markers(),
                 Sent::Answer(Err(refusal)) => return Err(self.refused(refusal)),
                 Sent::Nothing => self.had_trouble = true,
                 Sent::Crashed => self.is_dead = true,

@@ -1,7 +1,7 @@
 //! The transaction coordinator: per transactional id a producer, its epoch, and how far its transaction has come.
 //!
 //! ```text
-//! Empty ──add──▶ Ongoing ──end──▶ Ending ──last mark──▶ Ended ──add──▶ Ongoing …
+//! Empty ──add──▶ Ongoing ──end──▶ Ending ──last marker──▶ Ended ──add──▶ Ongoing …
 //!                   │  init or timeout: the epoch grows, then as an abort ▲
 //!                   └─────────────────────────────────────────────────────┘
 //! ```
@@ -115,7 +115,7 @@ impl Transactional {
     }
 
     /// The next member to be marked, and with what; the transaction has ended with the last.
-    pub(super) fn next_mark(&mut self) -> Option<(Member, bool)> {
+    pub(super) fn next_marker(&mut self) -> Option<(Member, bool)> {
         let Stage::Ending { commits } = self.stage else { return None };
         let member = self.members.pop_first();
         if self.members.is_empty() {

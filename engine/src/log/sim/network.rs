@@ -79,10 +79,10 @@ impl Network {
         self.deliver(owner, &request);
     }
 
-    /// Writes all marks that transactions wait for.
-    pub fn settle(&self) {
+    /// Writes all markers that transactions wait for.
+    pub fn write_markers(&self) {
         let mut broker = self.broker();
-        while broker.mark() {}
+        while broker.write_marker() {}
     }
 
     fn deliver(&self, owner: u64, request: &Request) -> Sent {

@@ -1,4 +1,4 @@
-//! A partition's log: data and the marks that end transactions, who may write, and what a reader sees.
+//! A partition's log: data and the markers that end transactions, who may write, and what a reader sees.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -108,7 +108,7 @@ impl Partition {
         self.entries.push_back(Entry::Data(Some(producer), message));
     }
 
-    /// Writes the mark that ends a producer's transaction; its epoch holds from now on.
+    /// Writes the marker that ends a producer's transaction; its epoch holds from now on.
     pub(super) fn end_transaction(&mut self, producer: Producer, commits: bool) {
         let to = self.high_watermark();
         let none = Seen { epoch: producer.epoch, last_sequence: None, open_since: None };

@@ -43,14 +43,14 @@ impl Bench {
         loop {
             match self.broker.handle(&Request::InitProducerId { task: task() }) {
                 Ok(Response::Producer(producer)) => return self.producer = producer,
-                Err(Refusal::Concurrent) => self.settle(),
+                Err(Refusal::Concurrent) => self.write_markers(),
                 other => panic!("{other:?}"),
             }
         }
     }
 
-    fn settle(&mut self) {
-        while self.broker.mark() {}
+    fn write_markers(&mut self) {
+        while self.broker.write_marker() {}
     }
 
     fn ask(&mut self, request: &Request) -> Result<(), Refusal> {
@@ -86,7 +86,7 @@ impl Bench {
         self.add_offsets().expect("added");
         self.ask(&self.offsets(sequence)).expect("noted");
         self.ask(&self.end(commits)).expect("ended");
-        self.settle();
+        self.write_markers();
     }
 
     fn read(&self, isolation: Isolation) -> Vec<String> {
@@ -109,11 +109,11 @@ fn committed_readers_see_neither_what_is_open_nor_what_was_given_up() {
     bench.ask(&bench.row(2, "c")).expect("written");
     assert_eq!(bench.read(Isolation::Committed), ["a"]);
     assert_eq!(bench.read(Isolation::Uncommitted), ["a", "b", "c"]);
-    assert_eq!(bench.broker.last_stable(&place()), Ok(Position(4)), "two rows and two marks lie before the open one");
+    assert_eq!(bench.broker.last_stable(&place()), Ok(Position(4)), "two rows and two markers lie before the open one");
     assert_eq!(bench.position(), Some(0));
     bench.ask(&bench.end(true)).expect("decided");
     assert_eq!(bench.read(Isolation::Committed), ["a"], "decided, but not marked yet");
-    bench.settle();
+    bench.write_markers();
     assert_eq!(bench.read(Isolation::Committed), ["a", "c"]);
 }
 
@@ -154,7 +154,7 @@ fn late_requests_of_the_same_epoch_act_on_the_next_transaction() {
     bench.ask(&bench.offsets(9)).expect("noted");
     assert_eq!(bench.ask(&late_offsets), Ok(()));
     assert_eq!(bench.ask(&late_end), Ok(()));
-    bench.settle();
+    bench.write_markers();
     assert_eq!(bench.read(Isolation::Committed), ["a", "b"], "another transaction's commit");
     assert_eq!(bench.position(), Some(3), "another transaction's position");
     assert_eq!(bench.ask(&bench.end(false)), Err(Refusal::InvalidState), "it cannot be given up any more");
@@ -185,7 +185,7 @@ fn a_transaction_that_is_open_for_too_long_is_given_up_and_its_owner_fenced() {
     bench.ask(&bench.row(0, "a")).expect("written");
     assert_eq!(bench.broker.advance(Duration::from_secs(9)), 0);
     assert_eq!(bench.broker.advance(Duration::from_secs(10)), 1);
-    bench.settle();
+    bench.write_markers();
     assert_eq!(bench.ask(&bench.end(true)), Err(Refusal::Fenced));
     assert_eq!(bench.read(Isolation::Committed), Vec::<String>::new());
     assert_eq!(bench.broker.last_stable(&place()), Ok(Position(2)));
@@ -200,7 +200,7 @@ fn positions_are_unstable_while_a_transaction_may_change_them() {
     assert_eq!(bench.ask(&fetch), Err(Refusal::Unstable));
     bench.ask(&bench.end(true)).expect("decided");
     assert_eq!(bench.ask(&fetch), Err(Refusal::Unstable), "decided, but not marked yet");
-    bench.settle();
+    bench.write_markers();
     assert_eq!(bench.ask(&fetch), Ok(()));
     assert_eq!(bench.position(), Some(5));
 }

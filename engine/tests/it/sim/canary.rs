@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use davy_engine::Result;
-use davy_engine::log::mark::{Mark, SplitMark, SplitState};
+use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::sim::{SimClient, Tamper};
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::wire::Record;
@@ -98,13 +98,13 @@ impl Transactions for BrokenClient {
 
 /// What an owner that starts is told of a split, with a part left out.
 fn forget(broken: Broken, position: Position, text: &str) -> String {
-    let Mark::Here(mut mark) = SplitMark::decode(text) else { return text.to_owned() };
-    match (&mut mark.state, broken) {
+    let OffsetMetadata::Valid(mut metadata) = SplitMetadata::decode(text) else { return text.to_owned() };
+    match (&mut metadata.state, broken) {
         (SplitState::Windows { replay_from, .. }, Broken::NoReplay) => *replay_from = position,
         (SplitState::Source { watermark }, Broken::ForgetsWatermarks) => *watermark = i64::MIN,
         _ => {}
     }
-    mark.encode()
+    metadata.encode()
 }
 
 /// Damages records of partials now and then; with the checksum made good again where nobody is to notice.

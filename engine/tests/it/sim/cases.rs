@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{
     Bounds, Commit, Found, Partials, Polled, Position, Source, SplitId, Transaction,
-    mark::{Mark, SplitMark, SplitState},
+    offset_metadata::{OffsetMetadata, SplitMetadata, SplitState},
 };
 use davy_engine::plan::StageInput;
 use davy_engine::task::{Task, TaskParts};
@@ -58,9 +58,9 @@ struct Overtaken {
 impl Overtaken {
     fn found(&self, position: u64) -> Found {
         let state = SplitState::Source { watermark: i64::MIN };
-        let mark =
-            SplitMark { fingerprint: self.fingerprint, task: 0, n_tasks: 1, owner: 1, sequence: position, state };
-        Found::Splits(vec![(SplitId::from("flows/0"), Position(position), Mark::Here(mark))])
+        let metadata =
+            SplitMetadata { fingerprint: self.fingerprint, task: 0, n_tasks: 1, owner: 1, sequence: position, state };
+        Found::Splits(vec![(SplitId::from("flows/0"), Position(position), OffsetMetadata::Valid(metadata))])
     }
 }
 

@@ -7,7 +7,7 @@ use davy_engine::log::sim::{Broker, Isolation, Place};
 use davy_engine::log::{Position, SplitId};
 
 use super::case::Case;
-use super::feed::SENTINEL;
+use super::producer::SENTINEL;
 
 /// A committed reader of the sinks' topics that looks now and then.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use davy_engine::task::Step;
 
-use super::feed::Feed;
+use super::producer::Producer;
 use super::rig::Rig;
 
 /// More rounds than this, and the run hangs.
@@ -28,15 +28,15 @@ impl Rig {
         {
             let mut state = self.state();
             let mut broker = self.network.broker();
-            state.feed.join(&mut broker);
-            state.feed.write_all(&mut broker);
+            state.producer.join(&mut broker);
+            state.producer.write_all(&mut broker);
         }
         // Long enough for transactions to expire, and for everyone to say so where there is nothing new to say.
         self.pass(Duration::from_secs(11));
         self.run_dry()?;
         let tables: Vec<String> = self.case.input.0.keys().cloned().collect();
         self.say("the sentinels come".into());
-        Feed::write_sentinels(&mut self.network.broker(), &tables);
+        Producer::write_sentinels(&mut self.network.broker(), &tables);
         self.run_dry()?;
         // Whoever has started anew has to hear of everyone, and those who have nothing new to say repeat it after a while.
         loop {
@@ -58,7 +58,7 @@ impl Rig {
 
     fn run_dry(&self) -> Result<(), String> {
         for _ in 0..MAX_ROUNDS {
-            self.network.settle();
+            self.network.write_markers();
             let n_slots = self.state().slots.len();
             let mut is_busy = false;
             for slot in 0..n_slots {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use davy_engine::log::mark::{Mark, SplitMark, SplitState};
+use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::sim::{Broker, Fate, Network, Refusal, Request, Response, Rules, Weather};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::metrics::Metrics;
@@ -16,8 +16,8 @@ use davy_engine::metrics::Metrics;
 use super::case::Case;
 use super::check::Reader;
 use super::faults::{Broken, Faults, Plan};
-use super::feed::Feed;
 use super::owners::Slot;
+use super::producer::Producer;
 use super::trace;
 use crate::random::Rng;
 
@@ -29,7 +29,7 @@ pub struct State {
     /// None: faults have stopped.
     pub faults: Option<Faults>,
     pub now: Duration,
-    pub feed: Feed,
+    pub producer: Producer,
     pub reader: Reader,
     pub n_owners: u64,
     /// How many owners stand still in the middle of a request.
@@ -138,9 +138,9 @@ fn draw(state: &mut State, request: &Request) -> Fate {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Owner,
-    Feed,
+    Producer,
     Look,
-    Mark,
+    OffsetMetadata,
     DeliverLate,
     Kill,
     Duplicate,
@@ -154,7 +154,7 @@ impl Rig {
         let rules = Rules { checks_epochs: plan.broken != Broken::NoFencing, ..Rules::default() };
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(case.planned.memory_bytes, 1.0).build().unwrap();
         let mut broker = Broker::new(rules);
-        let feed = Feed::new(&case.input, &mut broker);
+        let producer = Producer::new(&case.input, &mut broker);
         for sink in case.planned.sinks.keys() {
             broker.make_topic(sink, 2);
         }
@@ -165,7 +165,7 @@ impl Rig {
             trace: Vec::new(),
             faults: Some(plan.faults),
             now: Duration::ZERO,
-            feed,
+            producer,
             reader: Reader::default(),
             n_owners: 0,
             n_paused: 0,
@@ -210,10 +210,10 @@ impl Rig {
         }
         match self.next_event() {
             Event::Owner => self.some_owner(),
-            Event::Feed => self.feed(),
+            Event::Producer => self.producer(),
             Event::Look => self.look(),
-            Event::Mark => {
-                self.network.broker().mark();
+            Event::OffsetMetadata => {
+                self.network.broker().write_marker();
             }
             Event::DeliverLate => self.deliver_late(),
             Event::Kill => self.kill(),
@@ -221,9 +221,9 @@ impl Rig {
             Event::TimeJump => self.pass(Duration::from_secs(11)),
             Event::Join => {
                 let mut state = self.state();
-                if !state.feed.has_joined {
+                if !state.producer.has_joined {
                     state.trace.push("a partition joins `flows`".into());
-                    state.feed.join(&mut self.network.broker());
+                    state.producer.join(&mut self.network.broker());
                 }
             }
             Event::Purge => self.purge(),
@@ -234,9 +234,9 @@ impl Rig {
         let faults = self.plan.faults;
         let table = [
             (70, Event::Owner),
-            (20, Event::Feed),
+            (20, Event::Producer),
             (4, Event::Look),
-            (4, Event::Mark),
+            (4, Event::OffsetMetadata),
             (faults.deliver_late, Event::DeliverLate),
             (faults.kill, Event::Kill),
             (faults.duplicate, Event::Duplicate),
@@ -258,10 +258,10 @@ impl Rig {
         Event::Owner
     }
 
-    fn feed(&self) {
+    fn producer(&self) {
         let mut state = self.state();
         let state = &mut *state;
-        if let Some(line) = state.feed.write_some(&mut state.rng, &mut self.network.broker()) {
+        if let Some(line) = state.producer.write_some(&mut state.rng, &mut self.network.broker()) {
             state.trace.push(line);
         }
     }
@@ -320,9 +320,9 @@ impl Rig {
 }
 
 fn needed_from((position, text): &(Position, String)) -> Position {
-    match SplitMark::decode(text) {
-        Mark::Here(SplitMark { state: SplitState::Windows { replay_from, .. }, .. }) => replay_from,
-        Mark::Here(_) => *position,
-        Mark::Erased | Mark::Unreadable(_) => Position(0),
+    match SplitMetadata::decode(text) {
+        OffsetMetadata::Valid(SplitMetadata { state: SplitState::Windows { replay_from, .. }, .. }) => replay_from,
+        OffsetMetadata::Valid(_) => *position,
+        OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => Position(0),
     }
 }

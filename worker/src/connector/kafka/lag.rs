@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use davy_engine::Result;
-use davy_engine::log::mark::{Mark, SplitMark};
+use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata};
 use davy_engine::log::{Bounds, Position};
 
 use super::client::asking;
@@ -18,7 +18,7 @@ use super::source::split_of;
 pub(crate) struct PartitionLag {
     pub(crate) partition: i32,
     pub(crate) bounds: Bounds,
-    pub(crate) committed: Option<(Position, Mark)>,
+    pub(crate) committed: Option<(Position, OffsetMetadata)>,
 }
 
 /// Every partition of a topic, and how far `group` has come there; a group of `None` reads nothing.
@@ -30,7 +30,7 @@ pub(crate) fn of_topic(cluster: &Cluster, topic: &Arc<str>, group: Option<&str>)
     if let Some(group) = group {
         let identity = Identity { transactional_id: String::new(), group: group.to_owned(), topics: HashMap::new() };
         for (split, position, metadata) in committed_so_far(cluster, &identity, &splits)? {
-            found.insert(split, (position, SplitMark::decode(&metadata)));
+            found.insert(split, (position, SplitMetadata::decode(&metadata)));
         }
     }
     let mut rows = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use davy_engine::log::mark::{Mark, SplitState};
+use davy_engine::log::offset_metadata::{OffsetMetadata, SplitState};
 use davy_engine::plan::{Pipeline, StageInput};
 use davy_engine::{Error, Result};
 
@@ -85,11 +85,11 @@ pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
 fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> LagRow {
     let PartitionLag { partition, bounds, committed } = found;
     let position = committed.as_ref().map(|(position, _)| position.0);
-    let mark = committed.and_then(|(_, mark)| match mark {
-        Mark::Here(mark) => Some(mark),
-        Mark::Erased | Mark::Unreadable(_) => None,
+    let metadata = committed.and_then(|(_, metadata)| match metadata {
+        OffsetMetadata::Valid(metadata) => Some(metadata),
+        OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
     });
-    let watermark = mark.map(|mark| match mark.state {
+    let watermark = metadata.map(|metadata| match metadata.state {
         SplitState::Source { watermark } => watermark,
         SplitState::Windows { expected, .. } => expected,
     });
@@ -103,6 +103,6 @@ fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> L
         position,
         lag: bounds.end.0.saturating_sub(position.unwrap_or(bounds.first.0)),
         watermark: watermark.filter(|watermark| *watermark != i64::MIN),
-        task: mark.map(|mark| (mark.task, mark.n_tasks)),
+        task: metadata.map(|metadata| (metadata.task, metadata.n_tasks)),
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use davy_engine::connector::Share;
-use davy_engine::log::mark::{Mark, SplitMark, SplitState};
+use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::wire::Wire;
 use davy_engine::log::{ExchangeId, Source};
 use davy_engine::operator::align::Board;
@@ -81,7 +81,7 @@ pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
 pub(crate) struct Examined {
     /// How many tasks each stage has, or will have.
     pub(crate) n_tasks: Arc<[u32]>,
-    /// What state was left by other plans, as the marks beside positions have it.
+    /// What state was left by other plans, as the offset metadata beside positions have it.
     pub(crate) other_states: BTreeSet<u64>,
     writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
     topics: HashMap<Arc<str>, Arc<str>>,
@@ -235,26 +235,26 @@ fn past_of(
         StageInput::Exchanges(_) => shared.exchange_partitions,
     };
     let found = committed_so_far(cluster, identity, &splits)?;
-    let marks: Vec<SplitMark> = found
+    let metadata: Vec<SplitMetadata> = found
         .iter()
-        .filter_map(|(_, _, text)| match SplitMark::decode(text) {
-            Mark::Here(mark) => Some(mark),
-            Mark::Erased | Mark::Unreadable(_) => None,
+        .filter_map(|(_, _, text)| match SplitMetadata::decode(text) {
+            OffsetMetadata::Valid(metadata) => Some(metadata),
+            OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
         })
         .collect();
     let wanted = decided.unwrap_or(shared.options.max_tasks.clamp(1, 1_024) as u32);
     let is_asked_for = shared.options.fixed_tasks || decided.is_some();
-    let known = marks.first().map(|mark| mark.n_tasks);
-    let has_heard = |mark: &SplitMark| match mark.state {
+    let known = metadata.first().map(|metadata| metadata.n_tasks);
+    let has_heard = |metadata: &SplitMetadata| match metadata.state {
         SplitState::Source { .. } => false,
         SplitState::Windows { expected, .. } => expected != i64::MIN,
     };
     Ok(Past {
         n_tasks: decide_tasks(known, wanted, is_asked_for, n_splits)?,
         forgotten: table.filter(|_| found.is_empty()),
-        has_heard: marks.iter().any(has_heard),
-        has_run: !marks.is_empty(),
-        states: marks.iter().map(|mark| mark.fingerprint).collect(),
+        has_heard: metadata.iter().any(has_heard),
+        has_run: !metadata.is_empty(),
+        states: metadata.iter().map(|metadata| metadata.fingerprint).collect(),
     })
 }
 

@@ -10,7 +10,7 @@ use super::Position;
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SplitMark {
+pub struct SplitMetadata {
     /// The plan that wrote it.
     pub fingerprint: u64,
     /// The task that wrote it.
@@ -44,12 +44,12 @@ pub enum SplitState {
 
 /// What is found beside a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum OffsetMetadata {
     /// Nothing: whoever set the position was not Davy.
     Erased,
-    /// Something that is no mark, or a damaged one; and why it is thought so.
+    /// something that is no offset metadata, or a damaged one; and why it is thought so.
     Unreadable(String),
-    Here(SplitMark),
+    Valid(SplitMetadata),
 }
 
 const MAGIC: [u8; 2] = *b"dv";
@@ -57,7 +57,7 @@ const VERSION: u8 = 1;
 const SOURCE: u8 = 1;
 const WINDOWS: u8 = 2;
 
-impl SplitMark {
+impl SplitMetadata {
     /// The text to store.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(80);
@@ -85,21 +85,21 @@ impl SplitMark {
     }
 
     /// Reads what is stored beside a position.
-    pub fn decode(text: &str) -> Mark {
+    pub fn decode(text: &str) -> OffsetMetadata {
         if text.is_empty() {
-            return Mark::Erased;
+            return OffsetMetadata::Erased;
         }
         match Self::read(text) {
-            Ok(mark) => Mark::Here(mark),
-            Err(why) => Mark::Unreadable(why),
+            Ok(metadata) => OffsetMetadata::Valid(metadata),
+            Err(why) => OffsetMetadata::Unreadable(why),
         }
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is no mark of Davy's".to_owned())?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is not offset metadata of Davy".to_owned())?;
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut off")?;
         if !body.starts_with(&MAGIC) {
-            return Err("it is no mark of Davy's".to_owned());
+            return Err("it is not offset metadata of Davy".to_owned());
         }
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
             return Err("its checksum is wrong".to_owned());
@@ -108,7 +108,7 @@ impl SplitMark {
         if head[2] != VERSION {
             return Err(format!("it has version {}, this build reads {VERSION}", head[2]));
         }
-        let mark = Self {
+        let metadata = Self {
             fingerprint: u64::from_le_bytes(take(&mut rest)?),
             task: u32::from_le_bytes(take(&mut rest)?),
             n_tasks: u32::from_le_bytes(take(&mut rest)?),
@@ -124,7 +124,7 @@ impl SplitMark {
                 other => return Err(format!("it is of an unknown kind, {other}")),
             },
         };
-        if rest.is_empty() { Ok(mark) } else { Err("it is too long".to_owned()) }
+        if rest.is_empty() { Ok(metadata) } else { Err("it is too long".to_owned()) }
     }
 }
 
@@ -140,27 +140,27 @@ mod tests {
 
     use super::*;
 
-    fn mark(state: SplitState) -> SplitMark {
-        SplitMark { fingerprint: 0xfeed, task: 3, n_tasks: 8, owner: 77, sequence: 12, state }
+    fn metadata(state: SplitState) -> SplitMetadata {
+        SplitMetadata { fingerprint: 0xfeed, task: 3, n_tasks: 8, owner: 77, sequence: 12, state }
     }
 
-    fn marks() -> [SplitMark; 2] {
+    fn samples() -> [SplitMetadata; 2] {
         let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
-        [mark(SplitState::Source { watermark: i64::MIN }), mark(windows)]
+        [metadata(SplitState::Source { watermark: i64::MIN }), metadata(windows)]
     }
 
     #[test]
     fn what_is_written_is_read_and_stays_far_below_the_limit() {
-        for mark in marks() {
-            let text = mark.encode();
-            assert_eq!(SplitMark::decode(&text), Mark::Here(mark));
+        for metadata in samples() {
+            let text = metadata.encode();
+            assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Valid(metadata));
             assert!(text.len() < 128, "{} characters", text.len());
         }
     }
 
     #[test]
     fn what_is_no_mark_is_told_apart() {
-        assert_eq!(SplitMark::decode(""), Mark::Erased);
+        assert_eq!(SplitMetadata::decode(""), OffsetMetadata::Erased);
         let encode = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
         let versioned = {
             let mut bytes = vec![b'd', b'v', 9, 1];
@@ -168,26 +168,26 @@ mod tests {
             encode(&bytes)
         };
         let cases = [
-            ("reset by hand".to_owned(), "it is no mark of Davy's"),
+            ("reset by hand".to_owned(), "it is not offset metadata of Davy"),
             (encode(b"xx"), "it is cut off"),
-            (encode(b"xxxxxxxxxxx"), "it is no mark of Davy's"),
+            (encode(b"xxxxxxxxxxx"), "it is not offset metadata of Davy"),
             (encode(b"dvxxxxxxxxx"), "its checksum is wrong"),
             (versioned, "it has version 9, this build reads 1"),
         ];
         for (text, why) in cases {
-            assert_eq!(SplitMark::decode(&text), Mark::Unreadable(why.to_owned()), "{text}");
+            assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Unreadable(why.to_owned()), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn a_damaged_mark_is_never_taken_for_a_good_one(at in 0usize..100, bit in 0u8..8, which in 0usize..2) {
-            let text = marks()[which].encode();
+            let text = samples()[which].encode();
             let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;
-            prop_assert!(matches!(SplitMark::decode(&STANDARD_NO_PAD.encode(&bytes)), Mark::Unreadable(_)));
-            prop_assert!(matches!(SplitMark::decode(&STANDARD_NO_PAD.encode(&bytes[..at])), Mark::Unreadable(_) | Mark::Erased));
+            prop_assert!(matches!(SplitMetadata::decode(&STANDARD_NO_PAD.encode(&bytes)), OffsetMetadata::Unreadable(_)));
+            prop_assert!(matches!(SplitMetadata::decode(&STANDARD_NO_PAD.encode(&bytes[..at])), OffsetMetadata::Unreadable(_) | OffsetMetadata::Erased));
         }
     }
 }

@@ -1,16 +1,16 @@
-//! A stretch of rows with one layout, found but not decoded yet.
+//! A batch of rows with one layout, found but not decoded yet.
 //!
-//! Decoding a stretch column by column is what makes the decoder fast; the rare row that is bad is found by going over its
-//! stretch again, row by row.
+//! Decoding a row batch column by column is what makes the decoder fast; the rare row that is bad is found by going over its
+//! row_batch again, row by row.
 
 use crate::format::number::Span;
 
-/// Rows of a stretch: so few that their spans and their text stay in the first cache.
+/// Rows of a row batch: so few that their spans and their text stay in the first cache.
 const ROWS_MAX: usize = 64;
 
 /// Rows of one layout, one after the other, in one piece of data.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stretch {
+pub(super) struct RowBatch {
     /// Columns of each row, used or not.
     pub(super) columns: usize,
     /// Where each row begins and ends.
@@ -19,20 +19,20 @@ pub(super) struct Stretch {
     spans: Vec<(u32, u32)>,
 }
 
-impl Stretch {
-    /// Whether a row with this many columns has to wait for the next stretch.
+impl RowBatch {
+    /// Whether a row with this many columns has to wait for the next row batch.
     pub(super) fn is_over(&self, columns: usize) -> bool {
         let is_other = self.columns != columns && !self.rows.is_empty();
         is_other || self.rows.len() == ROWS_MAX
     }
 
-    /// Adds a row by its bounds; `taken` are the used columns, the same for the whole stretch.
+    /// Adds a row by its bounds; `taken` are the used columns, the same for the whole row batch.
     #[inline]
     pub(super) fn push(&mut self, columns: usize, row: (usize, usize), bounds: &[usize], taken: &[(usize, usize)]) {
         self.columns = columns;
         self.spans.resize(self.spans.len().max(taken.len() * ROWS_MAX), (0, 0));
         let place = self.rows.len();
-        assert!(place < ROWS_MAX, "whoever pushes asks first whether the stretch is over");
+        assert!(place < ROWS_MAX, "whoever pushes asks first whether the row batch is over");
         self.rows.push((row.0 as u32, row.1 as u32));
         let span = |&(index, _): &(usize, usize)| {
             // A row in the quotes of a JSON string begins after its first bound and ends before its last.

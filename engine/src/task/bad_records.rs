@@ -1,4 +1,4 @@
-//! What becomes of rows that do not go the ordinary way: dead letters, late rows, and rows for tables with other columns.
+//! What becomes of rows that do not go the ordinary way: dead rejected, late rows, and rows for tables with other columns.
 
 use std::sync::Arc;
 
@@ -17,17 +17,22 @@ use crate::plan::{BadRecordPolicy, ORIGIN, SinkPlan, TableDef, dead_letter_colum
 const LATE: &str = "late";
 
 /// A bad record and the position of the message (or the byte) where it begins.
-pub(super) struct Letter {
+pub(super) struct RejectedRecord {
     pub(super) record: BadRecord,
     pub(super) position: Position,
 }
 
 /// Counts bad records and lets the table's policy have them.
-pub(super) fn bad_records(context: &mut Context, table: &TableDef, split: &SplitId, letters: &[Letter]) -> Result<()> {
-    for letter in letters {
-        context.metrics.count_bad(letter.record.reason);
+pub(super) fn bad_records(
+    context: &mut Context,
+    table: &TableDef,
+    split: &SplitId,
+    rejected: &[RejectedRecord],
+) -> Result<()> {
+    for record in rejected {
+        context.metrics.count_bad(record.record.reason);
     }
-    let Some(Letter { record, position }) = letters.first() else { return Ok(()) };
+    let Some(RejectedRecord { record, position }) = rejected.first() else { return Ok(()) };
     match &table.bad_record {
         BadRecordPolicy::Drop => Ok(()),
         BadRecordPolicy::Fail => Err(Error::invalid(format!(
@@ -39,25 +44,25 @@ pub(super) fn bad_records(context: &mut Context, table: &TableDef, split: &Split
         ))
         .hint("the table says bad_record = 'fail'; with 'drop' such records are counted and left out")),
         BadRecordPolicy::DeadLetter(name) => {
-            context.rows.push((Arc::clone(name), dead_letters(split, letters)?));
+            context.rows.push((Arc::clone(name), dead_letter_rows(split, rejected)?));
             Ok(())
         }
     }
 }
 
-fn dead_letters(split: &SplitId, letters: &[Letter]) -> Result<RecordBatch> {
+fn dead_letter_rows(split: &SplitId, rejected: &[RejectedRecord]) -> Result<RecordBatch> {
     let fields: Vec<Field> =
         dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(letters.iter().map(|letter| letter.record.reason.label()))),
-        Arc::new(StringArray::from_iter_values(letters.iter().map(|letter| &letter.record.detail))),
-        Arc::new(StringArray::from_iter_values(letters.iter().map(|_| &*split.0))),
-        Arc::new(Int64Array::from_iter_values(letters.iter().map(|letter| letter.position.0 as i64))),
-        Arc::new(BinaryArray::from_iter_values(letters.iter().map(|letter| &letter.record.bytes))),
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|record| record.record.reason.label()))),
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|record| &record.record.detail))),
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|_| &*split.0))),
+        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|record| record.position.0 as i64))),
+        Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|record| &record.record.bytes))),
     ];
-    let reasons: Vec<&str> = letters.iter().map(|letter| letter.record.reason.label()).collect();
-    let positions: Vec<u64> = letters.iter().map(|letter| letter.position.0).collect();
-    with_origin(&batch_of(&Arc::new(Schema::new(fields)), columns, letters.len())?, split, &reasons, &positions)
+    let reasons: Vec<&str> = rejected.iter().map(|record| record.record.reason.label()).collect();
+    let positions: Vec<u64> = rejected.iter().map(|record| record.position.0).collect();
+    with_origin(&batch_of(&Arc::new(Schema::new(fields)), columns, rejected.len())?, split, &reasons, &positions)
 }
 
 /// Late rows with where they are from.
@@ -77,7 +82,7 @@ fn with_origin(batch: &RecordBatch, split: &SplitId, reasons: &[&str], positions
     batch_of(&Arc::new(Schema::new(fields)), columns, n_rows)
 }
 
-/// Brings rows that a task made (late rows, dead letters) to a sink's own columns, by name.
+/// Brings rows that a task made (late rows, dead rejected) to a sink's own columns, by name.
 pub fn fit_to_sink(sink: &SinkPlan, batch: &RecordBatch) -> Result<RecordBatch> {
     if batch.schema().fields() == sink.schema.fields() {
         return Ok(batch.clone());

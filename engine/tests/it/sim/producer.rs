@@ -7,19 +7,19 @@ use davy_engine::log::sim::{Broker, Place};
 use crate::random::Rng;
 use crate::random::stream::Input;
 
-/// The key that marks the rows which push the watermark over everything at the end.
+/// The key that markers the rows which push the watermark over everything at the end.
 pub const SENTINEL: &str = "sentinel";
 
 /// How many partitions a table's topic has before one joins.
 const N_PARTITIONS: usize = 3;
 
 /// Rows that have not been written yet.
-pub struct Feed {
+pub struct Producer {
     waiting: BTreeMap<Place, VecDeque<String>>,
     pub has_joined: bool,
 }
 
-impl Feed {
+impl Producer {
     pub fn new(input: &Input, broker: &mut Broker) -> Self {
         let mut waiting: BTreeMap<Place, VecDeque<String>> = BTreeMap::new();
         for (table, rows) in &input.0 {

@@ -1,4 +1,4 @@
-//! The feed of a table's decoded rows, as DataFusion's planner sees it: a [`FeedTable`] that remembers its table.
+//! The placeholder of a table's decoded rows, as DataFusion's planner sees it: a [`PlaceholderTable`] that remembers its table.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Expr, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::operator::bounded::FeedTable;
+use crate::operator::bounded::PlaceholderTable;
 use crate::plan::TableDef;
 
 #[derive(Debug)]
-pub(super) struct TableFeed {
+pub(super) struct SourcePlaceholder {
     pub def: Arc<TableDef>,
     /// The slot that its rows are put into.
-    pub feed: FeedTable,
+    pub placeholder: PlaceholderTable,
 }
 
 #[async_trait]
-impl TableProvider for TableFeed {
+impl TableProvider for SourcePlaceholder {
     fn schema(&self) -> SchemaRef {
-        self.feed.schema()
+        self.placeholder.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -37,13 +37,13 @@ impl TableProvider for TableFeed {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        self.feed.scan(state, projection, filters, limit).await
+        self.placeholder.scan(state, projection, filters, limit).await
     }
 }
 
-/// The table behind a scan, if it is one of a feed of decoded rows.
+/// The table behind a scan, if it is one of a placeholder of decoded rows.
 pub(super) fn table_of(scan: &TableScan) -> Option<Arc<TableDef>> {
     let provider = source_as_provider(&scan.source).ok()?;
-    let feed = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<TableFeed>()?;
-    Some(Arc::clone(&feed.def))
+    let placeholder = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<SourcePlaceholder>()?;
+    Some(Arc::clone(&placeholder.def))
 }

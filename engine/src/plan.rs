@@ -22,7 +22,7 @@ use crate::operator::partial::WindowedAggregate;
 pub struct Pipeline {
     /// One per INSERT (or SELECT on its own), in the script's order.
     pub dataflows: Vec<Dataflow>,
-    /// The tables that the dataflows may write to: sinks, late tables, dead rejected; by name, each once.
+    /// The tables that the dataflows may write to: sinks, late tables, dead letters; by name, each once.
     pub sinks: Vec<SinkPlan>,
     /// What the script's own functions count, in its order.
     pub functions: Vec<Arc<FunctionMetrics>>,
@@ -254,11 +254,11 @@ impl SourcePlan {
     }
 }
 
-/// What is added to late rows and dead rejected, for sinks whose records have headers: the split, the position, the reason.
+/// What is added to late rows and dead letters, for sinks whose records have headers: the split, the position, the reason.
 pub const ORIGIN: [(&str, DataType); 3] =
     [("__origin_split", DataType::Utf8), ("__origin_position", DataType::Int64), ("__origin_reason", DataType::Utf8)];
 
-/// The columns that a dead record may have, by name.
+/// The columns that a dead letter may have, by name.
 pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
     [
         ("reason", DataType::Utf8),
@@ -302,7 +302,7 @@ impl fmt::Display for BadRecordPolicy {
         match self {
             Self::Drop => write!(f, "drop"),
             Self::Fail => write!(f, "fail"),
-            Self::DeadLetter(table) => write!(f, "dead record to `{table}`"),
+            Self::DeadLetter(table) => write!(f, "dead letter to `{table}`"),
         }
     }
 }

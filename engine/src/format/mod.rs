@@ -1,6 +1,6 @@
 //! Formats: bytes to columns and back.
 //!
-//! A decoder is told which columns a query uses and makes only those. A record that cannot be decoded is never an error and
+//! A decoder makes only the columns that a query uses. A record that cannot be decoded is never an error and
 //! never a panic: it is reported as a [`BadRecord`] with a reason, and the caller's policy decides what becomes of it.
 
 pub mod csv;
@@ -263,7 +263,7 @@ fn batch(schema: &SchemaRef, columns: &mut [Column], rows: usize) -> Result<Reco
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
 }
 
-/// The data without a byte order mark.
+/// The data without a BOM (U+FEFF).
 fn without_bom(data: &[u8]) -> &[u8] {
     data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data)
 }

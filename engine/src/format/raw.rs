@@ -131,7 +131,7 @@ impl Decoder for RawDecoder {
     }
 }
 
-/// Writes one text per line. A null or a text with a line end cannot be told apart from others when read again; both are
+/// Writes one text per line. A null or a text with a line end cannot be distinguished from others when read again; both are
 /// written as they are, a null as an empty line.
 struct RawEncoder;
 

@@ -75,7 +75,7 @@ impl MemoryLog {
         self.lock().rows.get(table).cloned().unwrap_or_default()
     }
 
-    /// How many records of an exchange's partition nobody has read yet: writers wait while this is high.
+    /// The unread records of an exchange's partition: writers wait while there are many.
     pub fn unread(&self, exchange: &ExchangeId, partition: u32) -> u64 {
         let split = exchange_split(exchange, partition);
         let end = self.end(&split).0;

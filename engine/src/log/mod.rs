@@ -52,7 +52,7 @@ pub struct Fetched {
     pub next: Position,
     /// The first line of the split, given with the first piece after an `assign` that did not start at 0.
     pub preamble: Option<Arc<[u8]>>,
-    /// What was read. May be empty when only `end_of_split` is to be told.
+    /// What was read. May be empty when only `end_of_split` is set.
     pub payload: Payload,
     /// For bytes that were messages of a topic: which part of them each one was.
     pub messages: Option<Arc<Messages>>,
@@ -61,7 +61,7 @@ pub struct Fetched {
 }
 
 /// The messages that a piece of bytes is made of, in order. Every list has one entry per message; the last two are empty where
-/// nobody asked for them.
+/// the query does not use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Messages {
     /// Where each ends in the bytes, its line end included.
@@ -78,7 +78,7 @@ pub struct Messages {
 
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// Nothing: the position moved over records that are not for readers (the marks of transactions).
+    /// Nothing: the position moved over records that are not for readers (transaction markers).
     Nothing,
     /// Whole records in the table's format (for line formats: whole lines).
     Bytes(Vec<u8>),
@@ -125,7 +125,7 @@ pub trait Source: Send {
     /// The splits that exist now, in a stable order. New ones may appear in a later call.
     fn splits(&mut self) -> Result<Vec<SplitId>>;
 
-    /// The splits that have appeared since they were last asked for.
+    /// The splits that have appeared since the last call.
     fn joined(&mut self) -> Result<Vec<SplitId>> {
         Ok(Vec::new())
     }
@@ -149,7 +149,7 @@ pub trait Source: Send {
     /// Tells whether the query wants messages' keys and headers, before anything is read.
     fn want(&mut self, _keys: bool, _headers: bool) {}
 
-    /// Whether all there is of a split has been given; asked before it is thought idle. May cost a question to a broker.
+    /// Whether the split has been read to its current end. The task checks this before it sets a split idle. May send a request to a broker.
     fn is_at_end(&mut self, _split: &SplitId) -> Result<bool> {
         Ok(true)
     }
@@ -180,14 +180,14 @@ pub trait Commit: Send {
         Ok(Found::Whole(None))
     }
 
-    /// Makes known who owns the task now, before its memory is rebuilt, which may take long: an older owner that is told only that it
-    /// is fenced would take the task back meanwhile.
+    /// Records the new owner before the task rebuilds its state, which may take long: an older owner that only learns that it is
+    /// fenced would take the task back meanwhile.
     fn claim(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Whether an owner that this one gives way to has committed since: asked by one that was told that it is fenced. A broker that has
-    /// given up a transaction by itself says the same.
+    /// Whether an owner with precedence over this one has committed since. A fenced task checks this, because a broker that has
+    /// aborted a transaction by itself returns the same error.
     fn is_superseded(&mut self) -> Result<bool> {
         Ok(true)
     }
@@ -210,7 +210,7 @@ pub struct Bounds {
 pub enum Found {
     /// A log that keeps the record as it is.
     Whole(Option<CommitRecord>),
-    /// A log that keeps a position and a mark per split; those without a commit are not listed.
+    /// A log that keeps a position and offset metadata per split; splits without a commit are not listed.
     Splits(Vec<(SplitId, Position, OffsetMetadata)>),
 }
 
@@ -250,9 +250,9 @@ pub struct CommitRecord {
     pub replay_from: BTreeMap<SplitId, Position>,
     /// For stage 1: watermarks by source split at this commit.
     pub watermarks: BTreeMap<SplitId, i64>,
-    /// For stage 2: what the senders had told, taken together.
+    /// For stage 2: the watermark that all senders together had reported.
     pub expected: Option<i64>,
-    /// For stage 2: what the senders had told, by the split they were heard on. Only a log whose senders end keeps it.
+    /// For stage 2: the watermarks that senders had reported, by the exchange's split. Only a log whose senders end keeps it.
     pub heard: BTreeMap<SplitId, WatermarkVector>,
     /// For stage 2: every window that ends at or before this is in the output.
     pub closed_through: Option<i64>,

@@ -36,7 +36,7 @@ pub enum SplitState {
         replay_from: Position,
         /// Every window that ends at or before this is in the output.
         closed_through: i64,
-        /// What the senders had told, taken together; where windows are in the task that reads the table, the split's watermark at
+        /// The watermark that all senders together had reported; where windows are in the task that reads the table, the split's watermark at
         /// `replay_from`.
         expected: i64,
     },
@@ -45,7 +45,7 @@ pub enum SplitState {
 /// What is found beside a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OffsetMetadata {
-    /// Nothing: whoever set the position was not Davy.
+    /// Nothing: a tool other than Davy has set the position.
     Erased,
     /// something that is no offset metadata, or a damaged one; and why it is thought so.
     Unreadable(String),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mark_is_told_apart() {
+    fn text_that_is_not_offset_metadata_is_recognised() {
         assert_eq!(SplitMetadata::decode(""), OffsetMetadata::Erased);
         let encode = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
         let versioned = {
@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_damaged_mark_is_never_taken_for_a_good_one(at in 0usize..100, bit in 0u8..8, which in 0usize..2) {
+        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..2) {
             let text = samples()[which].encode();
             let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
             let at = at % bytes.len();

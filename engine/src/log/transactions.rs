@@ -4,7 +4,7 @@
 //! begin → rows and partials → positions with their offset metadata → commit, in one burst. Any error makes the task start again from its
 //! last commit. The client is a trait, so that the same protocol runs over Kafka and over the simulator.
 //!
-//! Taking over: fence the older owners and settle what they left open (`init`), then read the committed positions; read before,
+//! Taking over: fence the older owners and abort what they left open (`init`), then read the committed positions; read before,
 //! they could be stale.
 //!
 //! **A fresh producer after trouble.** A commit whose request or answer was late leaves a request in the network that Kafka would
@@ -39,7 +39,7 @@ pub struct Message {
 /// Errors: [`Error::Fenced`] when a newer owner has taken over; [`Error::Unavailable`] when the transaction cannot go on and the
 /// task has to start again from its last commit.
 pub trait Transactions: Send {
-    /// Makes a fresh producer under the task's name: fences every older one and settles what they left open.
+    /// Makes a fresh producer under the task's name: fences every older one and aborts what they left open.
     fn init(&mut self) -> Result<()>;
 
     /// The committed positions of `splits` with their metadata, once no transaction on them is open.
@@ -103,7 +103,7 @@ pub struct TransactionalCommit<T> {
     client: T,
     options: TransactionalOptions,
     sequence: u64,
-    /// The splits it has asked for, and what stands committed of them as far as this owner knows, both in order.
+    /// The splits that were requested, and their committed positions as far as this owner knows, both in order.
     splits: Vec<SplitId>,
     last: Vec<(SplitId, Position, String)>,
 }
@@ -405,6 +405,9 @@ mod tests {
     fn of_two_owners_the_one_that_started_earlier_gives_way() {
         assert!(check(1, 2, Commit::claim), "before the newer one has read anything");
         assert!(!check(2, 1, Commit::claim), "the other one will");
-        assert!(!check(1, 2, |_| Ok(())), "whoever only asked owns nothing: its plan may be another one");
+        assert!(
+            !check(1, 2, |_| Ok(())),
+            "a caller that has only read positions owns nothing: its plan may be another one"
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! A record has one header, `davy`, with who sent it, a fingerprint of the schema and a checksum of the value; the value holds the
 //! sender's watermarks and one Arrow IPC record batch without its schema (which would be about a kilobyte each time: both stages
 //! know it from the plan). A batch that would be too large for the broker is cut by rows; its watermarks travel with the last piece,
-//! so that nobody hears of a time before all its rows are there. Compression is the client's, over whole batches of records.
+//! so that a watermark never arrives before the rows it covers. Compression is the client's, over whole batches of records.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

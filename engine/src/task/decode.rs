@@ -61,7 +61,7 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
     let origins = if plan.needs_origins() {
         let mut rows: Vec<u32> = Vec::new();
         let mut from = 0;
-        // Message by message, so that rows can be told apart; each costs the decoder a start of its own.
+        // Message by message, so that each row's message is known; each costs the decoder a start of its own.
         for (index, &end) in messages.ends.iter().enumerate() {
             let before = bad.len();
             decoder.push(&data[from as usize..end as usize], &mut bad);

@@ -92,7 +92,7 @@ pub(crate) struct Flushed {
     partials: Vec<(ExchangeId, u32, Partials)>,
     record: CommitRecord,
     /// The watermarks that go with the partials.
-    told: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
+    watermarks: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
 }
 
 /// A task that has nothing to say still says so this often: a stage that has begun anew has to hear of everyone, and committed
@@ -118,7 +118,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Takes the task over from whoever had it, and rebuilds it from its last commit.
+    /// Takes the task over from its last owner, and rebuilds it from its last commit.
     pub fn recover(parts: TaskParts, now: Duration) -> Result<Self> {
         let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, mut source, mut commit, .. } = parts;
         let TaskParts { runtime, metrics, board, probe, .. } = parts;
@@ -220,7 +220,7 @@ impl Task {
         let is_silent = self.last_commit.is_none_or(|last| HEARTBEAT <= self.now.saturating_sub(last));
         let has_rows =
             !self.context.rows.is_empty() || flushed.partials.iter().any(|(_, _, sent)| sent.batch.is_some());
-        let is_changed = flushed.record != self.last_record || flushed.told != self.last_watermarks;
+        let is_changed = flushed.record != self.last_record || flushed.watermarks != self.last_watermarks;
         if !has_rows && !is_changed && !is_silent {
             return Ok(false);
         }
@@ -245,13 +245,13 @@ impl Task {
     fn commit_flushed(&mut self, flushed: Flushed) -> Result<()> {
         let rows = std::mem::take(&mut self.context.rows);
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
-        let Flushed { partials, record, told } = flushed;
+        let Flushed { partials, record, watermarks } = flushed;
         self.commit.commit(Transaction { partials, rows, record: record.clone(), last: self.ended })?;
         self.context.metrics.sink_rows.inc_by(n_rows as u64);
         self.context.metrics.commits.inc();
         self.uncommitted = 0;
         self.last_commit = Some(self.now);
-        (self.last_record, self.last_watermarks) = (record, told);
+        (self.last_record, self.last_watermarks) = (record, watermarks);
         self.join()
     }
 

@@ -269,7 +269,7 @@ impl SourceBody {
         }
         let place = |(id, split): (&SplitId, &Split)| (id.clone(), (split.position, split.watermark.value()));
         self.flushed = self.splits.iter().map(place).collect();
-        Ok(Flushed { partials: all, record, told: Some(watermarks) })
+        Ok(Flushed { partials: all, record, watermarks: Some(watermarks) })
     }
 }
 

@@ -37,9 +37,9 @@ pub(super) struct WindowsBody {
     partial: Option<(PartialAggregate, Partitioner)>,
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
-    /// What the senders have told, taken together; ahead of `closed_through` while windows are being closed.
+    /// The watermark that all senders together have reported; ahead of `closed_through` while windows are being closed.
     watermark: i64,
-    /// What they had told the last owner: taken up when the replay is over.
+    /// What they had reported to the last owner: restored when the replay is over.
     expected: i64,
 }
 
@@ -174,7 +174,7 @@ impl WindowsBody {
 
     pub(super) fn flush(&mut self, context: &Context) -> Result<Flushed> {
         let mut all = Vec::new();
-        let mut told = None;
+        let mut reported = None;
         if let (Output::Exchange(aggregate), Some((partial, partitioner))) = (&self.output, &mut self.partial) {
             // What this stage has closed through is what the next one may expect: its rows lie just before their windows' ends.
             let own = SplitId::from(&*context.name);
@@ -185,7 +185,7 @@ impl WindowsBody {
                     all.push((aggregate.exchange.clone(), partition as u32, partials));
                 }
             }
-            told = Some(watermarks);
+            reported = Some(watermarks);
         }
         let mut record = CommitRecord {
             closed_through: Some(self.closed_through),
@@ -203,7 +203,7 @@ impl WindowsBody {
             record.positions.insert(split.clone(), input.position.max(input.replay_until));
             record.replay_from.insert(split.clone(), replay_from);
         }
-        Ok(Flushed { partials: all, record, told })
+        Ok(Flushed { partials: all, record, watermarks: reported })
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "tests fail by panicking, and take wishes from the environment"
+    reason = "tests fail by panicking, and read options from the environment"
 )]
 
 mod golden;

@@ -35,7 +35,7 @@ pub enum Event {
 pub struct World {
     pub events: Arc<BTreeMap<String, Vec<Event>>>,
     pub clock: Arc<Mutex<Duration>>,
-    pub commit_asked: Arc<Mutex<bool>>,
+    pub commit_requested: Arc<Mutex<bool>>,
     /// How many records a poll gives at most.
     pub records_per_poll: usize,
 }
@@ -164,11 +164,11 @@ impl Source for TestSource {
         match event {
             Event::Quiet(time) => {
                 *self.world.clock.lock().unwrap() += time;
-                *self.world.commit_asked.lock().unwrap() = true;
+                *self.world.commit_requested.lock().unwrap() = true;
                 Ok(Polled::Pending)
             }
             Event::Commit => {
-                *self.world.commit_asked.lock().unwrap() = true;
+                *self.world.commit_requested.lock().unwrap() = true;
                 Ok(Polled::Pending)
             }
             Event::Record(split, mut text) => {
@@ -273,8 +273,8 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
                     continue;
                 }
                 n_steps += 1;
-                let asked = std::mem::take(&mut *world.commit_asked.lock().unwrap());
-                let is_due = asked || step == Step::Ended || n_steps.is_multiple_of(steps_per_commit);
+                let is_requested = std::mem::take(&mut *world.commit_requested.lock().unwrap());
+                let is_due = is_requested || step == Step::Ended || n_steps.is_multiple_of(steps_per_commit);
                 if !is_due {
                     continue;
                 }

@@ -1,7 +1,7 @@
 //! librdkafka's clients: their configuration, what they tell of themselves, and their errors.
 //!
-//! A client that does not get through tries again for ever, and its calls only time out. Why it does not get through it tells on the
-//! side, to whoever polls it ([`Context::obstacle`]).
+//! A client that does not get through tries again for ever, and its calls only time out. The reason arrives as an event when the
+//! client is polled ([`Context::obstacle`]).
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -62,7 +62,7 @@ pub(super) enum Place {
 pub(super) struct Context {
     /// A request was late or a connection broke.
     trouble: AtomicBool,
-    /// Why the client does not get through, as it has told last.
+    /// Why the client does not get through, as it has last reported.
     obstacle: Mutex<Option<String>>,
     /// Why a message could not be written.
     undelivered: Mutex<Option<KafkaError>>,
@@ -76,7 +76,7 @@ impl Context {
         self.trouble.load(Ordering::Relaxed)
     }
 
-    pub(super) fn mark(&self) {
+    pub(super) fn note_trouble(&self) {
         self.trouble.store(true, Ordering::Relaxed);
     }
 
@@ -123,7 +123,7 @@ const TROUBLE: [&str; 3] = ["REQTMOUT", "FAIL", "TXNERR"];
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if TROUBLE.contains(&facility) {
-            self.mark();
+            self.note_trouble();
         }
         // A client retries by itself; what it cannot mend comes back as an error of the call.
         match level {
@@ -135,7 +135,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.mark();
+        self.note_trouble();
         debug!(%error, reason, "kafka client");
         self.meet(&error, reason);
     }
@@ -147,7 +147,7 @@ impl ConsumerContext for Context {
             Rebalance::Assign(partitions) if 0 < partitions.count() => {
                 // The partition stands for a place, and is read by others.
                 if let Err(error) = consumer.pause(partitions) {
-                    debug!(%error, "records come that nobody needs");
+                    debug!(%error, "the consumer still receives records that it does not need");
                 }
                 self.move_to(Place::Holds);
             }
@@ -181,7 +181,7 @@ fn without_state(reason: &str) -> &str {
 pub(super) fn check(options: &KafkaCatalogOptions) -> Result<(), CatalogError> {
     if !is_name(&options.cluster) {
         return Err(CatalogError::Corrupt(format!(
-            "`{}` cannot be a cluster's name: take letters, digits, `_` and `-`, as a group and a topic are named after it",
+            "`{}` cannot be a cluster's name: use a-z, A-Z, 0-9, `_` and `-`, as a group and a topic are named after it",
             options.cluster
         )));
     }
@@ -204,7 +204,7 @@ fn config(options: &KafkaCatalogOptions, more: &[(&str, &str)]) -> ClientConfig 
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
     config.set("socket.timeout.ms", SOCKET.as_millis().to_string());
-    // Broken connections are told by log lines only, and a writer has to know of them.
+    // The client reports broken connections in log lines only, and a writer has to know of them.
     config.set("log.connection.close", "true").set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in &options.properties {
         config.set(name, value);
@@ -256,7 +256,7 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
         RDKafkaErrorCode::Fenced
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch
-            // What a producer says of every call once it has been told so.
+            // A fenced producer returns this for every later call.
             | RDKafkaErrorCode::Fatal
     )
 }
@@ -281,7 +281,7 @@ fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
     }
 }
 
-/// What a client that gets no answer has told of the reason, for the end of a message.
+/// The reason that a client without an answer has reported, as the end of a message.
 pub(super) fn reason(context: &Context) -> String {
     context.obstacle().map(|obstacle| format!("; the client says: {obstacle}")).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ pub(super) fn encode(cluster: &str, record: &Record) -> Message {
     Message { key: key(record), value: (!is_forgotten).then(|| envelope(cluster, Some(record))) }
 }
 
-/// A message that means nothing, and that whoever reads it back has read everything before.
+/// A message without content. A reader that has reached it has read every message before it.
 pub(super) fn barrier(cluster: &str) -> Message {
     Message { key: BARRIER.to_owned(), value: Some(envelope(cluster, None)) }
 }

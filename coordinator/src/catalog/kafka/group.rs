@@ -45,16 +45,16 @@ impl Membership {
     /// Waits for the place.
     pub(super) fn wait(&self, is_over: &dyn Fn() -> bool) -> Result<(), Halt> {
         let context = self.consumer.client().context();
-        let mut told = None;
+        let mut last_reported = None;
         while context.place() == Place::Waits {
             if is_over() {
                 return Err(Halt::Over);
             }
             self.poll(SLICE);
             let obstacle = context.obstacle();
-            if obstacle != told {
-                warn!(group = self.group, obstacle, "no place in the group yet");
-                told = obstacle;
+            if obstacle != last_reported {
+                warn!(group = self.group, obstacle, "waiting for the group to assign the catalog's partition");
+                last_reported = obstacle;
             }
         }
         Ok(self.check()?)
@@ -74,7 +74,7 @@ impl Membership {
     }
 
     fn poll(&self, wait: Duration) {
-        // Why the client does not get through, its context is told as well.
+        // The context receives the reason too, when the client cannot connect.
         if let Some(Err(error)) = self.consumer.poll(wait) {
             debug!(%error, group = self.group, "waits for the group");
         }

@@ -3,7 +3,7 @@
 //! | step | what it gives |
 //! |---|---|
 //! | join the group `davy.<cluster>.coordinators` | one member gets the topic's only partition; the others wait for it |
-//! | `init_transactions` as `davy.<cluster>.catalog` | every older leader's writes fail, and its open transaction is settled |
+//! | `init_transactions` as `davy.<cluster>.catalog` | every older leader's writes fail, and its open transaction is aborted |
 //! | write a barrier, and read the topic up to it | all that older leaders have written, and nothing of it can come later |
 //! | write a leader record with the next term | others see who leads |
 //!
@@ -35,10 +35,10 @@ use self::writer::{Failure, Writer};
 use super::state::State;
 use super::{Catalog, CatalogError, Record, Snapshot};
 
-/// The topic where nobody says another.
+/// The default topic.
 pub const DEFAULT_TOPIC: &str = "davy.catalog";
 
-/// How long one step of a wait may take before it is asked whether it is still wanted.
+/// The longest step of a wait: after each step the catalog checks whether the wait was cancelled.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Where a catalog is, and who uses it.
@@ -113,7 +113,7 @@ struct LeaderState {
 
 /// Why leading was not reached, or not kept.
 enum Halt {
-    /// Nobody wants it any more.
+    /// The wait was cancelled.
     Over,
     /// Another coordinator has the place.
     Lost(String),
@@ -161,7 +161,7 @@ impl KafkaCatalog {
 
 impl Catalog for KafkaCatalog {
     fn lead(&mut self, is_over: &dyn Fn() -> bool) -> Result<Option<Snapshot>, CatalogError> {
-        // Whoever was fenced leaves, and queues up again.
+        // A fenced leader leaves the group and joins it again.
         self.leading = None;
         loop {
             match self.take_over(is_over) {
@@ -216,7 +216,7 @@ impl LeaderState {
     /// A fresh producer. librdkafka lacks KIP-890: a request of the old one that is late on its way could end the next transaction of
     /// the same producer, but never that of a fresh one.
     ///
-    /// It fences whoever has taken over in the meantime, too; so it has to be known afterwards that nobody had.
+    /// This fences a leader that has taken over in the meantime too, so the caller has to check afterwards that there is none.
     fn renew(&self, options: &KafkaCatalogOptions) -> Result<Writer, CatalogError> {
         let renewed = || {
             let proceed = || Ok(self.group.check()?);

@@ -58,7 +58,7 @@ fn n_partitions(client: &BaseConsumer<Context>, options: &KafkaCatalogOptions) -
     let topic = &options.topic;
     let what = format!("look at topic `{topic}`");
     let metadata = client.fetch_metadata(Some(topic), ANSWER).map_err(|error| {
-        // What a client has to tell is heard by whoever polls it.
+        // The client reports its errors when it is polled.
         drop(client.poll(SLICE));
         with_reason(failed(&what, options, &error), client.client().context())
     })?;
@@ -101,8 +101,8 @@ fn create(admin: &AdminClient<Context>, options: &KafkaCatalogOptions) -> Result
 fn policy(admin: &AdminClient<Context>, options: &KafkaCatalogOptions) -> Result<String, CatalogError> {
     let what = format!("look at the settings of topic `{}`", options.topic);
     let topic = ResourceSpecifier::Topic(&options.topic);
-    let asked = admin.describe_configs([&topic], &admin_options());
-    let found = answer(asked)?.map_err(|error| failed(&what, options, &error))?;
+    let request = admin.describe_configs([&topic], &admin_options());
+    let found = answer(request)?.map_err(|error| failed(&what, options, &error))?;
     let mut policy = String::new();
     for resource in found {
         let resource = resource.map_err(|code| failed(&what, options, &KafkaError::AdminOp(code)))?;
@@ -116,10 +116,10 @@ fn admin_options() -> AdminOptions {
 }
 
 /// Waits for an answer of the admin client, which has a thread of its own.
-fn answer<T>(asked: impl Future<Output = T>) -> Result<T, CatalogError> {
+fn answer<T>(request: impl Future<Output = T>) -> Result<T, CatalogError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| CatalogError::Unavailable(format!("cannot wait for an answer: {error}")))?;
-    Ok(runtime.block_on(asked))
+    Ok(runtime.block_on(request))
 }
 
 #[cfg(test)]

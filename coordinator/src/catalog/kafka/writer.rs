@@ -1,7 +1,7 @@
-//! Writes to the topic in transactions: all messages or none, and only as long as nobody newer writes.
+//! Writes to the topic in transactions: all messages or none, and only until a newer writer takes over.
 //!
 //! Every call blocks. Before a commit the queue is emptied in short polls: `flush`, which a commit calls, waits in slices of 100 ms.
-//! A commit that times out is asked again, which the library takes as the same one.
+//! A commit that times out is called again; the library continues the same commit.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ use super::codec::Message;
 use super::{Halt, KafkaCatalogOptions};
 use crate::catalog::CatalogError;
 
-/// How long the broker lets a transaction be open: longer than a commit is tried. The next leader settles it anyway.
+/// How long the broker lets a transaction be open: longer than the attempts to commit it. The next leader aborts it anyway.
 const TRANSACTION_MS: &str = "60000";
 /// How long taking over, or a commit, is tried. After it a commit is in doubt.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it is tried to send the messages: until then everything can be taken back.
 const SEND: Duration = Duration::from_secs(10);
-/// How long one try takes, so that a wish to stop is heard.
+/// How long one try takes: after each the writer checks whether it should stop.
 const SLICE: Duration = Duration::from_secs(1);
 /// How long it is waited before a call is tried again that failed at once, or while messages are on their way.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long giving up a transaction may take; a fresh producer settles it otherwise.
+/// How long an abort may take; otherwise the next producer aborts the transaction.
 const ABORT: Duration = Duration::from_secs(2);
 
 /// The catalog's transactional client.
@@ -57,7 +57,7 @@ enum Next {
 }
 
 impl Writer {
-    /// Fences all that were made before, and settles what they have left open.
+    /// Fences all earlier writers, and aborts the transaction that they left open.
     pub(super) fn init(options: &KafkaCatalogOptions, proceed: &dyn Fn() -> Result<(), Halt>) -> Result<Self, Halt> {
         let id = options.transactional_id();
         let what = format!("take over as `{id}`");
@@ -141,7 +141,7 @@ impl Writer {
         let deadline = now() + PATIENCE;
         loop {
             let Err(error) = self.producer.commit_transaction(SLICE) else { return Ok(()) };
-            self.producer.context().mark();
+            self.producer.context().note_trouble();
             let failure = self.failed("commit", &error);
             match after_commit(&error) {
                 Next::AskAgain if now() < deadline => self.producer.poll(PAUSE),
@@ -156,15 +156,15 @@ impl Writer {
     }
 
     fn abort(&self) {
-        self.producer.context().mark();
+        self.producer.context().note_trouble();
         if let Err(error) = self.producer.abort_transaction(ABORT) {
-            debug!(%error, "a transaction is left to whoever comes next");
+            debug!(%error, "the next producer will abort the transaction");
         }
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> CatalogError {
-        self.producer.context().mark();
-        // A fenced producer says what has happened to it only when it is asked the right way.
+        self.producer.context().note_trouble();
+        // Only `fatal_error` says that the producer was fenced.
         let fatal = self.producer.client().fatal_error();
         let failure = failed(what, &self.options, error);
         match fatal {

@@ -197,7 +197,7 @@ impl Lines {
         self.row_batch = row_batch;
     }
 
-    /// Whether a line may be one of nfdump's that are no rows; all of those begin with a letter, but for the trailer's.
+    /// Whether a line may be one of nfdump's that are no rows; all of those but the trailer's begin with a-z or A-Z.
     #[inline]
     fn may_be_furniture(&self, first: u8) -> bool {
         self.is_nfdump && (first.is_ascii_alphabetic() || self.trailer_lines != 0)

@@ -32,7 +32,7 @@ impl RowBatch {
         self.columns = columns;
         self.spans.resize(self.spans.len().max(taken.len() * ROWS_MAX), (0, 0));
         let place = self.rows.len();
-        assert!(place < ROWS_MAX, "whoever pushes asks first whether the row batch is over");
+        assert!(place < ROWS_MAX, "the caller checks first that the row batch has room");
         self.rows.push((row.0 as u32, row.1 as u32));
         let span = |&(index, _): &(usize, usize)| {
             // A row in the quotes of a JSON string begins after its first bound and ends before its last.

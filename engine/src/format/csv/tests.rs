@@ -513,7 +513,7 @@ proptest! {
 
 /// The captures, which may not be shipped with the project.
 fn real_files() -> Option<Vec<PathBuf>> {
-    #[expect(clippy::disallowed_methods, reason = "where real captures are is said by whoever runs the tests")]
+    #[expect(clippy::disallowed_methods, reason = "an environment variable names the folder of real captures")]
     let root = std::env::var_os("DAVY_TEST_DATA").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let beside_worktree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");

@@ -149,7 +149,7 @@ impl Transactions for SimClient {
 
     fn abort(&mut self) {
         if self.is_open && self.end(false).is_err() {
-            // Nobody is left to be told: the next owner's `init` settles it, or the broker's timeout.
+            // The caller is gone: the next owner's `init` aborts the transaction, or the broker's timeout does.
             self.had_trouble = true;
         }
     }

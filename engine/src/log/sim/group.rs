@@ -35,8 +35,8 @@ impl Groups {
 
     /// Whether no transaction is open that may change one of these.
     pub(super) fn is_stable(&self, group: &Arc<str>, splits: &[SplitId]) -> bool {
-        let is_asked = |key: &Key| key.0 == *group && splits.contains(&key.1);
-        !self.pending.values().any(|pending| pending.keys().any(is_asked))
+        let is_requested = |key: &Key| key.0 == *group && splits.contains(&key.1);
+        !self.pending.values().any(|pending| pending.keys().any(is_requested))
     }
 
     /// What is committed of a split.

@@ -53,7 +53,7 @@ impl fmt::Display for Producer {
     }
 }
 
-/// Why a broker does not do what it is asked.
+/// Why a broker rejects a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The epoch is an older one (`INVALID_PRODUCER_EPOCH`, `PRODUCER_FENCED`).

@@ -1,7 +1,7 @@
 //! What lies between clients and the broker: requests and answers get lost, or come late.
 //!
 //! Within a connection requests keep their order. What is late here was sent over a connection that has broken since: it arrives
-//! whenever the test says so, after others that were sent later over a new one, and nobody waits for its answer.
+//! whenever the test says so, after others that were sent later over a new one, and its answer is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -17,7 +17,7 @@ use super::stream::{Input, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     Nothing,
-    /// Whoever is fenced takes over again and commits all the same.
+    /// A fenced owner takes over again and commits all the same.
     NoFencing,
     /// Positions are committed first, rows after; a crash comes between.
     PositionsFirst,
@@ -27,7 +27,7 @@ pub enum Broken {
     NoReplay,
     /// A commit forgets how far its windows have closed.
     ForgetsClosed,
-    /// A commit forgets what other stages' tasks have told.
+    /// A commit forgets what other stages' tasks have reported.
     ForgetsSenders,
     /// A commit forgets its splits' watermarks.
     ForgetsWatermarks,

@@ -1,4 +1,4 @@
-//! Owners and epochs: a task has one owner at a time, and whoever has been replaced changes nothing any more.
+//! Owners and epochs: a task has one owner at a time, and a replaced owner changes nothing any more.
 
 use davy_engine::Error;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog};
@@ -13,7 +13,7 @@ use super::stream::{Input, Shape};
 use super::{Rng, for_seeds};
 use crate::support::sorted_lines;
 
-/// One row, one partial and a position, all told apart by `number`.
+/// One row, one partial and a position, all distinguished by `number`.
 fn transaction(number: u64) -> Transaction {
     let batch = partials(number).batch.unwrap();
     let record = CommitRecord {

@@ -12,7 +12,7 @@ use davy_engine::log::{
 
 use super::{Rng, for_seeds};
 
-/// Partials that are told apart by a number.
+/// Partials that are distinguished by a number.
 pub fn partials(number: u64) -> Partials {
     let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
     let column = Arc::new(Int64Array::from(vec![number as i64]));

@@ -236,7 +236,7 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// A replaced owner goes on as if nothing had happened, until it is told.
+    /// A replaced owner goes on until a commit fails with `Fenced`.
     fn wake_zombie(&mut self, slot: &mut Slot) -> Result<(), String> {
         if slot.zombies.is_empty() || self.rng.percent(50) {
             return Ok(());
@@ -254,7 +254,7 @@ impl Rig<'_> {
             Ok(()) if self.schedule.broken == Broken::NoFencing => {}
             other => return Err(format!("a replaced owner's commit gave {other:?}")),
         }
-        // It is told, and stops; now and then it does not listen.
+        // The commit fails, and the owner stops; now and then it ignores the error.
         if self.rng.percent(70) {
             slot.zombies.remove(which);
         }

@@ -89,7 +89,7 @@ impl Input {
             }
             *watermark = (*watermark).max(time - BOUND_MS);
         }
-        // Rows that look the same are told apart by how many there are: drop as many as were late.
+        // Equal rows are distinguished by their number only: drop as many as were late.
         let mut to_drop = late.clone();
         let seen = self.good_rows(|row| match to_drop.iter().position(|late| late.text == row.text) {
             Some(at) => {
@@ -123,7 +123,7 @@ impl fmt::Display for Input {
 fn rows(rng: &mut Rng, shape: Shape) -> Vec<Row> {
     let n_splits = 1 + rng.below(3);
     let n_rows = rng.between(0, shape.n_rows_max);
-    let pace_ms = *rng.pick(&[500, 2_000, 6_000]);
+    let step_ms_max = *rng.pick(&[500, 2_000, 6_000]);
     let mut latest: Vec<i64> = (0..n_splits).map(|_| rng.between(-40_000, -10_000)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for _ in 0..n_rows {
@@ -139,7 +139,7 @@ fn rows(rng: &mut Rng, shape: Shape) -> Vec<Row> {
             rows.push(Row { split: split_id(split), text, time_ms: None, key: String::new(), value: None });
             continue;
         }
-        latest[split] += rng.between(0, pace_ms);
+        latest[split] += rng.between(0, step_ms_max);
         let earliest = latest[split] - shape.disorder_ms;
         let mut time = if rng.percent(40) { latest[split] } else { rng.between(earliest, latest[split]) };
         let boundary = time.div_euclid(5_000) * 5_000;

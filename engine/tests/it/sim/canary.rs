@@ -96,7 +96,7 @@ impl Transactions for BrokenClient {
     }
 }
 
-/// What an owner that starts is told of a split, with a part left out.
+/// The offset metadata that a starting owner reads, with a part left out.
 fn forget(broken: Broken, position: Position, text: &str) -> String {
     let OffsetMetadata::Valid(mut metadata) = SplitMetadata::decode(text) else { return text.to_owned() };
     match (&mut metadata.state, broken) {
@@ -107,7 +107,7 @@ fn forget(broken: Broken, position: Position, text: &str) -> String {
     metadata.encode()
 }
 
-/// Damages records of partials now and then; with the checksum made good again where nobody is to notice.
+/// Damages records of partials now and then; the checksum is computed again where the damage must stay undetected.
 pub fn damage(plan: &Plan, mut rng: Rng) -> Tamper {
     let (percent, hides) = (plan.faults.damage, plan.broken == Broken::NoChecksum);
     Box::new(move |record: &mut Record| {

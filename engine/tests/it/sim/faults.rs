@@ -14,7 +14,7 @@ pub enum Broken {
     NoChecksum,
     /// A producer that has seen trouble goes on.
     NeverTrouble,
-    /// A producer that has seen trouble is replaced, and nobody looks whether someone else has committed since.
+    /// A producer that has seen trouble is replaced, without a check whether another owner has committed since.
     BlindRefresh,
     /// What open windows hold is not read again.
     NoReplay,

@@ -1,4 +1,4 @@
-//! Owners of tasks: they take over, step, commit, and stop or start again by what they are told.
+//! Owners of tasks: they take over, step, commit, and stop or start again depending on the error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl Rig {
     }
 
     /// Gives it back, or draws the conclusion of its error. Says whether it is still there.
-    fn settle_owner(&self, slot: usize, owner: u64, task: Task, problem: Option<Error>) -> bool {
+    fn keep_or_drop_owner(&self, slot: usize, owner: u64, task: Task, problem: Option<Error>) -> bool {
         let Some(error) = problem else {
             let mut state = self.state();
             if let Some(one) = state.slots[slot].owners.iter_mut().find(|one| one.id == owner) {
@@ -242,15 +242,15 @@ impl Rig {
     pub fn step(&self, slot: usize, owner: u64, now: std::time::Duration) -> Option<Step> {
         let mut task = self.take(slot, owner)?;
         let step = task.step(now);
-        let told = match &step {
+        let outcome = match &step {
             Ok(step) => format!("{step:?}"),
             Err(error) => error.to_string(),
         };
-        self.say(format!("owner {owner} steps: {told}"));
+        self.say(format!("owner {owner} steps: {outcome}"));
         match step {
-            Ok(step) => self.settle_owner(slot, owner, task, None).then_some(step),
+            Ok(step) => self.keep_or_drop_owner(slot, owner, task, None).then_some(step),
             Err(error) => {
-                self.settle_owner(slot, owner, task, Some(error));
+                self.keep_or_drop_owner(slot, owner, task, Some(error));
                 None
             }
         }
@@ -262,16 +262,16 @@ impl Rig {
         self.say(format!("owner {owner} commits"));
         let done = if only_changes { task.commit_changes() } else { task.commit().map(|()| true) };
         match done {
-            Ok(done) => self.settle_owner(slot, owner, task, None).then_some(done),
+            Ok(done) => self.keep_or_drop_owner(slot, owner, task, None).then_some(done),
             Err(error) => {
                 self.say(format!("owner {owner}: {error}"));
-                self.settle_owner(slot, owner, task, Some(error));
+                self.keep_or_drop_owner(slot, owner, task, Some(error));
                 None
             }
         }
     }
 
-    /// An owner dies between two steps; now and then nobody follows at once.
+    /// An owner dies between two steps; now and then without an immediate successor.
     pub fn kill(&self) {
         let (slot, starts) = {
             let mut state = self.state();

@@ -1,4 +1,4 @@
-//! The end of a run: faults stop, whoever is late arrives, and everything runs until nothing moves any more.
+//! The end of a run: faults stop, delayed requests arrive, and everything runs until nothing changes any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Rig {
         self.say("the sentinels come".into());
         Producer::write_sentinels(&mut self.network.broker(), &tables);
         self.run_dry()?;
-        // Whoever has started anew has to hear of everyone, and those who have nothing new to say repeat it after a while.
+        // A restarted owner waits for every sender, and senders without news repeat their watermark after a while.
         loop {
             let n_owners = self.state().n_owners;
             self.pass(Duration::from_secs(6));

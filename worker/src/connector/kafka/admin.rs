@@ -49,7 +49,7 @@ pub(crate) fn is_exchange_there(cluster: &Cluster, topic: &str, wanted: u32) -> 
     ))
 }
 
-/// Says whether it was made here, and not by somebody else in the same moment.
+/// Returns whether this call created the topic; another process may have created it in the same moment.
 fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<bool> {
     // -1: as many replicas as the broker gives topics by default.
     let new = NewTopic::new(topic, n_partitions as i32, TopicReplication::Fixed(-1))
@@ -113,7 +113,7 @@ impl<C> PurgingCommit<C> {
             Some(admin) => admin,
             None => self.admin.insert(admin(&self.cluster)?),
         };
-        // Nobody waits for the answer: what is not deleted now is deleted next time.
+        // The answer is not awaited: what is not deleted now is deleted next time.
         let answer = admin.delete_records(&list, &AdminOptions::new().request_timeout(Some(ANSWER)));
         drop(answer);
         self.purged = replay_from;
@@ -146,7 +146,7 @@ impl<C: Commit> Commit for PurgingCommit<C> {
             self.last = now;
             match self.purge(replay_from) {
                 Ok(()) => debug!("purged exchanges"),
-                Err(error) => warn!(%error, "exchanges keep records that nobody needs"),
+                Err(error) => warn!(%error, "cannot purge exchanges; the next commit tries again"),
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! librdkafka's clients: their configuration, what they tell of themselves, and their errors.
 //!
-//! A client that does not get through tries again for ever, and its calls only time out. Why it does not get through it tells on the
-//! side, to whoever polls it: so questions are asked in slices ([`ask`]), and a password that is refused is an answer within seconds.
+//! A client that does not get through tries again for ever, and its calls only time out. It reports the reason as an event
+//! when it is polled. So requests are sent in slices ([`ask`]), and a rejected password is an error within seconds.
 #![allow(
     unsafe_code,
     reason = "a token has to be there before the first poll: the safe interface gives it with a poll"
@@ -32,9 +32,9 @@ use crate::clock;
 pub(crate) const ANSWER: Duration = Duration::from_secs(4);
 /// How long a connection may stay without an answer that is owed.
 pub(crate) const SOCKET: Duration = Duration::from_secs(10);
-/// How long it is waited before a question that got a passing refusal is asked again.
+/// The wait before a request that failed with a retriable error is sent again.
 const AGAIN: Duration = Duration::from_millis(50);
-/// The slices in which it is asked: together [`ANSWER`]. After each it is looked for what stands in the way.
+/// The slices of a request's timeout: together [`ANSWER`]. After each, the client's reported errors are checked.
 const SLICES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2)];
 /// How much of what a client has to tell is heard after a slice; a poll gives one event, and does not say whether there are more.
 const EVENTS: usize = 256;
@@ -48,7 +48,7 @@ pub(crate) struct Watch {
     trouble: Arc<AtomicBool>,
     /// Why a message could not be written.
     lost: Arc<Mutex<Option<String>>>,
-    /// Why the client does not get through, as it has told last.
+    /// Why the client does not get through, as it has last reported.
     obstacle: Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>,
 }
 
@@ -69,7 +69,7 @@ impl Watch {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(crate) fn mark(&self) {
+    pub(crate) fn note_trouble(&self) {
         self.trouble.store(true, Ordering::Relaxed);
     }
 
@@ -103,7 +103,7 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if TROUBLE.contains(&facility) {
-            self.watch.mark();
+            self.watch.note_trouble();
         }
         // A client retries by itself; what it cannot mend comes back as an error of the call.
         match level {
@@ -115,7 +115,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.watch.mark();
+        self.watch.note_trouble();
         debug!(%error, reason, "kafka client");
         // That all brokers are down says less than why the last of them was.
         if let Some(code) = error.rdkafka_error_code()
@@ -235,7 +235,7 @@ fn set_token(client: &Client<Context>) -> Result<()> {
     let principal = CString::new(token.principal_name).map_err(|_| refused(&"its owner has a NUL"))?;
     let mut why = [0; 256];
     // SAFETY: the client is alive, the texts end with NUL and live until the call returns, there are no extensions, and the reason
-    // has the length that is told.
+    // has the length that is passed.
     let code = unsafe {
         sys::rd_kafka_oauthbearer_set_token(
             client.native_ptr(),
@@ -268,12 +268,12 @@ pub(crate) fn ask<T>(
     let [mut slice, rest @ ..] = SLICES;
     let mut slices = rest.into_iter();
     loop {
-        let asked = clock::now();
+        let sent = clock::now();
         let error = match question(slice) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        // This client has no messages: what comes is told to the context.
+        // This client reads no messages: its events go to the context.
         (0..EVENTS).for_each(|_| drop(client.poll(Duration::ZERO)));
         let failure = failed(what, cluster, &error);
         if !matches!(failure, Error::Unavailable(_)) {
@@ -293,7 +293,7 @@ pub(crate) fn ask<T>(
         if ANSWER <= elapsed {
             return Err(failure);
         }
-        if slice <= clock::since(asked) {
+        if slice <= clock::since(sent) {
             slice = slices.next().unwrap_or(slice).min(ANSWER - elapsed);
         } else {
             // It was answered, but not yet by the right broker, or a partition has no leader now.
@@ -343,7 +343,7 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
         RDKafkaErrorCode::Fenced
             | RDKafkaErrorCode::ProducerFenced
             | RDKafkaErrorCode::InvalidProducerEpoch
-            // What a producer says of every call once it has been told so.
+            // A fenced producer returns this for every later call.
             | RDKafkaErrorCode::Fatal
     )
 }

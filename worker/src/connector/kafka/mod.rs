@@ -57,7 +57,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     let cluster = Cluster::take(request, options)?;
     let topic = options.require("topic")?;
     if !is_topic_name(&topic) {
-        return Err(options.bad_value("topic", &topic, "letters, digits, `.`, `_` and `-`, at most 249 of them"));
+        return Err(options.bad_value("topic", &topic, "a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
     }
     let source = if role.is_source() { Some(SourceOptions::take(options)?) } else { None };
     let sink = if role.is_sink() {
@@ -123,7 +123,7 @@ impl Table for KafkaTable {
     fn side_topic(&self, topic: &str, format: &Format) -> Result<Option<Arc<dyn Table>>> {
         if !is_topic_name(topic) {
             return Err(Error::invalid(format!("table `{}`: `{topic}` is no topic's name", self.name))
-                .hint("a name has letters, digits, `.`, `_` and `-`, at most 249 of them"));
+                .hint("a name has a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
         }
         let sink = SinkOptions::take(&mut Options::new(&self.name))?;
         let expressions = Expressions::plan(&self.name, &[], &sink)?;

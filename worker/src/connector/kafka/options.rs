@@ -1,4 +1,4 @@
-//! The options of a Kafka table, checked, and what librdkafka is told of them.
+//! The options of a Kafka table, checked, and librdkafka's configuration made from them.
 //!
 //! Secrets stay in [`Security`], which never prints them; librdkafka's own errors name the property only.
 

@@ -1,7 +1,7 @@
 //! Transactions over librdkafka: one producer per task, replaced whenever the protocol asks for a fresh one.
 //!
 //! Every call blocks, so all of it belongs to the task's own thread. Before a commit the queue is emptied in short polls: `flush`, which
-//! a commit calls, waits in slices of 100 ms. A commit that times out is asked again, which the library takes as the same one.
+//! a commit calls, waits in slices of 100 ms. A commit that times out is called again; the library continues the same commit.
 #![allow(unsafe_code, reason = "metadata of positions: the safe interface panics on what is not UTF-8")]
 
 use std::collections::HashMap;
@@ -28,20 +28,20 @@ use crate::{clock, probe};
 const TRANSACTION: &str = "15000";
 /// How long a call of the transaction protocol is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one try of it takes, so that a wish to stop is heard.
+/// How long one try takes: after each the producer checks whether the task should stop.
 const SLICE: Duration = Duration::from_secs(1);
-/// How long a call is tried by someone who was asked to stop: two of them fit into what is left for a last commit.
+/// How long a task that is stopping retries a call: two such calls fit into the time for a last commit.
 const LAST_PATIENCE: Duration = Duration::from_millis(1_800);
 /// How often it is looked whether all messages have been written.
 const DRAIN: Duration = Duration::from_micros(500);
 /// Between two tries of a call that failed at once.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Things that a client may have to tell between two commits, about.
-const TOLD: usize = 64;
-/// How long giving up a transaction may take; whoever comes next settles it anyway.
+/// About how many events a client queues between two commits.
+const EVENTS: usize = 64;
+/// How long an abort may take; the next producer aborts the transaction anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
-/// What a person can look for when positions stay unreadable: a broker may forget to end a transaction, and then nobody else can.
+/// The remedy when positions stay unreadable: a broker may leave a transaction open for ever, and only an administrator can abort it.
 const HANGING: &str =
     "; if that stays so for minutes, look for a transaction that hangs: kafka-transactions.sh find-hanging";
 
@@ -61,7 +61,7 @@ pub(crate) struct KafkaTransactions {
     compression: Compression,
     watch: Watch,
     producer: Option<BaseProducer<Context>>,
-    /// Names the group that positions are committed for, and that nobody is a member of.
+    /// The group that positions are committed for. It has no members.
     group: Option<ConsumerGroupMetadata>,
     /// Whether the process wants to stop: then nothing is tried for long.
     is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -94,7 +94,7 @@ impl KafkaTransactions {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            self.watch.mark();
+            self.watch.note_trouble();
             let is_again = match &error {
                 KafkaError::Transaction(error) => {
                     error.is_retriable() && !error.txn_requires_abort() && !error.is_fatal()
@@ -191,7 +191,7 @@ impl Transactions for KafkaTransactions {
         {
             config.set("socket.timeout.ms", timeout);
         }
-        // Broken connections are told by log lines only, and a commit has to know of them.
+        // The client reports broken connections in log lines only, and a commit has to know of them.
         config.set("log.connection.close", "true").set_log_level(RDKafkaLogLevel::Info);
         self.watch = Watch::default();
         let producer = client::producer(&self.cluster, &config, self.watch.clone())?;
@@ -259,14 +259,14 @@ impl Transactions for KafkaTransactions {
         if let Some(producer) = &self.producer
             && let Err(error) = producer.abort_transaction(ABORT)
         {
-            tracing::debug!(%error, "a transaction is left to whoever comes next");
+            tracing::debug!(%error, "the next producer will abort the transaction");
         }
     }
 
     fn had_trouble(&self) -> bool {
         // What the client has to tell waits in its queue until someone asks.
         if let Some(producer) = &self.producer {
-            (0..TOLD).for_each(|_| producer.poll(Duration::ZERO));
+            (0..EVENTS).for_each(|_| producer.poll(Duration::ZERO));
         }
         self.watch.had_trouble()
     }
@@ -281,8 +281,8 @@ pub(crate) fn committed(
     positions(&asking(cluster, Some(&identity.group))?, (cluster, identity), splits)
 }
 
-/// Those committed so far, whatever open transactions will make of them: for whoever does not go on from there. A process that was
-/// killed leaves its transaction open for as long as the broker lets it, and nobody else should have to wait for that.
+/// The positions committed so far, without waiting for open transactions: for callers that do not resume from them. A process that was
+/// killed leaves its transaction open until the broker's timeout, and these callers should not wait for that.
 pub(crate) fn committed_so_far(
     cluster: &Cluster,
     identity: &Identity,
@@ -315,7 +315,7 @@ fn positions(
         element.error().map_err(|error| failed("read committed positions", cluster, &error))?;
         let Offset::Offset(offset) = element.offset() else { continue };
         let split = names.get(&(element.topic().to_owned(), element.partition()));
-        let split = split.ok_or_else(|| Error::internal("a position that nobody has asked for"))?;
+        let split = split.ok_or_else(|| Error::internal("the broker returned a position that was not requested"))?;
         positions.push((split.clone(), Position(offset.unsigned_abs()), metadata));
     }
     Ok(positions)

@@ -197,7 +197,7 @@ impl Reader {
         bounds(&self.client, &self.cluster, partition)
     }
 
-    /// Its end as the last answer to a fetch told it; asks nobody.
+    /// The partition's end as of the last fetch response; sends no request.
     pub(crate) fn last_end(&self, partition: &Partition) -> Option<u64> {
         let name = CString::new(&*partition.0).ok()?;
         let (mut low, mut high) = (-1, -1);
@@ -241,7 +241,7 @@ impl Reader {
             return Err(failed("read", &self.cluster, &error));
         }
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is alive, and `batch` has room for `BATCH` messages, the most that are asked for.
+        // SAFETY: the queue is alive, and `batch` has room for `BATCH` messages, the most that are requested.
         let n =
             unsafe { sys::rd_kafka_consume_batch_queue(self.queue.0, wait_ms, self.batch.as_mut_ptr(), self.wanted) };
         let n = usize::try_from(n).unwrap_or(0);

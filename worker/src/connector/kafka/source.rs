@@ -14,9 +14,9 @@ use crate::clock;
 
 /// How long a poll may wait for messages.
 const WAIT: Duration = Duration::from_millis(20);
-/// For how long a broker that did not answer is not asked again.
+/// How long no further request is sent to a broker that did not answer.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How often it is asked whether a topic has more partitions.
+/// How often the source checks whether a topic has more partitions.
 const DISCOVERY: Duration = Duration::from_secs(10);
 
 pub(crate) struct KafkaSource {
@@ -24,7 +24,7 @@ pub(crate) struct KafkaSource {
     topic: Arc<str>,
     options: SourceOptions,
     share: Share,
-    /// The partitions that have been told of.
+    /// The number of partitions that the task knows of.
     known: i32,
     looked: Duration,
     /// When a question was not answered.
@@ -143,7 +143,7 @@ fn headers(message: &Message<'_>) -> Option<String> {
     (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
 }
 
-/// Nothing to read there but marks of transactions.
+/// A range of offsets that holds only transaction markers.
 pub(crate) fn moved(topic: &str, partition: i32, from: u64, to: u64) -> Fetched {
     Fetched {
         split: split_of(topic, partition),
@@ -180,7 +180,7 @@ impl Source for KafkaSource {
         }
         self.looked = now;
         let before = self.known;
-        // A broker that does not answer now will be asked again.
+        // The next discovery tries again.
         match self.reader.partitions(&self.topic) {
             Ok(now) => self.known = now.max(before),
             Err(Error::Unavailable(_)) => {}
@@ -213,8 +213,8 @@ impl Source for KafkaSource {
     fn is_at_end(&mut self, split: &SplitId) -> Result<bool> {
         let partition = partition_of(split)?;
         let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
-        // Without an answer nobody knows, and a split is not idle as long as nobody knows. A broker that does not answer for one
-        // partition is not asked for the next: a commit must not wait for as many questions as there are partitions.
+        // Without an answer the split does not count as idle. After one request without an answer no request is sent for the next
+        // partition: a commit must not wait for one timeout per partition.
         let now = clock::running();
         if self.unanswered.is_some_and(|then| now.saturating_sub(then) < SILENCE) {
             return Ok(false);

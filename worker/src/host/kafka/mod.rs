@@ -1,16 +1,16 @@
 //! Dataflows over Kafka: which tasks there are, who they are on the broker, and their lives.
 //!
-//! | what ends a life | what follows |
+//! | what ends an attempt | what follows |
 //! |---|---|
-//! | a wish to stop | a last commit, then the end |
+//! | a request to stop | a last commit, then the end |
 //! | the broker is away, a transaction had to be given up | back off, then start again from the last commit |
 //! | fenced, and a process that started later has committed since | the end of this process's run: there is a newer owner |
-//! | fenced, and an earlier process has | it will give way: take over again |
-//! | fenced, and nobody has | the broker gave the transaction up by itself: start again |
+//! | fenced, and an earlier process has | the earlier process will stop: take over again |
+//! | fenced, and no other process has | the broker gave the transaction up by itself: start again |
 //! | anything else | the end of the run, with its error |
 
+mod attempt;
 pub(crate) mod lag;
-mod life;
 mod naming;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,7 +29,7 @@ use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
 use crate::connector::kafka::producer::{Identity, committed_so_far};
 use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
-pub(crate) use life::drive;
+pub(crate) use attempt::drive;
 use naming::{exchange_topic, group, transactional_id};
 
 /// A task over Kafka, as it is made again and again.
@@ -91,7 +91,7 @@ pub(crate) struct Examined {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     Make,
-    /// Nothing: somebody only asks.
+    /// Create nothing: the caller only inspects the pipeline.
     Leave,
 }
 
@@ -182,7 +182,7 @@ fn topics_of(input: &StageInput, topics: &HashMap<Arc<str>, Arc<str>>) -> HashMa
     }
 }
 
-/// A transaction spans one cluster: whoever wants more has to say what that costs.
+/// A transaction spans one Kafka cluster: a script with sinks elsewhere has to name the weaker guarantee.
 fn check_sinks(shared: &Shared, cluster: &Cluster, dataflow: &Dataflow) -> Result<()> {
     for name in tables_of(dataflow) {
         let Some(table) = shared.sinks.plan(&name)?.table.as_deref().and_then(KafkaTable::of) else { continue };
@@ -243,14 +243,14 @@ fn past_of(
         })
         .collect();
     let wanted = decided.unwrap_or(shared.options.max_tasks.clamp(1, 1_024) as u32);
-    let is_asked_for = shared.options.fixed_tasks || decided.is_some();
+    let is_requested = shared.options.fixed_tasks || decided.is_some();
     let known = metadata.first().map(|metadata| metadata.n_tasks);
     let has_heard = |metadata: &SplitMetadata| match metadata.state {
         SplitState::Source { .. } => false,
         SplitState::Windows { expected, .. } => expected != i64::MIN,
     };
     Ok(Past {
-        n_tasks: decide_tasks(known, wanted, is_asked_for, n_splits)?,
+        n_tasks: decide_tasks(known, wanted, is_requested, n_splits)?,
         forgotten: table.filter(|_| found.is_empty()),
         has_heard: metadata.iter().any(has_heard),
         has_run: !metadata.is_empty(),
@@ -259,7 +259,7 @@ fn past_of(
 }
 
 /// Windows that have heard of rows are behind a table whose positions were committed with these rows. Kafka forgets positions with their
-/// topic: read as if it were new, what was not yet read of the old one would be missing, and nobody would know.
+/// topic: read as if it were new, the unread rest of the old one would be lost in silence.
 ///
 /// The other way round, an exchange that had to be made for stages that have run: what they had written into it is gone, and with it the
 /// rows of windows that were open.
@@ -281,17 +281,17 @@ fn check_pasts(pasts: &[Past], made: &[Arc<str>]) -> Result<()> {
     }
 }
 
-/// | made with | asked for | tasks |
+/// | made with | requested | tasks |
 /// |---|---|---|
-/// | – | anything | as asked for, at most one per partition |
+/// | – | anything | as requested, at most one per partition |
 /// | n | nothing, or n | n |
 /// | n | another number | refused: partitions belong to tasks for good |
-fn decide_tasks(known: Option<u32>, wanted: u32, is_asked_for: bool, n_splits: u32) -> Result<u32> {
+fn decide_tasks(known: Option<u32>, wanted: u32, is_requested: bool, n_splits: u32) -> Result<u32> {
     let wanted = wanted.min(n_splits.max(1));
     match known {
         None => Ok(wanted),
-        Some(known) if known == wanted || !is_asked_for => Ok(known),
-        Some(known) => Err(Error::invalid(format!("the pipeline was made with {known} tasks, {wanted} are asked for"))
+        Some(known) if known == wanted || !is_requested => Ok(known),
+        Some(known) => Err(Error::invalid(format!("the pipeline was made with {known} tasks, {wanted} are requested"))
             .hint(format!("run it with --tasks {known} or without, or start fresh under another name"))),
     }
 }
@@ -345,8 +345,8 @@ mod tests {
             (Some(2), 2, true, 8, Some(2)),
             (Some(2), 4, true, 8, None),
         ];
-        for (known, wanted, is_asked_for, n_splits, expected) in cases {
-            assert_eq!(decide_tasks(known, wanted, is_asked_for, n_splits).ok(), expected, "{known:?} {wanted}");
+        for (known, wanted, is_requested, n_splits, expected) in cases {
+            assert_eq!(decide_tasks(known, wanted, is_requested, n_splits).ok(), expected, "{known:?} {wanted}");
         }
     }
 }

@@ -13,17 +13,17 @@ pub(crate) enum Codec {
     Zstd,
 }
 
-/// A batch of messages, or the mark at the end of a transaction.
+/// A batch of messages, or the marker at the end of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) codec: Codec,
     pub(crate) is_transactional: bool,
     pub(crate) producer: (i64, i16),
     pub(crate) n_messages: i32,
-    is_mark: bool,
+    is_marker: bool,
 }
 
-/// The batches of a topic's first partition on the secure broker, without marks.
+/// The batches of a topic's first partition on the secure broker, without markers.
 pub(crate) fn batches(topic: &str) -> Vec<Batch> {
     let bytes = std::fs::read(log_of(topic)).expect("the partition's log");
     let mut rest = bytes.as_slice();
@@ -35,7 +35,7 @@ pub(crate) fn batches(topic: &str) -> Vec<Batch> {
         found.push(batch_of(batch));
         rest = &rest[length..];
     }
-    found.retain(|batch| !batch.is_mark);
+    found.retain(|batch| !batch.is_marker);
     found
 }
 
@@ -46,7 +46,7 @@ fn batch_of(bytes: &[u8]) -> Batch {
     Batch {
         codec: [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd][(attributes & 7) as usize],
         is_transactional: attributes & 0x10 != 0,
-        is_mark: attributes & 0x20 != 0,
+        is_marker: attributes & 0x20 != 0,
         producer: (i64::from_be_bytes(bytes[43..51].try_into().expect("eight bytes")), short(51)),
         n_messages: i32::from_be_bytes(bytes[57..61].try_into().expect("four bytes")),
     }

@@ -27,11 +27,11 @@ fn windows_without_an_exchange_survive_restarts() {
     let name = unique("one-hop");
     let mut wanted: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
     let mut n_bad = 0;
-    // Each life reads some seconds of both partitions; windows reach over lives, and some lives end in the middle of a replay.
-    for life in 0..6_i64 {
+    // Each attempt reads some seconds of both partitions; windows span attempts, and some attempts end in the middle of a replay.
+    for attempt in 0..6_i64 {
         let mut run = start_with(options(&name), &script);
         let mut rows = Vec::new();
-        for second in life * 7..(life + 1) * 7 {
+        for second in attempt * 7..(attempt + 1) * 7 {
             for partition in 0..2 {
                 let key = format!("k{partition}-{}", second % 3);
                 rows.push((partition, format!("{key},1970-01-01T00:{:02}:{:02}Z,{second}", second / 60, second % 60)));
@@ -39,7 +39,7 @@ fn windows_without_an_exchange_survive_restarts() {
                 *sums = (sums.0 + 1, sums.1 + second);
             }
         }
-        rows.push((0, format!("k0-0,not a time,{life}")));
+        rows.push((0, format!("k0-0,not a time,{attempt}")));
         n_bad += 1;
         let messages: Vec<Put<'_>> = rows
             .iter()

@@ -114,7 +114,7 @@ fn a_partition_far_ahead_waits_for_the_slowest() {
     let writer = Writer::transactional();
     writer.put(&from, &[value(1, "1000"), value(1, "3000")]);
     let mut run = start(&unique("drift"), &counting(&from, &to, "max_drift = '10s'"));
-    // In the other one nothing waits in partition 1, so it holds nobody back.
+    // In the other one nothing waits in partition 1, so it holds no other partition back.
     let mut other = start(&unique("drift"), &counting(&elsewhere, &control, "max_drift = '10s'"));
     read_rows(&mut run, 3);
     let mut held_at = 0;

@@ -171,7 +171,7 @@ pub(crate) fn notices(what: &str) -> Vec<String> {
 
 fn listen() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| tracing::subscriber::set_global_default(Listener).expect("nobody else listens"));
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Listener).expect("this is the only subscriber"));
 }
 
 /// Notes what Davy logs, at any level.

@@ -113,16 +113,16 @@ fn check(options: &str, good: impl Fn(usize) -> String, poison: &[Poison]) {
     let mut expected: Vec<String> = (0..goods.len()).map(|n| n.to_string()).collect();
     expected.sort();
     assert_eq!(texts(&all(&to)), expected);
-    for letter in all(&dead) {
-        let place = (letter.header("davy-partition"), letter.header("davy-offset"));
+    for record in all(&dead) {
+        let place = (record.header("davy-partition"), record.header("davy-offset"));
         let place = (place.0.parse().expect("a partition"), place.1.parse().expect("an offset"));
         let found = injected.remove(&place);
         let (what, reason, kept) = found.unwrap_or_else(|| panic!("nothing bad was at {place:?}, or it came twice"));
-        assert_eq!(letter.header("davy-reason"), reason, "{what}");
-        assert_eq!((letter.header("davy-topic"), letter.header("davy-pipeline")), (&*from, &*name), "{what}");
-        assert!(letter.value == kept, "{what}: {} bytes, not {}", letter.value.len(), kept.len());
+        assert_eq!(record.header("davy-reason"), reason, "{what}");
+        assert_eq!((record.header("davy-topic"), record.header("davy-pipeline")), (&*from, &*name), "{what}");
+        assert!(record.value == kept, "{what}: {} bytes, not {}", record.value.len(), kept.len());
     }
-    assert_eq!(injected.into_values().map(|(what, ..)| what).collect::<Vec<_>>(), [""; 0], "no letter");
+    assert_eq!(injected.into_values().map(|(what, ..)| what).collect::<Vec<_>>(), [""; 0], "no dead letter");
 }
 
 #[test]
@@ -147,18 +147,18 @@ fn a_bad_row_among_good_ones_of_its_message_goes_alone() {
     run.wait_for(&dead, 3);
     run.stop();
     assert_eq!(texts(&all(&to)).join(" "), "1 2 3 4 5");
-    let letters: Vec<String> = all(&dead)
+    let records: Vec<String> = all(&dead)
         .iter()
-        .map(|letter| format!("{} | {}", letter.text().replace(&from, "from"), letter.header("davy-offset")))
+        .map(|record| format!("{} | {}", record.text().replace(&from, "from"), record.header("davy-offset")))
         .collect();
-    let letter = |position: u64, value: &str| {
+    let record = |position: u64, value: &str| {
         format!("wrong_type,column `n`: `{value}` is no Int32,from/0,{position},{value} | {position}")
     };
-    assert_eq!(letters, [letter(1, "x"), letter(1, "y"), letter(2, "z")]);
+    assert_eq!(records, [record(1, "x"), record(1, "y"), record(2, "z")]);
 }
 
 #[test]
-fn letters_and_rows_are_of_one_transaction() {
+fn dead_letters_and_rows_are_in_one_transaction() {
     let here = secure("DAVY_KAFKA");
     let (from, to, dead) = (on(here, "from", 1), on(here, "to", 1), on(here, "dead", 1));
     from.put(&[(0, "1\nx")]);
@@ -169,10 +169,10 @@ fn letters_and_rows_are_of_one_transaction() {
     let mut run = start(&unique("one"), &script);
     run.until("both", || !to.all().is_empty() && !dead.all().is_empty());
     run.stop();
-    let (rows, letters) = (batches(&to.name), batches(&dead.name));
-    assert_eq!((rows.len(), letters.len()), (1, 1));
-    assert!(rows[0].is_transactional && letters[0].is_transactional);
-    assert_eq!((rows[0].producer, rows[0].n_messages), (letters[0].producer, letters[0].n_messages));
+    let (rows, records) = (batches(&to.name), batches(&dead.name));
+    assert_eq!((rows.len(), records.len()), (1, 1));
+    assert!(rows[0].is_transactional && records[0].is_transactional);
+    assert_eq!((rows[0].producer, rows[0].n_messages), (records[0].producer, records[0].n_messages));
 }
 
 #[test]

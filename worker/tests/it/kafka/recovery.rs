@@ -157,7 +157,7 @@ fn windows_whose_topic_has_forgotten_its_positions_are_not_gone_on_with() {
 }
 
 #[test]
-fn a_position_that_an_administrator_sets_is_taken_and_told() {
+fn a_position_that_an_administrator_sets_is_used_and_reported() {
     let begun = Begun::new();
     begun.set_position(1, "");
     let said = begun.goes_on("", "1 2 2 3 3");
@@ -165,7 +165,7 @@ fn a_position_that_an_administrator_sets_is_taken_and_told() {
 }
 
 #[test]
-fn a_mark_that_is_not_ours_is_refused() {
+fn offset_metadata_of_another_tool_is_refused() {
     let begun = Begun::new();
     begun.set_position(1, "reset by hand");
     begun.refuses(
@@ -235,7 +235,7 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
     let three = HostOptions { max_tasks: 3, fixed_tasks: true, ..options(&name) };
     assert_eq!(
         error_with(three, &script(4)).to_string(),
-        "the pipeline was made with 2 tasks, 3 are asked for; run it with --tasks 2 or without, or start fresh under another name"
+        "the pipeline was made with 2 tasks, 3 are requested; run it with --tasks 2 or without, or start fresh under another name"
     );
     let said = refusal(&name, &script(8)).replace(&name, "fixed");
     assert_eq!(
@@ -243,7 +243,7 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
         "the exchange `davy.fixed.w1_1` has 4 partitions, the pipeline wants 8; its number is fixed when a pipeline is made: \
          SET exchange_partitions to it, or start fresh under another name"
     );
-    // Without a wish it has as many tasks as it had.
+    // Without a requested number it has as many tasks as it had.
     put(&from, &[0, 1, 2, 3].map(|partition| value(partition, "200")));
     let more = HostOptions { max_tasks: 4, ..options(&name) };
     let mut run = super::pipeline::start_with(more, &script(4));
@@ -253,7 +253,7 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
 }
 
 #[test]
-fn a_topic_that_somebody_else_made_for_an_exchange_must_fit() {
+fn an_existing_topic_for_an_exchange_must_fit() {
     let (name, from, to) = (unique("other"), topic("from", 1), topic("to", 1));
     make(&format!("davy.{name}.w1_1"), 3, &[]);
     let script = "SET exchange_partitions = 2;\n".to_owned()

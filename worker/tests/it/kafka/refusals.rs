@@ -88,23 +88,23 @@ fn what_cannot_work_is_refused_with_a_way_out() {
         let running: Vec<_> = all.iter().map(start).collect();
         running.into_iter().map(|thread| thread.join().expect("refused")).collect()
     });
-    let mut told = String::new();
+    let mut refusals = String::new();
     for ((what, _), said) in all.iter().zip(said) {
         let said = said.replace(&from, "{in}").replace(&to, "{out}");
         let said = said.replace(servers(), "{kafka}").replace(secure("DAVY_KAFKA"), "{other}");
-        writeln!(told, "== {what}\n{said}\n").expect("memory");
+        writeln!(refusals, "== {what}\n{said}\n").expect("memory");
     }
-    check_golden("refusals.txt", &told);
+    check_golden("refusals.txt", &refusals);
 }
 
 /// Compares with a file beside the tests, or writes it.
-fn check_golden(name: &str, told: &str) {
+fn check_golden(name: &str, refusals: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/kafka").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, told).expect("the golden file");
+        std::fs::write(&path, refusals).expect("the golden file");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(expected == told, "{name} says otherwise; UPDATE_GOLDEN=1 writes it anew:\n{told}");
+    assert!(expected == refusals, "{name} says otherwise; UPDATE_GOLDEN=1 writes it anew:\n{refusals}");
 }
 
 #[test]

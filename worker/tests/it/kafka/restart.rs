@@ -66,7 +66,7 @@ fn an_exchange_keeps_what_open_windows_need() {
     let first = |partition: i32| client.fetch_watermarks(&exchange, partition, PATIENCE).expect("an answer").0;
     run.until("a purge", || 0 < first(0) && 0 < first(1));
     run.stop();
-    // What is open has been kept: the next life counts it.
+    // What is open has been kept: the next attempt counts it.
     put(&from, &[value(0, &seconds(58..71))]);
     let mut run = start_with(often(), &script(&from, &to));
     run.wait_for(&to, 14);

@@ -19,12 +19,12 @@ fn token(expires: u64) -> String {
 
 /// As in URLs, without padding.
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for piece in bytes.chunks(3) {
         let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(piece.get(at).copied().unwrap_or_default()));
         for at in 0..=piece.len() {
-            text.push(char::from(LETTERS[(bits >> (18 - 6 * at) & 63) as usize]));
+            text.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
         }
     }
     text
@@ -87,7 +87,7 @@ fn every_login_reads_aggregates_and_writes() {
 }
 
 #[test]
-fn who_is_not_believed_is_told_within_seconds_and_without_the_secret() {
+fn rejected_credentials_are_an_error_within_seconds_and_without_the_secret() {
     let ca = format!("'tls.ca' = '{}'", secure("DAVY_KAFKA_CA"));
     let sasl = |mechanism: &str| {
         format!("{ca}, 'sasl.mechanism' = '{mechanism}', 'sasl.username' = 'davy', 'sasl.password' = '{WRONG}'")

@@ -33,9 +33,9 @@ fn admin_of(servers: &str) -> AdminClient<DefaultClientContext> {
 }
 
 /// Waits for an answer of the admin client.
-pub(crate) fn answer<T>(asked: impl Future<Output = Result<T, KafkaError>>) -> T {
+pub(crate) fn answer<T>(request: impl Future<Output = Result<T, KafkaError>>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(asked).expect("an answer")
+    runtime.block_on(request).expect("an answer")
 }
 
 pub(crate) fn admin_options() -> AdminOptions {
@@ -180,7 +180,7 @@ impl Got {
     }
 }
 
-/// Reads a topic from its beginning, again and again if asked.
+/// Reads a topic from its beginning, again on each call.
 pub(crate) struct Reader {
     consumer: BaseConsumer,
     ends: Vec<bool>,
@@ -196,7 +196,7 @@ impl Reader {
     fn on(servers: &str, topic: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", servers)
-            .set("group.id", "nobody")
+            .set("group.id", "unused")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50")

@@ -1,4 +1,4 @@
-//! One task's lives, one after the other.
+//! Runs a task's attempts, one after the other: each takes the task over, works, and ends with the task or with an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,12 +27,12 @@ const RECORD_BYTES_MAX: usize = 900_000;
 /// How long a task waits before it starts again, at first and at most.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
-/// After this long without trouble, waiting begins at the shortest again.
-const IS_WELL: Duration = Duration::from_secs(30);
-/// A fenced task waits this long before it asks who has committed: a newer owner does so at once, if it has little to replay.
-const SETTLE: Duration = Duration::from_secs(3);
+/// After an attempt this long, the back-off starts at its minimum again.
+const HEALTHY: Duration = Duration::from_secs(30);
+/// A fenced task waits this long before it reads the committed owner: a newer owner commits at once unless it has much to replay.
+const FENCED_WAIT: Duration = Duration::from_secs(3);
 
-/// Runs a task until someone asks to stop, or until it cannot go on.
+/// Runs a task until a stop is requested, or until an error that a retry does not fix.
 pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
     let mut back_off = BACK_OFF_MIN;
     loop {
@@ -40,7 +40,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
             return Ok(Ending::Released);
         }
         let begun = clock::now();
-        let error = match live(shared, control, task) {
+        let error = match run_attempt(shared, control, task) {
             Ok(ending) => return Ok(ending),
             Err(error) => error,
         };
@@ -52,7 +52,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         if !matches!(error, Error::Unavailable(_)) {
             return Err(error);
         }
-        if IS_WELL <= clock::since(begun) {
+        if HEALTHY <= clock::since(begun) {
             back_off = BACK_OFF_MIN;
         }
         shared.metrics.task_restarts.inc();
@@ -63,7 +63,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
     }
 }
 
-/// Rests, unless the run is over.
+/// Waits, unless the run is over.
 fn rest(control: &Control, duration: Duration) {
     let begun = clock::now();
     while clock::since(begun) < duration && !control.is_over() {
@@ -71,8 +71,8 @@ fn rest(control: &Control, duration: Duration) {
     }
 }
 
-/// One life: take over, read and commit, until something happens.
-fn live(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
+/// One attempt: takes over, reads and commits, until the task ends or fails.
+fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
     let mut running = begin(shared, control, task)?;
     for notice in running.take_notices() {
         warn!(task = %task.name, notice, "took its input up");
@@ -83,7 +83,7 @@ fn live(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> 
         Err(Error::Fenced(message)) => message,
         other => return other,
     };
-    rest(control, SETTLE);
+    rest(control, FENCED_WAIT);
     if running.is_superseded()? {
         return Err(Error::Fenced(format!(
             "task `{}` has a newer owner: the pipeline `{}` is running somewhere else",
@@ -172,7 +172,7 @@ fn commit(shared: &Shared, running: &mut Task) -> Result<()> {
     Ok(())
 }
 
-/// The commits of one life.
+/// The commits of one attempt.
 fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box<dyn Commit>> {
     let mut sinks = BTreeMap::new();
     let mut compression = Compression::Lz4;

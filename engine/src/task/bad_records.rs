@@ -1,4 +1,4 @@
-//! What becomes of rows that do not go the ordinary way: dead rejected, late rows, and rows for tables with other columns.
+//! What becomes of rows that do not go the ordinary way: dead letters, late rows, and rows for tables with other columns.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn with_origin(batch: &RecordBatch, split: &SplitId, reasons: &[&str], positions
     batch_of(&Arc::new(Schema::new(fields)), columns, n_rows)
 }
 
-/// Brings rows that a task made (late rows, dead rejected) to a sink's own columns, by name.
+/// Brings rows that a task made (late rows, dead letters) to a sink's own columns, by name.
 pub fn fit_to_sink(sink: &SinkPlan, batch: &RecordBatch) -> Result<RecordBatch> {
     if batch.schema().fields() == sink.schema.fields() {
         return Ok(batch.clone());

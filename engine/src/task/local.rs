@@ -2,7 +2,7 @@
 //!
 //! The task's state is then its open windows, and its log is the source itself: recovery reads again from the earliest commit whose
 //! rows an open window still holds, with the watermarks of that moment, so that every row is judged as it was. Rows before the
-//! committed position have been read once: their late rows and dead rejected are in their tables already.
+//! committed position have been read once: their late rows and dead letters are in their tables already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

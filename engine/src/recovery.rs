@@ -1,7 +1,7 @@
 //! What a task does with the commit it finds when it takes over: one pure decision.
 //!
-//! Of each of the task's splits it is known whether a position is committed, what stands beside it (offset metadata), and what of the
-//! split is still there. The first row that fits decides.
+//! For each of the task's splits the caller knows whether a position is committed, its offset metadata, and which records the split
+//! still holds. The first row that fits decides.
 //!
 //! | what is found | decision |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | offset metadata that cannot be read (not ours, damaged, another version) | refuse: go back to the old build, or start fresh under another name |
 //! | offset metadata of another plan | refuse, naming both |
 //! | offset metadata of another task, or of another number of tasks | refuse: tasks are fixed when a pipeline is made |
-//! | offset metadata that do not agree on what is closed, or replay from behind their position | refuse: damaged |
+//! | offset metadata that disagrees on what is closed, or replays from behind its position | refuse: damaged |
 //! | a position behind what the split holds (retention ran past it) | refuse, naming how much is lost; go on from the first that is there where the table says `on_loss = 'continue'` |
 //! | a position beyond the split's end (the topic was made anew) | refuse; `on_loss = 'continue'` begins it anew |
 //! | for stage 2: a replay that begins behind what the exchange holds | refuse: windows would lose rows |

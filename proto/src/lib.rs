@@ -11,20 +11,8 @@ mod error_detail;
 pub use convert::InvalidMessage;
 pub use error_detail::{ErrorDetail, Place};
 
-/// `davy.v1`.
-#[allow(
-    clippy::allow_attributes_without_reason,
-    clippy::doc_markdown,
-    clippy::default_trait_access,
-    clippy::missing_errors_doc,
-    clippy::too_many_lines,
-    reason = "generated code; the .proto files are documented"
-)]
-pub mod v1 {
-    tonic::include_proto!("davy.v1");
-}
+pub use generated::{keda, v1};
 
-/// KEDA's interface for external scalers.
 #[allow(
     clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
@@ -33,8 +21,16 @@ pub mod v1 {
     clippy::too_many_lines,
     reason = "generated code; the .proto files are documented"
 )]
-pub mod keda {
-    tonic::include_proto!("externalscaler");
+mod generated {
+    /// `davy.v1`.
+    pub mod v1 {
+        tonic::include_proto!("davy.v1");
+    }
+
+    /// KEDA's interface for external scalers.
+    pub mod keda {
+        tonic::include_proto!("externalscaler");
+    }
 }
 
 /// All services and messages, for gRPC reflection.

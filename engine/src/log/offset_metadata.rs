@@ -47,7 +47,7 @@ pub enum SplitState {
 pub enum OffsetMetadata {
     /// Nothing: a tool other than Davy has set the position.
     Erased,
-    /// something that is no offset metadata, or a damaged one; and why it is thought so.
+    /// Damaged, or not written by Davy; with the reason.
     Unreadable(String),
     Valid(SplitMetadata),
 }
@@ -96,10 +96,10 @@ impl SplitMetadata {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is not offset metadata of Davy".to_owned())?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it was not written by Davy".to_owned())?;
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut off")?;
         if !body.starts_with(&MAGIC) {
-            return Err("it is not offset metadata of Davy".to_owned());
+            return Err("it was not written by Davy".to_owned());
         }
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
             return Err("its checksum is wrong".to_owned());
@@ -168,9 +168,9 @@ mod tests {
             encode(&bytes)
         };
         let cases = [
-            ("reset by hand".to_owned(), "it is not offset metadata of Davy"),
+            ("reset by hand".to_owned(), "it was not written by Davy"),
             (encode(b"xx"), "it is cut off"),
-            (encode(b"xxxxxxxxxxx"), "it is not offset metadata of Davy"),
+            (encode(b"xxxxxxxxxxx"), "it was not written by Davy"),
             (encode(b"dvxxxxxxxxx"), "its checksum is wrong"),
             (versioned, "it has version 9, this build reads 1"),
         ];

@@ -271,7 +271,7 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
     }
 }
 
-/// The record that the offset metadata of a task's splits make together; see [`crate::recovery`] for what is checked before.
+/// The record that the offset metadata of a task's splits makes together; see [`crate::recovery`] for what is checked before.
 pub(crate) fn record_of(found: &[(SplitId, Position, OffsetMetadata)]) -> CommitRecord {
     let mut record = CommitRecord::default();
     for (split, position, metadata) in found {

@@ -66,7 +66,7 @@ impl TableProvider for PlaceholderTable {
     }
 }
 
-/// The leaf that gives out its input.
+/// The leaf that returns its placeholder's rows.
 #[derive(Debug)]
 struct PlaceholderExec {
     name: Arc<str>,

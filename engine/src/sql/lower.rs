@@ -402,7 +402,7 @@ fn raw_table(scan: &TableScan) -> Option<Arc<TableDef>> {
     scan.source.downcast_ref::<RawRows>().map(|rows| Arc::clone(&rows.def))
 }
 
-/// Replaces a table's scan by one of the placeholder that its decoded rows come in, with `hidden` columns after its own.
+/// Replaces a table's scan by a scan of the placeholder for its decoded rows, with `hidden` columns after its own.
 fn placeholder_scan(def: &Arc<TableDef>, scan: &TableScan, hidden: &[FieldRef]) -> Result<LogicalPlan> {
     let fields: Vec<FieldRef> = def.raw_schema().fields().iter().cloned().chain(hidden.iter().cloned()).collect();
     let placeholder = PlaceholderTable { name: Arc::clone(&def.name), schema: Arc::new(Schema::new(fields)) };

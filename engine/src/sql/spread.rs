@@ -132,7 +132,7 @@ impl Rules<'_> {
             let every = |placeholder: &PlaceholderKeys| (0..placeholder.types.len()).collect();
             return self.placeholders.iter().map(|(name, placeholder)| (name.clone(), every(placeholder))).collect();
         };
-        // In the classes' order, the same for each placeholder, so that equal keys hash alike. A placeholder may lack one: then nobody uses it.
+        // In the classes' order, the same for each placeholder, so that equal keys hash alike. A class that one placeholder lacks is not used.
         let member = |name: &String, placeholder: &PlaceholderKeys, class: &Key| {
             (0..placeholder.types.len()).find(|&index| self.representative(&(name.clone(), index)) == *class)
         };

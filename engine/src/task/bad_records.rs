@@ -1,4 +1,4 @@
-//! What becomes of rows that do not go the ordinary way: dead letters, late rows, and rows for tables with other columns.
+//! Rows that do not follow the query: dead letters, late rows, and rows for tables with other columns.
 
 use std::sync::Arc;
 
@@ -22,15 +22,15 @@ pub(super) struct RejectedRecord {
     pub(super) position: Position,
 }
 
-/// Counts bad records and lets the table's policy have them.
+/// Counts bad records and applies the table's policy to them.
 pub(super) fn bad_records(
     context: &mut Context,
     table: &TableDef,
     split: &SplitId,
     rejected: &[RejectedRecord],
 ) -> Result<()> {
-    for record in rejected {
-        context.metrics.count_bad(record.record.reason);
+    for bad in rejected {
+        context.metrics.count_bad(bad.record.reason);
     }
     let Some(RejectedRecord { record, position }) = rejected.first() else { return Ok(()) };
     match &table.bad_record {
@@ -54,14 +54,14 @@ fn dead_letter_rows(split: &SplitId, rejected: &[RejectedRecord]) -> Result<Reco
     let fields: Vec<Field> =
         dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(rejected.iter().map(|record| record.record.reason.label()))),
-        Arc::new(StringArray::from_iter_values(rejected.iter().map(|record| &record.record.detail))),
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|bad| bad.record.reason.label()))),
+        Arc::new(StringArray::from_iter_values(rejected.iter().map(|bad| &bad.record.detail))),
         Arc::new(StringArray::from_iter_values(rejected.iter().map(|_| &*split.0))),
-        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|record| record.position.0 as i64))),
-        Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|record| &record.record.bytes))),
+        Arc::new(Int64Array::from_iter_values(rejected.iter().map(|bad| bad.position.0 as i64))),
+        Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|bad| &bad.record.bytes))),
     ];
-    let reasons: Vec<&str> = rejected.iter().map(|record| record.record.reason.label()).collect();
-    let positions: Vec<u64> = rejected.iter().map(|record| record.position.0).collect();
+    let reasons: Vec<&str> = rejected.iter().map(|bad| bad.record.reason.label()).collect();
+    let positions: Vec<u64> = rejected.iter().map(|bad| bad.position.0).collect();
     with_origin(&batch_of(&Arc::new(Schema::new(fields)), columns, rejected.len())?, split, &reasons, &positions)
 }
 

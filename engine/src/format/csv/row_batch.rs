@@ -1,7 +1,7 @@
 //! A batch of rows with one layout, found but not decoded yet.
 //!
 //! Decoding a row batch column by column is what makes the decoder fast; the rare row that is bad is found by going over its
-//! row_batch again, row by row.
+//! row batch again, row by row.
 
 use crate::format::number::Span;
 

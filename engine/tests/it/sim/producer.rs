@@ -7,7 +7,7 @@ use davy_engine::log::sim::{Broker, Place};
 use crate::random::Rng;
 use crate::random::stream::Input;
 
-/// The key that markers the rows which push the watermark over everything at the end.
+/// The key of the rows that push the watermark beyond every window at the end.
 pub const SENTINEL: &str = "sentinel";
 
 /// How many partitions a table's topic has before one joins.

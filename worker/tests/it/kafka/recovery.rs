@@ -169,7 +169,7 @@ fn offset_metadata_of_another_tool_is_refused() {
     let begun = Begun::new();
     begun.set_position(1, "reset by hand");
     begun.refuses(
-        "task `begun/1/1/0`: the offset metadata beside the position of split `from/0` cannot be read: it is not offset metadata of Davy; start \
+        "task `begun/1/1/0`: the offset metadata beside the position of split `from/0` cannot be read: it was not written by Davy; start \
          fresh under another name, or go back to the build that wrote it",
     );
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use davy_engine::sql::is_pipeline_name;
 use davy_engine::{Error, Result};
 use davy_worker::connector::LocalConnectors;
-use davy_worker::host::HostOptions;
+use davy_worker::host::{HostOptions, TaskCount};
 use serde::Deserialize;
 
 use crate::args::{OutputFormat, RunArgs, ScriptArgs};
@@ -53,7 +53,7 @@ pub(crate) fn read_file(named: Option<&Path>) -> Result<FileSettings> {
     })
 }
 
-/// The settings of a script: what `--set` says outranks the file.
+/// The settings of a script; `--set` outranks the file.
 pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMap<String, String> {
     let mut settings = file.set.clone();
     settings.extend(args.input.set.iter().cloned());
@@ -63,7 +63,7 @@ pub(crate) fn script_settings(args: &ScriptArgs, file: &FileSettings) -> BTreeMa
 /// Where `make setup` puts ONNX Runtime, below the home directory.
 const ONNXRUNTIME: &str = ".cache/davy/onnxruntime/1.31.1/libonnxruntime.so";
 
-/// Where ONNX Runtime is: as said, else where `make setup` puts it.
+/// The path of ONNX Runtime: the given one, else where `make setup` puts it.
 pub(crate) fn onnxruntime(named: Option<&Path>, file: Option<&FileSettings>) -> Option<PathBuf> {
     let usual = || std::env::home_dir().map(|home| home.join(ONNXRUNTIME)).filter(|path| path.exists());
     named.map(Path::to_owned).or_else(|| file.and_then(|file| file.onnxruntime.clone())).or_else(usual)
@@ -92,8 +92,7 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
         if tasks == 0 {
             return Err(Error::invalid("setting `tasks` cannot be 0").hint("leave it out for one task per core"));
         }
-        options.max_tasks = tasks;
-        options.fixed_tasks = true;
+        options.tasks = TaskCount::Fixed(tasks);
     }
     if let Some(rows) = args.commit_rows.or(file.commit_rows) {
         if rows == 0 {
@@ -105,7 +104,7 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
     Ok(options)
 }
 
-/// What a pipeline is known by where its script says nothing: the name given, else its file's.
+/// The pipeline's name where its script has none: the given one, else that of its file.
 pub(crate) fn pipeline_name(named: Option<&str>, script: &Path) -> Result<String> {
     if let Some(name) = named {
         if is_pipeline_name(name) {

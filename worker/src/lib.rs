@@ -1,4 +1,4 @@
-//! Davy's worker: the connectors, which bring the outside world to the engine, and the host that runs tasks.
+//! Davy's worker: the connectors and the host that runs tasks.
 //!
 //! The engine names what it needs (`davy_engine::connector`, `davy_engine::log`); everything here that touches files,
 //! programs, the standard streams or a clock implements one of those traits.

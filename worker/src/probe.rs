@@ -1,8 +1,8 @@
-//! Named points of a task's way: `poll`, `decode`, `aggregate`, `before_begin`, `after_produce`, `after_send_offsets`, `before_commit`,
-//! `after_commit`; and `after_write_outside`, where rows have left that no transaction holds back.
+//! Named points of a task: `poll`, `decode`, `aggregate`, `before_begin`, `after_produce`, `after_send_offsets`, `before_commit`,
+//! `after_commit`; and `after_write_outside`, after rows were written outside of the transaction.
 //!
-//! In a build for tests (feature `testing`) the process kills itself where `DAVY_CRASH_AT=<point>:<n>` says, when it comes there for
-//! the n-th time: as suddenly as a pulled plug, at a place that chance would hardly hit. In any other build nothing happens there.
+//! In a build for tests (feature `testing`), `DAVY_CRASH_AT=<point>:<n>` makes the process kill itself when it reaches the point for
+//! the n-th time. In other builds the points do nothing.
 
 #[cfg(not(feature = "testing"))]
 pub(crate) fn reached(_point: &'static str) {}

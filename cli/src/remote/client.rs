@@ -85,8 +85,8 @@ impl Client {
     }
 }
 
-/// Whether another coordinator, or the same one later, may answer: it said so, or the connection broke, which only a status that was
-/// made on this side can tell.
+/// Whether another coordinator, or the same one later, may answer: the coordinator is unavailable, or the connection broke. In that
+/// case the status was made on this side, and has a source.
 pub(super) fn is_away(status: &Status) -> bool {
     let is_local = status.source().is_some();
     match status.code() {

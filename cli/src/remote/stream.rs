@@ -16,7 +16,7 @@ use crate::output;
 /// `davy watch`.
 pub(super) async fn watch(client: &mut Client, args: &WatchArgs) -> Result<()> {
     let format = args.common.output;
-    // A call that is taken up again begins with all pipelines: what has not changed is not said twice.
+    // A repeated call begins with all pipelines: those without a change are not printed again.
     let mut said: BTreeMap<(String, String), String> = BTreeMap::new();
     let see = |pipeline: Pipeline| {
         let line = show::change(&pipeline, format);
@@ -26,7 +26,7 @@ pub(super) async fn watch(client: &mut Client, args: &WatchArgs) -> Result<()> {
     follow(client, args.name.as_deref().unwrap_or_default(), see).await
 }
 
-/// Gives pipelines and their changes to `see` until it has seen enough. A call that breaks is taken up again.
+/// Gives pipelines and their changes to `see` until it has seen enough. A broken call is repeated.
 pub(super) async fn follow(
     client: &mut Client,
     name: &str,

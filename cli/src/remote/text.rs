@@ -82,7 +82,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// JSON as JSON, other text as text, and bytes that are no text as an object that says so.
+/// JSON as JSON, other text as a string, and other bytes as an object with their hex digits.
 pub(super) fn json_bytes(bytes: &[u8]) -> Value {
     match (std::str::from_utf8(bytes), serde_json::from_slice::<Value>(bytes)) {
         (_, Ok(value)) if value.is_object() => value,

@@ -8,7 +8,7 @@ use davy_engine::{Error, Result};
 
 use super::splits::{Piece, SplitReader};
 
-/// How long a poll waits for input before it says that there is none.
+/// How long a poll waits for input before it returns without any.
 pub(crate) const POLL_WAIT: Duration = Duration::from_millis(10);
 
 /// One piece is decoded while the next is read; more would only hold memory.

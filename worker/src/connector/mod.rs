@@ -45,7 +45,7 @@ const CONNECTORS: [(&str, MakeTable); 8] = [
     ("stdout", stdout::table),
 ];
 
-/// The connectors that need nothing but this machine, and where its models find what they need.
+/// The connectors, and where scripts find models' runtime and plug-ins.
 #[derive(Clone, Debug, Default)]
 pub struct LocalConnectors {
     /// ONNX Runtime's shared library, where it is known.
@@ -103,7 +103,7 @@ fn unknown(request: &TableRequest<'_>) -> Error {
         .hint(format!("connectors are {names}"))
 }
 
-/// `type = '…'`, where a script says it: a table that can be read and written is then only the one.
+/// Option `type`: restricts a table that can be read and written to one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Source,
@@ -137,7 +137,7 @@ impl Role {
     }
 }
 
-/// An error of reading: what a person must mend is `Invalid`, the rest may pass and is `Unavailable`.
+/// An error of reading: `Invalid` if a user has to fix it, `Unavailable` if a retry may succeed.
 fn read_error(path: &Path, error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
     let path = path.display();
@@ -151,7 +151,7 @@ fn read_error(path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// An error of writing: disks fill up and come back, so it is always worth another try.
+/// An error of writing is always `Unavailable`: a full disk may have space again.
 fn write_error(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::Unavailable(format!("cannot write `{}`: {error}", path.display()))
 }

@@ -13,7 +13,7 @@ use davy_engine::{Error, Result};
 use super::background::POLL_WAIT;
 use super::splits::{Piece, shared};
 
-/// 2024-01-01T00:00:00: made rows are the same on every run unless a script says otherwise.
+/// 2024-01-01T00:00:00: generated rows are the same on every run by default.
 const START_NS_DEFAULT: i64 = 1_704_067_200_000_000_000;
 
 /// Option `start_time`: the event time of the first row, in nanoseconds since the epoch.

@@ -35,7 +35,7 @@ pub(super) fn tasks_of(
         n_tasks.push(match &stage.input {
             StageInput::Table(plan) => {
                 let n_splits = plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?.splits()?.len();
-                n_splits.clamp(1, shared.options.max_tasks.max(1)) as u32
+                shared.options.tasks.of_stage(number - 1, n_tasks.len())?.n_tasks.min(n_splits.max(1) as u32)
             }
             StageInput::Exchanges(_) => 1,
         });

@@ -16,6 +16,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
@@ -39,12 +40,7 @@ pub struct HostOptions {
     pub commit_interval: Duration,
     /// … and at least after so many rows.
     pub commit_rows: usize,
-    /// The most tasks that one source table is spread over; over Kafka also the tasks of each later stage, when a pipeline is made.
-    pub max_tasks: usize,
-    /// Whether a user set `max_tasks`.
-    pub fixed_tasks: bool,
-    /// How many tasks each stage of each dataflow has, where that is decided; instead of `max_tasks`.
-    pub n_tasks: Option<Vec<Vec<u32>>>,
+    pub tasks: TaskCount,
     /// The pipeline's name, where its script has none.
     pub name: String,
     /// How often records that no recovery needs any more are deleted from exchanges.
@@ -57,12 +53,49 @@ impl Default for HostOptions {
         Self {
             commit_interval: Duration::from_secs(1),
             commit_rows: 1_000_000,
-            max_tasks: cores,
-            fixed_tasks: false,
-            n_tasks: None,
+            tasks: TaskCount::AtMost(cores),
             name: "pipeline".to_owned(),
             purge_interval: Duration::from_secs(30),
         }
+    }
+}
+
+/// How many tasks a stage has; at most one per split, and 1024. Over Kafka the first run of a pipeline fixes the number.
+#[derive(Clone, Debug)]
+pub enum TaskCount {
+    /// At most so many; a pipeline that was made with another number keeps it.
+    AtMost(usize),
+    /// At most so many; a pipeline that was made with another number is refused.
+    Fixed(usize),
+    /// As the coordinator decided, by dataflow and stage.
+    Decided(Vec<Vec<u32>>),
+}
+
+/// What [`TaskCount`] means for one stage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WantedTasks {
+    pub(crate) n_tasks: u32,
+    /// Whether a pipeline that was made with another number is refused.
+    pub(crate) is_fixed: bool,
+}
+
+impl TaskCount {
+    const MAX: usize = 1_024;
+
+    /// `dataflow` and `stage` count from 0.
+    pub(crate) fn of_stage(&self, dataflow: usize, stage: usize) -> Result<WantedTasks> {
+        let bounded = |n: usize| n.clamp(1, Self::MAX) as u32;
+        Ok(match self {
+            Self::AtMost(n) => WantedTasks { n_tasks: bounded(*n), is_fixed: false },
+            Self::Fixed(n) => WantedTasks { n_tasks: bounded(*n), is_fixed: true },
+            Self::Decided(counts) => {
+                let decided = counts.get(dataflow).and_then(|stages| stages.get(stage));
+                let missing = || {
+                    Error::internal(format!("stage {} of INSERT {} has no number of tasks", stage + 1, dataflow + 1))
+                };
+                WantedTasks { n_tasks: *decided.ok_or_else(missing)?, is_fixed: true }
+            }
+        })
     }
 }
 
@@ -140,7 +173,11 @@ pub fn run(
     let shared = Shared::open(&pipeline, open, options, metrics)?;
     let control = Control::new(owner(), stop, || {});
     let outcome = run_dataflows(&shared, &control, pipeline);
-    shared.sinks.close(outcome.is_ok())?;
+    if outcome.is_ok() {
+        shared.sinks.finish()?;
+    } else {
+        shared.sinks.abort()?;
+    }
     outcome
 }
 
@@ -200,16 +237,16 @@ fn run_jobs(control: &Control, jobs: Vec<Job<'_>>) -> Result<Ending> {
                 result
             });
             match spawned {
-                Ok(handle) => running.push((name, handle)),
+                Ok(handle) => running.push(handle),
                 Err(error) => {
                     control.give_up.store(true, Ordering::Relaxed);
                     return vec![Err(Error::Unavailable(format!("cannot start a thread for task `{name}`: {error}")))];
                 }
             }
         }
-        let join = |(name, handle): (String, std::thread::ScopedJoinHandle<'_, Result<Ending>>)| {
-            handle.join().unwrap_or_else(|_| Err(Error::internal(format!("task `{name}` panicked"))))
-        };
+        // Panics were caught above.
+        let join =
+            |handle: ScopedJoinHandle<'_, _>| handle.join().unwrap_or_else(|_| Err(Error::internal("a task panicked")));
         running.into_iter().map(join).collect()
     });
     let mut ending = Ending::Complete;

@@ -90,11 +90,19 @@ impl Sinks {
         sink.commit()
     }
 
-    /// Closes all, or gives up what is staged.
-    pub(super) fn close(&self, is_complete: bool) -> Result<()> {
+    /// Closes all with their committed rows.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.for_each(|sink| sink.finish())
+    }
+
+    /// Closes all without their staged rows.
+    pub(super) fn abort(&self) -> Result<()> {
+        self.for_each(|sink| sink.abort())
+    }
+
+    fn for_each(&self, close: impl Fn(&mut Box<dyn Sink>) -> Result<()>) -> Result<()> {
         for sink in self.open.values() {
-            let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_complete { sink.finish()? } else { sink.abort()? }
+            close(&mut sink.lock().unwrap_or_else(PoisonError::into_inner))?;
         }
         Ok(())
     }
@@ -120,7 +128,7 @@ pub(super) fn tables_of(dataflow: &Dataflow) -> HashSet<Arc<str>> {
     names
 }
 
-/// One table of the shared sinks, for a transaction that writes to it before it begins.
+/// One table of the shared sinks. A transaction writes to it before it begins.
 pub(super) struct Shared {
     pub(super) sinks: Arc<Sinks>,
     pub(super) name: Arc<str>,

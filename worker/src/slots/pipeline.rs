@@ -13,7 +13,7 @@ use prometheus::Registry;
 use crate::connector::LocalConnectors;
 use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
-use crate::host::{HostOptions, Shared};
+use crate::host::{HostOptions, Shared, TaskCount};
 
 /// A planned pipeline.
 pub(super) struct Ready {
@@ -60,8 +60,8 @@ impl Loaded {
         let pipeline = plan_for_cluster(&spec.script, Some(&spec.kafka_name), connectors)?;
         check_fingerprints(spec, &pipeline)?;
         let n_tasks = |shape: &DataflowShape| shape.stages.iter().map(|stage| stage.n_tasks).collect();
-        let n_tasks = Some(spec.dataflows.iter().map(n_tasks).collect());
-        let options = HostOptions { n_tasks, ..options.clone() };
+        let tasks = TaskCount::Decided(spec.dataflows.iter().map(n_tasks).collect());
+        let options = HostOptions { tasks, ..options.clone() };
         let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
         let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
         let functions = pipeline.functions.clone();

@@ -12,7 +12,7 @@ use crate::connector::LocalConnectors;
 use crate::connector::kafka::KafkaTable;
 use crate::connector::kafka::tail::TopicTail;
 use crate::host::kafka::{Missing, cluster_of, examine};
-use crate::host::{HostOptions, Shared};
+use crate::host::{HostOptions, Shared, TaskCount};
 
 /// Why the state on the broker cannot be taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn shapes_on_broker(
     connectors: &LocalConnectors,
 ) -> Result<Result<Vec<DataflowShape>, Conflict>> {
     let pipeline = plan_for_cluster(script, Some(kafka_name), connectors)?;
-    let options = HostOptions { max_tasks: wanted as usize, ..HostOptions::default() };
+    let options = HostOptions { tasks: TaskCount::AtMost(wanted as usize), ..HostOptions::default() };
     let shared = Shared::for_planning(&pipeline, options)?;
     let mut shapes = Vec::new();
     for (index, dataflow) in pipeline.dataflows.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is printed: tables for people, and one JSON object per line for programs, whose fields keep their names.
+//! Output: tables for people, and one JSON object per line for programs, whose field names are stable.
 
 mod cluster;
 mod page;

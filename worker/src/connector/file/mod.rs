@@ -50,7 +50,7 @@ pub(super) fn take_piece_bytes(options: &mut Options) -> Result<usize> {
     }
 }
 
-/// The format, or what the extension says where it says enough.
+/// The format option, else the format that the extension implies.
 pub(super) fn format_of(request: &TableRequest<'_>, path: &Path) -> Result<Format> {
     if let Some(format) = request.format {
         return Ok(format.clone());

@@ -2,8 +2,8 @@
 //!
 //! `nfdump -o csv` is the format: its header line comes first, the summary at its end is cut off. A split is a file, a
 //! position a byte of the text. A file that nfdump cannot read to its end does not stop the others: it is logged, and its
-//! text ends with one record that no decoder accepts and that says what nfdump said; so it is counted and goes where the
-//! table's `bad_record` sends bad records (which may be: fail).
+//! text ends with one record that no decoder accepts and that holds nfdump's message; so it is counted and handled as the
+//! table's `bad_record` demands (which may be: fail).
 
 mod process;
 

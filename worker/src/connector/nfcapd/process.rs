@@ -1,7 +1,7 @@
 //! One run of `nfdump` over one file.
 //!
-//! nfdump's exit code says little: a cut-off file, or one of another kind, ends with 0. So what it writes to the
-//! standard error counts too, besides what it says of every healthy file of a newer exporter.
+//! nfdump's exit code says little: a cut-off file, or one of another kind, ends with 0. So its standard
+//! error counts too, except for the lines that it prints for every healthy file of a newer exporter.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

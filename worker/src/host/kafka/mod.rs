@@ -24,8 +24,8 @@ use davy_engine::operator::align::Board;
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::{Error, Result};
 
-use super::Shared;
 use super::sinks::tables_of;
+use super::{Shared, WantedTasks};
 use crate::connector::kafka::exchange::ExchangeTopic;
 use crate::connector::kafka::producer::{Identity, committed_so_far};
 use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
@@ -130,8 +130,8 @@ pub(crate) fn examine(
             group: group(pipeline, number, stage),
             topics: topics_of(&planned.input, &topics),
         };
-        let decided = shared.options.n_tasks.as_ref().and_then(|counts| counts.get(number - 1)?.get(stage)).copied();
-        pasts.push(past_of(shared, cluster, (&planned.input, decided), &identity)?);
+        let wanted = shared.options.tasks.of_stage(number - 1, stage)?;
+        pasts.push(past_of(shared, cluster, (&planned.input, wanted), &identity)?);
     }
     check_pasts(&pasts, &made)?;
     let mut other_states: BTreeSet<u64> = pasts.iter().flat_map(|past| past.states.iter().copied()).collect();
@@ -213,7 +213,7 @@ struct Past {
 fn past_of(
     shared: &Shared,
     cluster: &Cluster,
-    (input, decided): (&StageInput, Option<u32>),
+    (input, wanted): (&StageInput, WantedTasks),
     identity: &Identity,
 ) -> Result<Past> {
     let (splits, table) = match input {
@@ -242,15 +242,13 @@ fn past_of(
             OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
         })
         .collect();
-    let wanted = decided.unwrap_or(shared.options.max_tasks.clamp(1, 1_024) as u32);
-    let is_requested = shared.options.fixed_tasks || decided.is_some();
     let known = metadata.first().map(|metadata| metadata.n_tasks);
     let has_heard = |metadata: &SplitMetadata| match metadata.state {
         SplitState::Source { .. } => false,
         SplitState::Windows { expected, .. } => expected != i64::MIN,
     };
     Ok(Past {
-        n_tasks: decide_tasks(known, wanted, is_requested, n_splits)?,
+        n_tasks: decide_tasks(known, wanted, n_splits)?,
         forgotten: table.filter(|_| found.is_empty()),
         has_heard: metadata.iter().any(has_heard),
         has_run: !metadata.is_empty(),
@@ -286,11 +284,12 @@ fn check_pasts(pasts: &[Past], made: &[Arc<str>]) -> Result<()> {
 /// | – | anything | as requested, at most one per partition |
 /// | n | nothing, or n | n |
 /// | n | another number | refused: partitions belong to tasks for good |
-fn decide_tasks(known: Option<u32>, wanted: u32, is_requested: bool, n_splits: u32) -> Result<u32> {
-    let wanted = wanted.min(n_splits.max(1));
+fn decide_tasks(known: Option<u32>, wanted: WantedTasks, n_splits: u32) -> Result<u32> {
+    let WantedTasks { n_tasks, is_fixed } = wanted;
+    let wanted = n_tasks.min(n_splits.max(1));
     match known {
         None => Ok(wanted),
-        Some(known) if known == wanted || !is_requested => Ok(known),
+        Some(known) if known == wanted || !is_fixed => Ok(known),
         Some(known) => Err(Error::invalid(format!("the pipeline was made with {known} tasks, {wanted} are requested"))
             .hint(format!("run it with --tasks {known} or without, or start fresh under another name"))),
     }
@@ -345,8 +344,9 @@ mod tests {
             (Some(2), 2, true, 8, Some(2)),
             (Some(2), 4, true, 8, None),
         ];
-        for (known, wanted, is_requested, n_splits, expected) in cases {
-            assert_eq!(decide_tasks(known, wanted, is_requested, n_splits).ok(), expected, "{known:?} {wanted}");
+        for (known, n_tasks, is_fixed, n_splits, expected) in cases {
+            let wanted = WantedTasks { n_tasks, is_fixed };
+            assert_eq!(decide_tasks(known, wanted, n_splits).ok(), expected, "{known:?} {wanted:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use davy_engine::metrics::Metrics;
-use davy_worker::host::HostOptions;
+use davy_worker::host::{HostOptions, TaskCount};
 use rdkafka::admin::NewPartitions;
 use rdkafka::producer::Producer;
 
@@ -55,7 +55,7 @@ fn a_partition_that_was_read_to_its_end_does_not_hold_windows_open() {
     let (from, to) = (topic("from", 2), topic("to", 1));
     put(&from, &[value(0, "1\n15")]);
     // One task, so that what is read first is committed first.
-    let one = HostOptions { max_tasks: 1, ..options(&unique("idle")) };
+    let one = HostOptions { tasks: TaskCount::AtMost(1), ..options(&unique("idle")) };
     let mut run = start_with(one, &counting(&from, &to, "idle_timeout = '300ms'"));
     let mut reader = Reader::new(&to);
     run.until("closed windows", || {

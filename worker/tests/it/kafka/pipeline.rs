@@ -11,7 +11,7 @@ use davy_engine::plan::SinkPlan;
 use davy_engine::sql::{PlanRequest, plan};
 use davy_engine::{Error, Result};
 use davy_worker::connector::LocalConnectors;
-use davy_worker::host::{Ending, HostOptions, run};
+use davy_worker::host::{Ending, HostOptions, TaskCount, run};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -36,7 +36,7 @@ pub(crate) fn table_on(servers: &str, name: &str, columns: &str, topic: &str, op
 pub(crate) fn options(name: &str) -> HostOptions {
     HostOptions {
         commit_interval: Duration::from_millis(50),
-        max_tasks: 2,
+        tasks: TaskCount::AtMost(2),
         name: name.to_owned(),
         ..HostOptions::default()
     }

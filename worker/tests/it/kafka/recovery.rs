@@ -1,6 +1,6 @@
 //! What a pipeline does with the positions that it finds: goes on, goes on and says what it lost, or refuses with a way out.
 
-use davy_worker::host::HostOptions;
+use davy_worker::host::{HostOptions, TaskCount};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -232,7 +232,7 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
     let mut run = start(&name, &script(4));
     run.wait_for(&to, 1);
     run.stop();
-    let three = HostOptions { max_tasks: 3, fixed_tasks: true, ..options(&name) };
+    let three = HostOptions { tasks: TaskCount::Fixed(3), ..options(&name) };
     assert_eq!(
         error_with(three, &script(4)).to_string(),
         "the pipeline was made with 2 tasks, 3 are requested; run it with --tasks 2 or without, or start fresh under another name"
@@ -245,7 +245,7 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
     );
     // Without a requested number it has as many tasks as it had.
     put(&from, &[0, 1, 2, 3].map(|partition| value(partition, "200")));
-    let more = HostOptions { max_tasks: 4, ..options(&name) };
+    let more = HostOptions { tasks: TaskCount::AtMost(4), ..options(&name) };
     let mut run = super::pipeline::start_with(more, &script(4));
     run.wait_for(&to, 2);
     run.stop();

@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn tasks_that_failed_avoid_the_worker_and_push_nobody(case in cases(), n_wary in 0_usize..6) {
+    fn tasks_that_failed_avoid_the_worker_and_push_no_others(case in cases(), n_wary in 0_usize..6) {
         prop_assume!(case.workers.len() > 1);
         let bad = case.workers[0].id.clone();
         let steady = owned(&case.tasks, &assign(&case.workers, &case.tasks, "zone"));

@@ -49,7 +49,7 @@ fn a_token_is_known_by_its_digest() {
 }
 
 #[test]
-fn roles_may_what_their_table_says() {
+fn roles_may_make_the_calls_of_the_table() {
     let may = |role, scope: &str| {
         let scope = if scope == "*" { Scope::All } else { Scope::Tenant(scope.into()) };
         let caller = Caller { name: "ann".into(), role, scope };
@@ -64,7 +64,7 @@ fn roles_may_what_their_table_says() {
 }
 
 #[test]
-fn the_tenant_of_somebody_else_is_not_found() {
+fn another_tenant_is_not_found() {
     let caller = |scope| Caller { name: "ann".into(), role: Role::Viewer, scope };
     let tenant = |scope, named| caller(scope).tenant(named).map(|t| t.to_string()).map_err(|refused| refused.kind);
     let soc = || Scope::Tenant("soc".into());

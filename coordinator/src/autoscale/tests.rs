@@ -300,7 +300,7 @@ fn reasons_are_sentences() {
 }
 
 #[test]
-fn when_all_workers_are_gone_as_many_are_wanted_as_there_were() {
+fn without_workers_the_desired_number_stays() {
     let options = Options::default();
     let (state, decisions) = repeat(&options, &steady(1.2e7, 1), State::default(), 60);
     let had = decisions.last().map(|decision| decision.desired_workers);
@@ -368,7 +368,7 @@ proptest! {
     }
 
     #[test]
-    fn more_lag_never_asks_for_fewer(
+    fn more_lag_never_means_fewer_workers(
         samples in prop::collection::vec(any_sample(), 1..400), last in any_sample(), more in 0.0..1e9_f64,
     ) {
         let options = Options::default();
@@ -385,7 +385,7 @@ proptest! {
     }
 
     #[test]
-    fn what_does_not_change_moves_once_at_most(sample in any_sample()) {
+    fn a_constant_load_changes_the_number_once_at_most(sample in any_sample()) {
         let (_, decisions) = repeat(&Options::default(), &sample, State::default(), 1_000);
         let numbers: Vec<u32> = decisions.iter().map(|decision| decision.desired_workers).collect();
         let moves = numbers.windows(2).filter(|pair| pair[0] != pair[1]).count();

@@ -133,7 +133,7 @@ mod tests {
     use davy_proto::domain::Epoch;
 
     #[test]
-    fn one_that_was_deposed_is_fenced_and_the_clone_leads() {
+    fn a_deposed_leader_is_fenced_and_the_clone_leads() {
         let mut first = MemoryCatalog::new();
         let mut second = first.clone();
         let began = first.lead(&|| false).expect("it is alone").expect("it is wanted");

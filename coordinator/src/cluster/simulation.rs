@@ -26,7 +26,7 @@ const N_STEPS_OF_TROUBLE: u32 = 600;
 const N_STEPS_OF_CALM: u32 = 400;
 
 #[test]
-fn whatever_goes_wrong_each_task_has_one_owner_and_all_comes_to_rest() {
+fn under_random_faults_each_task_has_one_owner_and_the_cluster_comes_to_rest() {
     #[expect(clippy::disallowed_methods, reason = "a test is replayed by its seed")]
     let seeds = match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().expect("SEED is a number")],

@@ -85,7 +85,7 @@ fn a_coordinator_that_was_suspended_takes_no_worker_for_lost() {
 }
 
 #[test]
-fn a_worker_that_hung_up_keeps_its_tasks_and_gets_none() {
+fn a_worker_without_a_session_keeps_its_tasks_and_gets_no_others() {
     check(&[
         "0 tick",
         "0 join a 1 =>",
@@ -155,7 +155,7 @@ fn a_worker_that_does_not_give_a_task_back_is_passed_over() {
 }
 
 #[test]
-fn a_revoke_that_was_lost_is_said_again() {
+fn a_lost_revocation_is_sent_again() {
     check(&[
         "0 tick",
         "0 join a 2 =>",
@@ -172,7 +172,7 @@ fn a_revoke_that_was_lost_is_said_again() {
 }
 
 #[test]
-fn a_grant_that_was_lost_is_given_again() {
+fn a_lost_grant_is_sent_again() {
     check(&[
         "0  tick",
         "0  join a 1 =>",
@@ -242,7 +242,7 @@ fn a_task_that_does_not_start_in_time_has_failed() {
 }
 
 #[test]
-fn what_is_paused_stopped_or_gone_is_taken_away() {
+fn tasks_of_paused_stopped_and_forgotten_pipelines_are_revoked() {
     let start = ["0 tick", "0 join a 1 =>", "0 run p 1 => grant p0@10 a", "1 hear a p0@10r =>"];
     let with = |rest: &[&'static str]| check(&[start.as_slice(), rest].concat());
     with(&["2 pause p => drain p0@10 a", "3 hear a p0@10x =>", "4 run p 1 => grant p0@11 a"]);
@@ -256,7 +256,7 @@ fn what_is_paused_stopped_or_gone_is_taken_away() {
 }
 
 #[test]
-fn a_worker_that_leaves_gives_its_tasks_back_and_gets_none() {
+fn a_draining_worker_gives_its_tasks_back_and_gets_no_others() {
     check(&[
         "0 tick",
         "0 join a 1 =>",
@@ -270,7 +270,7 @@ fn a_worker_that_leaves_gives_its_tasks_back_and_gets_none() {
 }
 
 #[test]
-fn a_catalog_that_forgot_its_epochs_is_found_out() {
+fn a_catalog_that_lost_its_epochs_is_detected() {
     let cluster =
         check(&["0 tick", "0 join a 1 =>", "0 run p 1 => grant p0@10 a", "1 hear a p0@99r =>", "2 hear a p0@99x =>"]);
     let status = cluster.status(&pipeline_id("p")).unwrap();
@@ -325,7 +325,7 @@ fn a_pipelines_state_is_what_its_tasks_do() {
 }
 
 #[test]
-fn rows_a_second_come_from_successive_reports() {
+fn rows_per_second_come_from_successive_reports() {
     let mut cluster = check(&["0 tick", "0 join a 4 =>", "0 run p 2 => *", "1 hear a p0@10r p1@11r =>"]);
     let busy = |task: &str, rows: u64, lag: u64| TaskReport {
         rows: Rows(rows),

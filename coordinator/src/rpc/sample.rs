@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_has_so_many_rows_and_the_rest_is_counted() {
+    fn rows_per_second_are_limited_and_the_rest_is_counted() {
         let mut sampler = Sampler::new(0, 3);
         let at = Duration::from_millis;
         assert_eq!(sampler.choose(rows(2, 1), at(0)).len(), 2);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_so_many_bytes() {
+    fn the_bytes_of_an_answer_are_limited() {
         let mut sampler = Sampler::new(0, 1_000);
         assert_eq!(sampler.choose(rows(1, BYTES_MAX + 1), Duration::ZERO).len(), 0);
         assert_eq!(sampler.choose(rows(9, BYTES_MAX / 4), Duration::ZERO).len(), 4);

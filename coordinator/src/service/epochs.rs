@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_given_out_before_it_is_reserved() {
+    fn no_epoch_is_granted_before_it_is_reserved() {
         let mut epochs = Epochs::begin(Epoch(1), 0);
         assert_eq!(epochs.needs(16_384), None);
         let ceiling = epochs.needs(20_000).expect("more than a block");

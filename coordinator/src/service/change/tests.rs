@@ -47,7 +47,7 @@ fn show(result: Result<PipelineRecord, Kind>) -> String {
 }
 
 #[test]
-fn a_change_makes_of_a_pipeline_what_the_table_says() {
+fn changes_follow_the_table() {
     let runs = apply(None, "default/p", submit("a", "1")).expect("new");
     let after = |record: &PipelineRecord, change| apply(Some(record), "default/p", change);
     let paused = after(&runs, Change::Pause).expect("it runs");
@@ -94,7 +94,7 @@ fn an_update_sent_twice_counts_once() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn unknown_pipelines_are_not_found() {
     for change in [update("a", "1", 0), Change::Pause, Change::Resume, Change::Stop { now: true }] {
         assert_eq!(show(apply(None, "default/p", change)), "NotFound");
     }

@@ -72,7 +72,7 @@ fn a_crash_in_the_middle_of_a_write_leaves_the_old_one() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_one_and_the_next_write_may_do() {
+fn a_full_disk_leaves_the_old_file_and_a_later_write_may_succeed() {
     let (_folder, path, _) = written();
     let mut catalog = open(&path);
     leads(&mut catalog);
@@ -96,7 +96,7 @@ fn where_no_file_can_be_made_the_start_fails() {
 }
 
 #[test]
-fn who_loses_the_lock_is_fenced() {
+fn a_leader_that_loses_the_lock_is_fenced() {
     let (_folder, path, _) = written();
     let mut first = open(&path);
     let began = leads(&mut first);

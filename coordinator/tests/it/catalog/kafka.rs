@@ -31,7 +31,7 @@ pub(super) fn topic(cluster: &str) -> String {
 }
 
 #[test]
-fn the_leader_says_where_it_is() {
+fn a_coordinator_shows_the_leaders_address() {
     let cluster = unique("leader");
     let found = leads(&mut catalog(servers(), &cluster));
     assert_eq!((found.term, found.leader.as_deref()), (Term(1), Some("coordinator-1:7700")));
@@ -143,7 +143,7 @@ fn records_of_others_stop_the_start_and_are_named() {
 }
 
 #[test]
-fn options_that_cannot_be_are_refused_without_a_broker_and_secrets_are_not_shown() {
+fn impossible_options_are_refused_without_a_broker_and_secrets_are_not_shown() {
     for (name, value, expected) in [
         ("group.id", "mine", "property `group.id` of the catalog's Kafka client cannot be set"),
         ("sasl.sausage", "hunter2", "property `sasl.sausage` of the Kafka client is refused"),

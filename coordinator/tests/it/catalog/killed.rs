@@ -15,7 +15,7 @@ use super::{ceiling, leads, write};
 const CHILD: &str = "DAVY_TEST_CATALOG";
 
 #[test]
-fn one_that_is_killed_is_followed_and_what_it_had_not_committed_is_gone() {
+fn a_standby_follows_a_killed_leader_and_uncommitted_writes_are_gone() {
     let cluster = unique("killed");
     let mut leader = Leader::start(&cluster);
     assert_eq!(leader.ask("ceiling 5"), "ok");
@@ -29,7 +29,7 @@ fn one_that_is_killed_is_followed_and_what_it_had_not_committed_is_gone() {
 }
 
 #[test]
-fn one_that_was_held_up_is_fenced_when_it_goes_on() {
+fn a_suspended_leader_is_fenced_when_it_continues() {
     let cluster = unique("held-up");
     let mut leader = Leader::start(&cluster);
     assert_eq!(leader.ask("ceiling 5"), "ok");

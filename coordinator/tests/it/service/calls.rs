@@ -74,7 +74,7 @@ async fn a_message_beyond_all_limits_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_pipelines_are_not_found() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     client.submit(submission("p", "tasks 1")).await.expect("accepted");
@@ -101,7 +101,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_the_state_of_a_pipeline_does_not_allow_is_refused() {
+async fn a_change_that_the_pipelines_state_forbids_is_refused() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     client.submit(submission("p", "tasks 1")).await.expect("accepted");

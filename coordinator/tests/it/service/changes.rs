@@ -61,7 +61,7 @@ async fn a_pipeline_runs_on_workers_until_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn what_is_sent_twice_is_done_once() {
+async fn a_request_that_is_sent_twice_is_done_once() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     let request = |sql: &str| v1::SubmitRequest { request_id: "r1".to_owned(), ..submission("p", sql) };
@@ -132,7 +132,7 @@ async fn state_that_cannot_be_kept_is_dropped_only_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_submits_at_once_each_is_there_or_was_refused() {
+async fn each_of_a_thousand_concurrent_submits_is_accepted_or_refused() {
     let mut options = options();
     options.limits.pipelines_per_tenant = 900;
     let rig = Rig::leading(options, &MemoryCatalog::new()).await;
@@ -161,7 +161,7 @@ async fn of_a_thousand_submits_at_once_each_is_there_or_was_refused() {
 }
 
 #[tokio::test]
-async fn what_the_catalog_does_not_remember_is_not_there() {
+async fn a_change_that_was_not_written_is_not_visible() {
     let catalog = MemoryCatalog::new();
     let rig = Rig::leading(options(), &catalog).await;
     let mut client = rig.pipelines().await;

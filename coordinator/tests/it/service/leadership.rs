@@ -28,7 +28,7 @@ async fn term(rig: &Rig) -> u64 {
 }
 
 #[tokio::test]
-async fn a_coordinator_that_begins_again_knows_all_that_was_accepted() {
+async fn a_restarted_coordinator_has_all_accepted_pipelines() {
     let catalog = MemoryCatalog::new();
     let rig = Rig::leading(options(), &catalog).await;
     let mut client = rig.pipelines().await;
@@ -104,7 +104,7 @@ async fn of_two_coordinators_one_leads_and_the_older_is_refused() {
 }
 
 #[tokio::test]
-async fn a_change_on_its_way_is_made_before_the_end() {
+async fn a_pending_change_is_made_before_shutdown() {
     let catalog = MemoryCatalog::new();
     let mut rig = Rig::leading(options(), &catalog).await;
     let (mut client, mut late) = (rig.pipelines().await, rig.pipelines().await);

@@ -32,7 +32,7 @@ async fn a_caller_that_calls_too_often_is_refused() {
 }
 
 #[tokio::test]
-async fn so_many_calls_are_in_progress_and_one_does_not_take_for_ever() {
+async fn calls_in_progress_are_limited_in_number_and_time() {
     let mut options = options();
     options.limits.calls = 1;
     options.limits.call_timeout = Duration::from_millis(300);
@@ -59,7 +59,7 @@ async fn so_many_calls_are_in_progress_and_one_does_not_take_for_ever() {
 }
 
 #[tokio::test]
-async fn a_tenant_has_so_many_pipelines() {
+async fn the_number_of_pipelines_of_a_tenant_is_limited() {
     let mut options = options();
     (options.limits.pipelines_per_tenant, options.limits.names_per_tenant) = (2, 3);
     let rig = Rig::leading(options, &MemoryCatalog::new()).await;
@@ -104,7 +104,7 @@ fn until_closed(mut stream: TcpStream) -> usize {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_are_closed() {
+async fn silent_connections_are_closed() {
     let mut options = options();
     options.limits.connection_idle = Duration::from_millis(200);
     let rig = Rig::leading(options, &MemoryCatalog::new()).await;

@@ -30,7 +30,7 @@ async fn get(address: SocketAddr, path: &str, token: Option<&'static str>) -> (u
 }
 
 #[tokio::test]
-async fn metrics_tell_what_there_is() {
+async fn metrics_show_workers_tasks_and_pipelines() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     client.submit(submission("p", "tasks 2")).await.expect("accepted");
@@ -84,7 +84,7 @@ async fn the_leader_is_ready_and_every_coordinator_is_healthy() {
 }
 
 #[tokio::test]
-async fn beyond_this_machine_metrics_want_a_token() {
+async fn beyond_loopback_metrics_need_a_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut options = options();
     options.http_listen = (Ipv4Addr::UNSPECIFIED, 0).into();
@@ -124,7 +124,7 @@ async fn services_are_found_by_reflection() {
 }
 
 #[tokio::test]
-async fn keda_hears_how_many_workers_are_wanted() {
+async fn keda_reads_the_desired_number_of_workers() {
     use davy_proto::keda::external_scaler_client::ExternalScalerClient;
     use davy_proto::keda::{GetMetricsRequest, ScaledObjectRef};
     let rig = Rig::new().await;

@@ -60,7 +60,7 @@ async fn list(client: &mut Pipelines) -> Result<Vec<String>, Status> {
 }
 
 #[tokio::test]
-async fn each_role_may_what_it_is_for() {
+async fn each_role_may_make_its_calls_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let rig = Rig::leading(with_tokens(&folder), &MemoryCatalog::new()).await;
     // Codes of List, Submit and OpenSession.
@@ -96,7 +96,7 @@ async fn each_role_may_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn who_may_not_change_settings_does_not_see_their_values() {
+async fn callers_that_may_not_change_settings_do_not_see_their_values() {
     let folder = tempfile::tempdir().expect("a folder");
     let rig = Rig::leading(with_tokens(&folder), &MemoryCatalog::new()).await;
     let settings = [("flows.password".to_owned(), "hunter2".to_owned())].into();
@@ -113,7 +113,7 @@ async fn who_may_not_change_settings_does_not_see_their_values() {
 }
 
 #[tokio::test]
-async fn tokens_are_those_that_the_file_has_now() {
+async fn tokens_follow_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = with_tokens(&folder);
     let file = options.tokens.clone().expect("there is one");
@@ -129,7 +129,7 @@ async fn tokens_are_those_that_the_file_has_now() {
 }
 
 #[tokio::test]
-async fn what_is_not_safe_does_not_start() {
+async fn unsafe_options_stop_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = folder.path().join("missing.toml");
     let broken = folder.path().join("broken.toml");

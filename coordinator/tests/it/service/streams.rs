@@ -26,7 +26,7 @@ async fn until(stream: &mut Streaming<v1::PipelineEvent>, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_watcher_sees_what_is_and_what_becomes_of_it() {
+async fn a_watcher_sees_the_present_state_and_each_change() {
     let rig = Rig::new().await;
     let mut client = rig.pipelines().await;
     let mut stream = watch(&mut client, "").await;
@@ -79,7 +79,7 @@ async fn rows_are_sampled_and_those_left_out_are_counted() {
 }
 
 #[tokio::test]
-async fn a_client_has_so_many_streams_and_no_more() {
+async fn the_number_of_streams_of_a_client_is_limited() {
     let mut options = options();
     options.limits.streams_per_caller = 2;
     options.limits.tails = 1;

@@ -15,7 +15,7 @@ fn heartbeat(tasks: Vec<v1::TaskReport>) -> v1::WorkerMessage {
 }
 
 #[tokio::test]
-async fn a_call_begins_with_who_the_worker_is() {
+async fn a_session_begins_with_a_registration() {
     let rig = Rig::new().await;
     let no_name = v1::Register { worker_id: "a b".into(), ..register("w") };
     for (first, expected) in [
@@ -36,7 +36,7 @@ async fn a_call_begins_with_who_the_worker_is() {
 }
 
 #[tokio::test]
-async fn a_worker_that_says_nonsense_is_hung_up() {
+async fn the_session_of_a_worker_that_sends_nonsense_is_closed() {
     let rig = Rig::new().await;
     let report = v1::TaskReport { task: "nonsense".into(), ..Default::default() };
     for (wrong, expected) in [
@@ -53,7 +53,7 @@ async fn a_worker_that_says_nonsense_is_hung_up() {
 }
 
 #[tokio::test]
-async fn a_newer_call_of_a_worker_ends_the_older_one() {
+async fn a_newer_session_of_a_worker_ends_the_older_one() {
     let rig = Rig::new().await;
     rig.pipelines().await.submit(submission("p", "tasks 1")).await.expect("accepted");
     let mut older = Worker::begin(rig.channel().await, register("w")).await;
@@ -66,7 +66,7 @@ async fn a_newer_call_of_a_worker_ends_the_older_one() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_silent_for_too_long_registers_anew() {
+async fn a_worker_that_was_silent_for_too_long_registers_again() {
     let mut options = options();
     options.heartbeat_interval = Duration::from_millis(1);
     options.cluster.lease_timeout = Duration::from_millis(2);
@@ -132,7 +132,7 @@ async fn the_number_of_worker_sessions_is_limited() {
 }
 
 #[tokio::test]
-async fn people_see_who_runs_what_and_why() {
+async fn clients_see_which_worker_runs_which_task_and_why() {
     let rig = Rig::new().await;
     rig.pipelines().await.submit(submission("p", "tasks 2")).await.expect("accepted");
     let labels = [("zone".to_owned(), "a".to_owned())].into();

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_refused_with_what_to_do() {
+    fn foreign_messages_are_refused_with_a_hint() {
         let epochs = r#"{"version":1,"cluster":"a","record":{"kind":"epochs","ceiling":7}}"#;
         for (key, value, expected) in [
             (Some("epochs"), Some(epochs.replace(":1,", ":2,")), "start the build that wrote it"),

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_compacted_topic_with_one_partition_will_do() {
+    fn only_a_compacted_topic_with_one_partition_is_accepted() {
         for (n_partitions, policy, expected) in [
             (1, "compact", None),
             (2, "compact", Some("2 partitions")),

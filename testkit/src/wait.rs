@@ -30,3 +30,8 @@ pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option
         park_timeout(GLANCE);
     }
 }
+
+/// Lets time pass. For how long a fault lasts, and for how long nothing may happen; never to wait for something.
+pub fn let_pass(duration: Duration) {
+    within(duration, || None::<()>);
+}

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ask::Task;
-use super::link::Cut;
 use super::node::{LEASE, N_SEATS, PATIENCE};
 use super::pages::get;
 use super::plan::Fault;
 use super::rig::{N_TASKS, NAME, Rig};
 use crate::trial::pipeline::OUTPUTS;
 use crate::trial::reader::ends;
-use davy_testkit::wait::{until, within};
+use davy_testkit::proxy::{Cut, Proxy};
+use davy_testkit::wait::{let_pass, until};
 
 /// How many workers there are where a fault needs several.
 const SEVERAL: usize = 3;
@@ -129,7 +129,7 @@ impl Rig {
         let number = self.busy_worker();
         self.workers[&number].to_coordinators.iter().for_each(|link| link.cut(cut));
         self.outlive(number, |rig| {
-            rig.workers[&number].to_coordinators.iter().for_each(super::link::Link::heal);
+            rig.workers[&number].to_coordinators.iter().for_each(Proxy::heal);
         });
     }
 
@@ -141,7 +141,7 @@ impl Rig {
             link.cut(Cut::Broken);
             link.heal();
         }
-        within(LEASE, || None::<()>);
+        let_pass(LEASE);
         self.is_undisturbed(&before);
     }
 
@@ -149,7 +149,7 @@ impl Rig {
         self.several();
         let number = self.busy_worker();
         self.workers[&number].to_broker.cut(cut);
-        within(AWAY, || None::<()>);
+        let_pass(AWAY);
         self.check_lives();
         self.workers[&number].to_broker.heal();
         self.settle();
@@ -160,7 +160,7 @@ impl Rig {
     fn calm(&mut self) -> BTreeMap<String, Task> {
         let mut tasks = self.settle();
         until("tasks stay where they are", PATIENCE, || {
-            within(LEASE + Duration::from_secs(1), || None::<()>);
+            let_pass(LEASE + Duration::from_secs(1));
             let before = std::mem::replace(&mut tasks, self.settle());
             (moved(&before, &tasks).is_empty()).then_some(())
         });
@@ -188,7 +188,7 @@ impl Rig {
         let killed: Vec<usize> = (0..N_SEATS).filter(|&seat| self.seats[seat].is_some()).collect();
         killed.iter().for_each(|&seat| self.kill_coordinator(seat));
         // Longer than a lease: nobody may miss the coordinator.
-        within(LEASE, || None::<()>);
+        let_pass(LEASE);
         self.goes_on();
         self.start_coordinator(killed[0]);
         self.is_undisturbed(&before);
@@ -200,7 +200,7 @@ impl Rig {
         let before = self.calm();
         let signal = |rig: &Self, name| rig.seats[leader].as_ref().expect("it runs").process.signal(name);
         signal(self, "STOP");
-        within(LEASE + Duration::from_secs(1), || None::<()>);
+        let_pass(LEASE + Duration::from_secs(1));
         signal(self, "CONT");
         self.is_undisturbed(&before);
         assert_eq!(self.leader(), leader);
@@ -237,7 +237,7 @@ impl Rig {
     fn pause(&mut self) {
         self.client().must(&["pause", NAME, "--wait"]);
         let before = ends(&self.broker, &OUTPUTS);
-        within(REST, || None::<()>);
+        let_pass(REST);
         assert_eq!(ends(&self.broker, &OUTPUTS), before, "rows of a pipeline that rests");
         self.client().must(&["resume", NAME, "--wait"]);
         self.settle();

@@ -16,14 +16,13 @@ mod changes;
 mod client;
 mod dev;
 mod faults;
-mod link;
 mod node;
 mod pages;
 mod plan;
 mod rig;
 mod submissions;
 
-use link::Cut;
+use davy_testkit::proxy::Cut;
 use plan::{Fault, Plan};
 use rig::{Play, attempt, play};
 

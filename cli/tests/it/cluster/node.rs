@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::link::{Link, Speech};
 use crate::run::text;
 use crate::trial::process::{Davy, command};
+use davy_testkit::proxy::Proxy;
 use davy_testkit::wait::until;
 
 /// Coordinators that a cluster may have at once.
@@ -35,7 +35,7 @@ pub(super) struct Ports {
 pub(super) struct Coordinator {
     pub(super) process: Davy,
     pub(super) ports: Ports,
-    pub(super) to_broker: Link,
+    pub(super) to_broker: Proxy,
 }
 
 /// A worker, and its ways to others.
@@ -43,8 +43,8 @@ pub(super) struct Worker {
     pub(super) process: Davy,
     pub(super) name: String,
     pub(super) http: u16,
-    pub(super) to_coordinators: [Link; N_SEATS],
-    pub(super) to_broker: Link,
+    pub(super) to_coordinators: [Proxy; N_SEATS],
+    pub(super) to_broker: Proxy,
 }
 
 impl Setup {
@@ -65,16 +65,15 @@ impl Setup {
         (output.status.success() && !rows.is_empty()).then(|| rows.lines().map(lag).sum::<Option<u64>>())?
     }
 
-    fn to_broker(&self) -> Link {
-        let port = self.servers.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
-        Link::new(Speech::Kafka, Some(port))
+    fn to_broker(&self) -> Proxy {
+        Proxy::of_kafka(&self.servers)
     }
 
     /// Starts a coordinator, and waits until it listens.
     pub(super) fn coordinator(&self, number: usize) -> Coordinator {
         let place = self.folder.join(format!("coordinator-{number}.out"));
         let to_broker = self.to_broker();
-        let servers = format!("127.0.0.1:{}", to_broker.port);
+        let servers = to_broker.address();
         let mut command = self.davy(&servers);
         command.args(["coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--catalog", "kafka"]);
         command.args(["--bootstrap-servers", &servers, "--cluster", "trial", "--tasks", "2"]);
@@ -101,10 +100,10 @@ impl Setup {
     pub(super) fn worker(&self, number: usize, coordinators: [Option<u16>; N_SEATS], crash: Option<&str>) -> Worker {
         let name = format!("w{number}");
         let to_broker = self.to_broker();
-        let to_coordinators = coordinators.map(|port| Link::new(Speech::Bytes, port));
-        let urls = to_coordinators.each_ref().map(|link| format!("http://127.0.0.1:{}", link.port)).join(",");
+        let to_coordinators = coordinators.map(Proxy::of_bytes);
+        let urls = to_coordinators.each_ref().map(|proxy| format!("http://{}", proxy.address())).join(",");
         let http = free_port();
-        let mut command = self.davy(&format!("127.0.0.1:{}", to_broker.port));
+        let mut command = self.davy(&to_broker.address());
         command.envs(crash.map(|point| ("DAVY_CRASH_AT", point)));
         command.args(["worker", "--coordinator", &urls, "--name", &name, "--slots", "2"]);
         command.args(["--http", &format!("127.0.0.1:{http}"), "--commit-interval", "100ms"]).stdout(Stdio::null());

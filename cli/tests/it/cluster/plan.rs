@@ -6,8 +6,8 @@ use std::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::link::Cut;
 use crate::trial::process::POINTS;
+use davy_testkit::proxy::Cut;
 
 /// What happens to a cluster. Which worker it hits is chosen by the seed.
 #[derive(Clone, Debug, PartialEq, Eq)]

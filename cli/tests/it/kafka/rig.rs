@@ -12,7 +12,7 @@ use crate::trial::oracle::{actual, expected};
 use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
 use crate::trial::process::Davy;
 use crate::trial::reader::{Watcher, contents, differences, held_open};
-use davy_testkit::wait::{now, until, within};
+use davy_testkit::wait::{let_pass, now, until, within};
 
 /// Two tasks each: the source of the windows, the windows, the filter.
 const N_TASKS: usize = 6;
@@ -186,7 +186,7 @@ impl Rig {
             Injection::Freeze(duration) => {
                 let davy = self.running();
                 davy.signal("STOP");
-                within(*duration, || None::<()>);
+                let_pass(*duration);
                 davy.signal("CONT");
                 // Its transaction may be gone, but it is still the only one.
                 self.watcher.await_progress(PATIENCE);
@@ -235,7 +235,7 @@ impl Rig {
     fn zombie(&mut self, duration: Duration) {
         let mut older = self.running();
         older.signal("STOP");
-        within(duration, || None::<()>);
+        let_pass(duration);
         let mut newer = self.start();
         newer.await_running(N_TASKS);
         self.watcher.await_progress(PATIENCE);

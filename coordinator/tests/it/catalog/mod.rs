@@ -1,12 +1,10 @@
 //! What every catalog promises, wherever it keeps its records; and what each place has of its own.
 
-mod broker;
 mod doubt;
 mod file;
 mod kafka;
 mod killed;
 mod paused;
-mod proxy;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,6 +18,7 @@ use davy_coordinator::catalog::{Catalog, CatalogError, Record, Snapshot};
 use davy_coordinator::model::{AcceptedRequest, DesiredState, PipelineRecord};
 use davy_proto::domain::{DataflowShape, PipelineSpec, Script, StageShape};
 use davy_proto::domain::{Epoch, PipelineId, Term};
+use davy_testkit::broker;
 
 /// How long anything may take that must happen: as long as a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);

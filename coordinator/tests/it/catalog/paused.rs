@@ -8,38 +8,39 @@ use davy_coordinator::catalog::kafka::KafkaCatalog;
 use davy_coordinator::catalog::{Catalog, CatalogError};
 use davy_proto::domain::Epoch;
 
-use super::broker::{OwnBroker, unique};
 use super::kafka::catalog;
 use super::{PATIENCE, ceiling, leads};
+use davy_testkit::broker::{Broker, unique};
 
 #[test]
 fn a_broker_that_pauses_costs_time_and_no_record() {
     const N_SHORT: usize = 8;
-    let broker = OwnBroker::start();
+    let mut broker = Broker::start("paused", 1);
+    let servers = broker.servers.clone();
     let cluster = unique("paused");
     let (sender, numbers) = mpsc::sync_channel(1);
     let last = thread::scope(|scope| {
-        let writes = scope.spawn(|| write_on(&mut catalog(&broker.servers, &cluster), &sender));
+        let writes = scope.spawn(|| write_on(&mut catalog(&servers, &cluster), &sender));
         let until = |what: &str, is_it: fn(bool) -> bool| {
             while !is_it(numbers.recv_timeout(PATIENCE).expect(what)) {}
         };
         for _ in 0..N_SHORT {
             until("a record is written before a pause", |is_done| is_done);
-            broker.pause();
-            broker.resume();
+            let node = broker.pause();
+            broker.resume(&node);
         }
-        broker.pause();
+        let node = broker.pause();
         until("a write fails", |is_done| !is_done);
-        broker.resume();
+        broker.resume(&node);
         until("a record is written after a long pause", |is_done| is_done);
         drop(numbers);
         writes.join().expect("no panic")
     });
-    assert_eq!(leads(&mut catalog(&broker.servers, &cluster)).ceiling, last);
-    broker.pause();
-    let error = catalog(&broker.servers, &cluster).lead(&|| false).expect_err("no answer");
-    broker.resume();
-    assert!(matches!(&error, CatalogError::Unavailable(why) if why.contains(&broker.servers)), "{error}");
+    assert_eq!(leads(&mut catalog(&servers, &cluster)).ceiling, last);
+    let node = broker.pause();
+    let error = catalog(&servers, &cluster).lead(&|| false).expect_err("no answer");
+    broker.resume(&node);
+    assert!(matches!(&error, CatalogError::Unavailable(why) if why.contains(&servers)), "{error}");
 }
 
 /// Writes one number after the other and reports those that were written, as long as the test listens; returns the last one.

@@ -1,19 +1,20 @@
 //! A commit request that comes too late: before KIP-890, which librdkafka does not speak, the broker applies it to whatever transaction
 //! its producer has open then. Davy takes a fresh producer after any trouble, so that nothing late can be its own.
 
+use super::broker::servers;
 use super::pipeline::{start, table_on};
-use super::proxy::{END_TXN, Proxy, TXN_OFFSET_COMMIT};
 use super::topics::{all, put, texts, topic, unique, value};
+use davy_testkit::proxy::{Proxy, Request, RequestFault};
 
 /// `INVALID_PRODUCER_EPOCH` and `PRODUCER_FENCED`.
 const TOO_OLD: [i16; 2] = [47, 90];
 
 #[test]
 fn a_late_end_of_a_transaction_does_not_touch_the_next_one() {
-    let proxy = Proxy::start();
+    let proxy = Proxy::of_kafka(servers());
     let (from, to) = (topic("from", 1), topic("to", 1));
-    let script = table_on(&proxy.servers(), "a", "x TEXT", &from, "format = 'raw_string'")
-        + &table_on(&proxy.servers(), "b", "x TEXT", &to, "format = 'raw_string'")
+    let script = table_on(&proxy.address(), "a", "x TEXT", &from, "format = 'raw_string'")
+        + &table_on(&proxy.address(), "b", "x TEXT", &to, "format = 'raw_string'")
         + "INSERT INTO b SELECT x FROM a;";
     let name = unique("late");
     let mut run = start(&name, &script);
@@ -21,13 +22,14 @@ fn a_late_end_of_a_transaction_does_not_touch_the_next_one() {
     run.wait_for(&to, 1);
 
     // Held back and its connection broken, the request is made again by the client, and the commit succeeds.
-    proxy.hold_and_release(END_TXN, TXN_OFFSET_COMMIT);
+    let late = RequestFault::Delay { request: Request::EndTxn, before: Request::TxnOffsetCommit };
+    proxy.set_fault(Some(late));
     put(&from, &[value(0, "2")]);
     run.wait_for(&to, 2);
     // In the middle of the next transaction, rows written and positions on their way, the first request arrives.
     put(&from, &[value(0, "3")]);
-    run.until("the late request", || proxy.answered().is_some());
-    let answer = proxy.answered().expect("just seen");
+    run.until("the late request", || proxy.late_answer().is_some());
+    let answer = proxy.late_answer().expect("just seen");
     assert!(TOO_OLD.contains(&answer), "the broker took the late request: {answer}");
     run.wait_for(&to, 3);
     run.stop();

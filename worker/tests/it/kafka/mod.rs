@@ -3,7 +3,6 @@
 //! Every test has topics and a pipeline of its own, so that all of them share one broker and run at once. What crashes, paused brokers
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
-mod broker;
 mod fresh;
 mod late;
 mod late_end;
@@ -12,7 +11,6 @@ mod one_hop;
 mod partitions;
 mod pipeline;
 mod poison;
-mod proxy;
 mod reading;
 mod recovery;
 mod refusals;
@@ -20,3 +18,5 @@ mod restart;
 mod security;
 mod topics;
 mod writing;
+
+use davy_testkit::broker;

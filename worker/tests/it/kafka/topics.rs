@@ -1,7 +1,6 @@
 //! Topics as tests see them: made, written and read with clients that know nothing of Davy.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -13,16 +12,10 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::broker::servers;
+pub(crate) use davy_testkit::broker::unique;
 
 /// How long anything may take that must happen: as long as a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-
-/// A name that no other test has, in no other run on the same broker either.
-pub(crate) fn unique(what: &str) -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let run = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() % 1_000_000_000;
-    format!("{what}-{run}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
 
 pub(crate) fn admin() -> AdminClient<DefaultClientContext> {
     admin_of(servers())

@@ -21,7 +21,7 @@ use crate::error::{Kind, Refused};
 use crate::limits::{Limits, Rates};
 use crate::metrics::Metrics;
 
-use super::methods::{Access, Method};
+use super::methods::{Access, CallKind, Method};
 use super::server::Peer;
 use super::status::{name, status};
 
@@ -183,7 +183,7 @@ impl GateState {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        if method.is_stream {
+        if method.kind == CallKind::Stream {
             return answer(inner.call(request).await);
         }
         let _permit = match self.admit() {

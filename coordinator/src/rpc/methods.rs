@@ -8,8 +8,7 @@ pub(super) struct Method {
     /// For metrics and audit.
     pub(super) name: &'static str,
     pub(super) access: Access,
-    /// It lasts until the client ends it.
-    pub(super) is_stream: bool,
+    pub(super) kind: CallKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,36 +21,47 @@ pub(super) enum Access {
     Token(Need),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallKind {
+    Unary,
+    /// It lasts until the client ends it.
+    Stream,
+}
+
 impl Method {
     /// The method of a path such as `/davy.v1.Pipelines/Submit`.
     pub(super) fn of(path: &str) -> Self {
+        use CallKind::{Stream, Unary};
+
         let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
         let (look, change) = (Access::Token(Need::Look), Access::Token(Need::Change));
-        let (name, access, is_stream) = match (service, method) {
-            ("davy.v1.Pipelines", "Submit") => ("Submit", change, false),
-            ("davy.v1.Pipelines", "Validate") => ("Validate", look, false),
-            ("davy.v1.Pipelines", "Explain") => ("Explain", look, false),
-            ("davy.v1.Pipelines", "List") => ("List", look, false),
-            ("davy.v1.Pipelines", "Get") => ("Get", look, false),
-            ("davy.v1.Pipelines", "Pause") => ("Pause", change, false),
-            ("davy.v1.Pipelines", "Resume") => ("Resume", change, false),
-            ("davy.v1.Pipelines", "Stop") => ("Stop", change, false),
-            ("davy.v1.Pipelines", "Update") => ("Update", change, false),
-            ("davy.v1.Pipelines", "Watch") => ("Watch", look, true),
-            ("davy.v1.Pipelines", "Tail") => ("Tail", look, true),
-            ("davy.v1.Cluster", "ListWorkers") => ("ListWorkers", look, false),
-            ("davy.v1.Cluster", "ListTasks") => ("ListTasks", look, false),
-            ("davy.v1.Cluster", "GetScaling") => ("GetScaling", look, false),
-            ("davy.v1.Cluster", "GetLeader") => ("GetLeader", look, false),
-            ("davy.v1.Workers", "OpenSession") => ("OpenSession", Access::Token(Need::WorkerSession), true),
-            ("externalscaler.ExternalScaler", "StreamIsActive") => ("StreamIsActive", Access::CertificateOrToken, true),
-            ("externalscaler.ExternalScaler", _) => ("Scaler", Access::CertificateOrToken, false),
-            ("grpc.health.v1.Health", "Watch") => ("HealthWatch", Access::Anybody, true),
-            ("grpc.health.v1.Health", _) => ("Health", Access::Anybody, false),
-            (_, "ServerReflectionInfo") => ("Reflection", look, true),
-            _ => ("unknown", look, false),
+        let (name, access, kind) = match (service, method) {
+            ("davy.v1.Pipelines", "Submit") => ("Submit", change, Unary),
+            ("davy.v1.Pipelines", "Validate") => ("Validate", look, Unary),
+            ("davy.v1.Pipelines", "Explain") => ("Explain", look, Unary),
+            ("davy.v1.Pipelines", "List") => ("List", look, Unary),
+            ("davy.v1.Pipelines", "Get") => ("Get", look, Unary),
+            ("davy.v1.Pipelines", "Pause") => ("Pause", change, Unary),
+            ("davy.v1.Pipelines", "Resume") => ("Resume", change, Unary),
+            ("davy.v1.Pipelines", "Stop") => ("Stop", change, Unary),
+            ("davy.v1.Pipelines", "Update") => ("Update", change, Unary),
+            ("davy.v1.Pipelines", "Watch") => ("Watch", look, Stream),
+            ("davy.v1.Pipelines", "Tail") => ("Tail", look, Stream),
+            ("davy.v1.Cluster", "ListWorkers") => ("ListWorkers", look, Unary),
+            ("davy.v1.Cluster", "ListTasks") => ("ListTasks", look, Unary),
+            ("davy.v1.Cluster", "GetScaling") => ("GetScaling", look, Unary),
+            ("davy.v1.Cluster", "GetLeader") => ("GetLeader", look, Unary),
+            ("davy.v1.Workers", "OpenSession") => ("OpenSession", Access::Token(Need::WorkerSession), Stream),
+            ("externalscaler.ExternalScaler", "StreamIsActive") => {
+                ("StreamIsActive", Access::CertificateOrToken, Stream)
+            }
+            ("externalscaler.ExternalScaler", _) => ("Scaler", Access::CertificateOrToken, Unary),
+            ("grpc.health.v1.Health", "Watch") => ("HealthWatch", Access::Anybody, Stream),
+            ("grpc.health.v1.Health", _) => ("Health", Access::Anybody, Unary),
+            (_, "ServerReflectionInfo") => ("Reflection", look, Stream),
+            _ => ("unknown", look, Unary),
         };
-        Self { name, access, is_stream }
+        Self { name, access, kind }
     }
 
     /// Whether it is in the audit.

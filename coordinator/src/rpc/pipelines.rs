@@ -188,22 +188,22 @@ impl PipelinesService {
 /// The pipelines as they are, then each change of one, until one of both ends closes.
 fn events(handle: Handle, watching: Watching, open: OpenStream) -> Events {
     let Watching { pipelines, changes } = watching;
-    let event = |view: &_, is_caught_up| {
-        Ok(v1::PipelineEvent { pipeline: Some(convert::pipeline(view, Detail::Short)), is_caught_up })
-    };
-    let n_last = pipelines.len().saturating_sub(1);
-    let mut now: Vec<_> = pipelines.iter().enumerate().map(|(n, view)| event(view, n == n_last)).collect();
-    if now.is_empty() {
-        now.push(Ok(v1::PipelineEvent { pipeline: None, is_caught_up: true }));
+    let event =
+        |view: &_| v1::PipelineEvent { pipeline: Some(convert::pipeline(view, Detail::Short)), is_caught_up: true };
+    let mut now: Vec<_> =
+        pipelines.iter().map(|view| v1::PipelineEvent { is_caught_up: false, ..event(view) }).collect();
+    match now.last_mut() {
+        Some(last) => last.is_caught_up = true,
+        None => now.push(v1::PipelineEvent { pipeline: None, is_caught_up: true }),
     }
-    let later = ReceiverStream::new(changes).map(move |view| event(&view, true));
+    let later = ReceiverStream::new(changes).map(move |view| Ok(event(&view)));
     let end = std::iter::once_with(move || {
         // The stream counts until here, or until its client leaves.
         drop(open);
         let slow = || Refused::new(Kind::Exhausted, "the client reads too slowly").hint("watch again");
         Err(status(&handle.leads().map_or_else(|refused| refused, |_| slow())))
     });
-    Box::pin(tokio_stream::iter(now).chain(later).chain(tokio_stream::iter(end)))
+    Box::pin(tokio_stream::iter(now.into_iter().map(Ok)).chain(later).chain(tokio_stream::iter(end)))
 }
 
 fn note_for_audit(call: &Call, name: &str, sql: &str) {

@@ -65,12 +65,12 @@ impl<R: Read> LineCutter<R> {
             let has_ended = self.fill_to(wanted)?;
             if has_ended {
                 let bytes = std::mem::take(&mut self.pending);
-                return Ok(self.give(bytes, 0, true));
+                return Ok(self.give_last(bytes, 0));
             }
             if let Some(last) = self.pending.iter().rposition(|byte| *byte == b'\n') {
                 let rest = self.pending.split_off(last + 1);
                 let bytes = std::mem::replace(&mut self.pending, rest);
-                return Ok(self.give(bytes, 0, false));
+                return Ok(self.give(bytes, 0));
             }
             if self.pending.len() >= self.line_bytes_max {
                 return self.give_beginning_of_line();
@@ -79,10 +79,14 @@ impl<R: Read> LineCutter<R> {
         }
     }
 
-    fn give(&mut self, bytes: Vec<u8>, n_skipped: u64, end: bool) -> Cut {
+    fn give(&mut self, bytes: Vec<u8>, n_skipped: u64) -> Cut {
         let start = self.position;
         self.position = start + bytes.len() as u64 + n_skipped;
-        Cut { start, next: self.position, bytes, end }
+        Cut { start, next: self.position, bytes, end: false }
+    }
+
+    fn give_last(&mut self, bytes: Vec<u8>, n_skipped: u64) -> Cut {
+        Cut { end: true, ..self.give(bytes, n_skipped) }
     }
 
     /// Reads until `wanted` bytes are pending; whether the stream has ended.
@@ -111,11 +115,11 @@ impl<R: Read> LineCutter<R> {
         let mut n_skipped = 0;
         loop {
             if self.read_some(SKIP_BYTES)? == 0 {
-                return Ok(self.give(bytes, n_skipped, true));
+                return Ok(self.give_last(bytes, n_skipped));
             }
             if let Some(line_end) = self.pending.iter().position(|byte| *byte == b'\n') {
                 self.pending.drain(..=line_end);
-                return Ok(self.give(bytes, n_skipped + line_end as u64 + 1, false));
+                return Ok(self.give(bytes, n_skipped + line_end as u64 + 1));
             }
             n_skipped += self.pending.len() as u64;
             self.pending.clear();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -11,16 +10,17 @@ use davy_engine::connector::Share;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog};
 use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction};
 use davy_engine::plan::{Dataflow, StageInput};
-use davy_engine::task::{Step, Task, TaskParts};
+use davy_engine::task::{Task, TaskParts};
 
 use super::control::Control;
 use super::sinks::Sinks;
+use super::work::Work;
 use super::{Ending, Shared};
 use crate::{clock, probe};
 
 /// Partial batches that a stage may be ahead of the next one.
 const UNREAD_MAX: u64 = 4;
-/// How long an idle task rests.
+/// How long a task rests that has nothing to read, or waits for the next stage.
 const REST: Duration = Duration::from_millis(1);
 
 /// The tasks of one dataflow: a source table's splits are shared out, everything after an exchange is one task.
@@ -80,42 +80,12 @@ pub(super) fn drive(shared: &Shared, control: &Control, log: &MemoryLog, parts: 
     let stage = &parts.dataflow.stages[parts.stage];
     let exchanges: Vec<ExchangeId> =
         stage.branches.iter().filter_map(|branch| branch.output.exchange().cloned()).collect();
+    let name = Arc::clone(&parts.name);
     let mut task = Task::recover(parts, clock::since(shared.begun))?;
-    let mut last_commit = clock::since(shared.begun);
-    loop {
-        if control.give_up.load(Ordering::Relaxed) {
-            return Ok(Ending::Stopped);
-        }
-        if control.stop.load(Ordering::Relaxed) {
-            task.commit()?;
-            return Ok(Ending::Stopped);
-        }
-        if exchanges.iter().any(|exchange| UNREAD_MAX <= log.unread(exchange, 0)) {
-            clock::rest(REST);
-            continue;
-        }
-        let elapsed = clock::since(shared.begun);
-        let step = task.step(elapsed)?;
-        let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
-        let is_full = shared.options.commit_rows <= task.uncommitted();
-        match step {
-            Step::Ended => {
-                task.commit()?;
-                return Ok(Ending::Complete);
-            }
-            // An idle task commits too: its watermark may have moved, and the next stage waits for it.
-            Step::Idle if is_due => {
-                task.commit()?;
-                last_commit = elapsed;
-            }
-            Step::Idle => clock::rest(REST),
-            Step::Worked(_) if is_due || is_full => {
-                task.commit()?;
-                last_commit = elapsed;
-            }
-            Step::Worked(_) => {}
-        }
-    }
+    let is_blocked = || exchanges.iter().any(|exchange| UNREAD_MAX <= log.unread(exchange, 0));
+    let work =
+        Work { name: &name, shared, control, is_blocked: &is_blocked, idle_rest: REST, on_stop: Ending::Stopped };
+    work.run(&mut task)
 }
 
 /// Commits to the log and, before that, to the sinks.

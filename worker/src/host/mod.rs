@@ -10,6 +10,7 @@ pub(crate) mod control;
 pub(crate) mod kafka;
 mod memory;
 pub(crate) mod sinks;
+mod work;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;

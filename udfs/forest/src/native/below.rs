@@ -69,19 +69,20 @@ impl Block {
     /// Walks down a tree's top without the instructions that make it fast.
     pub(super) fn find_positions(&mut self, trees: &Trees, tree: usize, n_levels: usize) {
         match (trees.column_bits(), self.tile.stride()) {
-            (7, 16) => self.find_positions_inner::<7>(trees, (tree, 16), n_levels),
-            (7, 32) => self.find_positions_inner::<7>(trees, (tree, 32), n_levels),
-            (_, stride) => self.find_positions_inner::<0>(trees, (tree, stride), n_levels),
+            (7, 16) => self.find_positions_inner::<7, 16>(trees, tree, n_levels),
+            (7, 32) => self.find_positions_inner::<7, 32>(trees, tree, n_levels),
+            _ => self.find_positions_inner::<0, 0>(trees, tree, n_levels),
         }
     }
 
     #[inline(always)]
-    fn find_positions_inner<const BITS: u32>(
+    fn find_positions_inner<const BITS: u32, const STRIDE: usize>(
         &mut self,
         trees: &Trees,
-        (tree, stride): (usize, usize),
+        tree: usize,
         n_levels: usize,
     ) {
+        let stride = if STRIDE == 0 { self.tile.stride() } else { STRIDE };
         let walk = Walk::<BITS>::of(trees);
         let nodes = trees.nodes(tree);
         let positions = self.positions.as_flattened_mut().as_chunks_mut::<N_LANES>().0;
@@ -96,9 +97,9 @@ impl Block {
         assert!(sums.len() == self.n_rows);
         self.sort();
         match (trees.column_bits(), trees.stride()) {
-            (7, 16) => self.walk::<7>(trees, (tree, 16), ends, sums),
-            (7, 32) => self.walk::<7>(trees, (tree, 32), ends, sums),
-            (_, stride) => self.walk::<0>(trees, (tree, stride), ends, sums),
+            (7, 16) => self.walk::<7, 16>(trees, tree, ends, sums),
+            (7, 32) => self.walk::<7, 32>(trees, tree, ends, sums),
+            _ => self.walk::<0, 0>(trees, tree, ends, sums),
         }
     }
 
@@ -119,9 +120,9 @@ impl Block {
         }
     }
 
-    /// Inlined for each constant stride.
     #[inline(always)]
-    fn walk<const BITS: u32>(&self, trees: &Trees, (tree, stride): (usize, usize), ends: &Ends, sums: &mut [f64]) {
+    fn walk<const BITS: u32, const STRIDE: usize>(&self, trees: &Trees, tree: usize, ends: &Ends, sums: &mut [f64]) {
+        let stride = if STRIDE == 0 { trees.stride() } else { STRIDE };
         let walk = Walk::<BITS>::of(trees);
         let nodes = trees.nodes(tree);
         let n_levels = trees.depth(tree).saturating_sub(ends.n_levels());

@@ -101,7 +101,14 @@ impl KafkaTable {
     /// Makes messages of its rows.
     pub(crate) fn encoder(&self, plan: &SinkPlan, pipeline: &Arc<str>) -> Result<Encode> {
         let (options, expressions) = self.sink.as_ref().ok_or_else(|| self.is_source_only())?;
-        Encode::new(plan, &self.format, (&self.topic, pipeline), options, expressions)
+        Ok(Encode {
+            plan: plan.clone(),
+            topic: Arc::clone(&self.topic),
+            pipeline: Arc::clone(pipeline),
+            rows_per_message: options.rows_per_message,
+            expressions: expressions.clone(),
+            encoder: self.format.encoder(&plan.schema)?,
+        })
     }
 
     /// Writes its rows outside of transactions.

@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
-use davy_engine::format::{Encoder, Format};
+use davy_engine::format::{Encoder};
 use davy_engine::log::Sink;
 use davy_engine::log::transactions::{Message, RowEncoder};
 use davy_engine::plan::{ORIGIN, SinkPlan};
@@ -93,24 +93,6 @@ pub(crate) struct Encode {
 }
 
 impl Encode {
-    pub(crate) fn new(
-        plan: &SinkPlan,
-        format: &Format,
-        parts: (&Arc<str>, &Arc<str>),
-        options: &SinkOptions,
-        expressions: &Expressions,
-    ) -> Result<Self> {
-        let (topic, pipeline) = (Arc::clone(parts.0), Arc::clone(parts.1));
-        Ok(Self {
-            plan: plan.clone(),
-            topic,
-            pipeline,
-            rows_per_message: options.rows_per_message,
-            expressions: expressions.clone(),
-            encoder: format.encoder(&plan.schema)?,
-        })
-    }
-
     /// Each row as bytes, without its line end.
     fn lines(&mut self, batch: &RecordBatch) -> Result<Vec<Vec<u8>>> {
         let mut bytes = Vec::new();

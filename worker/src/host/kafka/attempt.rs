@@ -8,7 +8,7 @@ use std::time::Duration;
 use davy_engine::log::Commit;
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
 use davy_engine::plan::StageInput;
-use davy_engine::task::{Step, Task, TaskParts};
+use davy_engine::task::{Task, TaskParts};
 use davy_engine::{Error, Result};
 use tracing::{info, warn};
 
@@ -19,6 +19,7 @@ use crate::connector::kafka::producer::KafkaTransactions;
 use crate::connector::kafka::{Compression, Delivery, KafkaTable};
 use crate::host::control::{Control, Phase};
 use crate::host::sinks::Shared as SharedSink;
+use crate::host::work::Work;
 use crate::host::{Ending, Shared};
 use crate::probe;
 
@@ -79,7 +80,16 @@ fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<E
     }
     info!(task = %task.name, owner = control.owner, "running");
     control.report(Phase::Running, None);
-    let error = match work(shared, control, task, &mut running) {
+    let work = Work {
+        name: &task.name,
+        shared,
+        control,
+        is_blocked: &|| false,
+        idle_rest: Duration::ZERO,
+        on_stop: Ending::Released,
+    };
+    // Commits at once, so that others see which process owns the task.
+    let error = match work.commit(&mut running).and_then(|()| work.run(&mut running)) {
         Err(Error::Fenced(message)) => message,
         other => return other,
     };
@@ -109,67 +119,10 @@ fn begin(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Task> {
         probe: probe::reached,
     };
     match Task::recover(parts, clock::since(shared.begun)) {
-        // Someone took over in the same moment; who it is shows when they have committed.
+        // Another process took over in the same moment; its first commit shows which.
         Err(Error::Fenced(message)) => Err(Error::Unavailable(message)),
         other => other,
     }
-}
-
-fn work(shared: &Shared, control: &Control, task: &KafkaTask, running: &mut Task) -> Result<Ending> {
-    // At once, so that others see who owns the task.
-    commit(shared, running)?;
-    let mut last_commit = clock::since(shared.begun);
-    loop {
-        if control.give_up.load(Ordering::Relaxed) {
-            return Ok(Ending::Released);
-        }
-        if control.stop.load(Ordering::Relaxed) {
-            control.report(Phase::Draining, None);
-            running.commit_last()?;
-            info!(task = %task.name, "stopped after its last commit");
-            return Ok(Ending::Released);
-        }
-        let elapsed = clock::since(shared.begun);
-        let step = running.step(elapsed)?;
-        show(control, running, step);
-        for notice in running.take_notices() {
-            warn!(task = %task.name, notice, "input has changed");
-        }
-        if step == Step::Ended {
-            running.commit()?;
-            return Ok(Ending::Complete);
-        }
-        let is_due = shared.options.commit_interval <= elapsed.saturating_sub(last_commit);
-        let is_full = shared.options.commit_rows <= running.uncommitted();
-        if is_due || is_full {
-            let (begun, on_core) = (clock::now(), clock::on_core());
-            commit(shared, running)?;
-            // The core was free meanwhile, but the task could not go on.
-            let waited = clock::since(begun).saturating_sub(clock::on_core().saturating_sub(on_core));
-            control.add_waiting(waited);
-            last_commit = elapsed;
-        }
-    }
-}
-
-/// Shows how far the task has come.
-fn show(control: &Control, running: &mut Task, step: Step) {
-    if let Step::Worked(n_rows) = step {
-        control.rows.fetch_add(n_rows as u64, Ordering::Relaxed);
-    }
-    control.messages.fetch_add(running.take_messages(), Ordering::Relaxed);
-    control.show_work(clock::on_core());
-    control.lag.store(running.lag(), Ordering::Relaxed);
-    control.watermark.store(running.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
-}
-
-/// Commits what has changed, and counts how long that took.
-fn commit(shared: &Shared, running: &mut Task) -> Result<()> {
-    let begun = clock::now();
-    if running.commit_changes()? {
-        shared.metrics.commit_seconds.observe(clock::since(begun).as_secs_f64());
-    }
-    Ok(())
 }
 
 /// The commits of one attempt.

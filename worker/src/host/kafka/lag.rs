@@ -57,7 +57,11 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
                     Err(Error::Invalid(_)) if is_exchange => continue,
                     found => found?,
                 };
-                rows.extend(found.into_iter().map(|found| row((index + 1, stage + 1), &topic, found)));
+                rows.extend(found.into_iter().map(|found| LagRow {
+                    dataflow: index + 1,
+                    stage: stage + 1,
+                    ..row(&topic, found)
+                }));
             }
         }
     }
@@ -70,19 +74,18 @@ pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
     let mut seen: Vec<(Cluster, Arc<str>)> = Vec::new();
     for plan in &pipeline.sinks {
         let Some(table) = plan.table.as_deref().and_then(KafkaTable::of) else { continue };
-        let place = (table.cluster.clone(), Arc::clone(&table.topic));
-        if seen.contains(&place) {
+        let topic = (table.cluster.clone(), Arc::clone(&table.topic));
+        if seen.contains(&topic) {
             continue;
         }
-        rows.extend(
-            of_topic(&table.cluster, &table.topic, None)?.into_iter().map(|found| row((0, 0), &table.topic, found)),
-        );
-        seen.push(place);
+        rows.extend(of_topic(&table.cluster, &table.topic, None)?.into_iter().map(|found| row(&table.topic, found)));
+        seen.push(topic);
     }
     Ok(rows)
 }
 
-fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> LagRow {
+/// Of no stage: topics that are only written.
+fn row(topic: &str, found: PartitionLag) -> LagRow {
     let PartitionLag { partition, bounds, committed } = found;
     let position = committed.as_ref().map(|(position, _)| position.0);
     let metadata = committed.and_then(|(_, metadata)| match metadata {
@@ -94,8 +97,8 @@ fn row((dataflow, stage): (usize, usize), topic: &str, found: PartitionLag) -> L
         SplitState::Windows { expected, .. } => expected,
     });
     LagRow {
-        dataflow,
-        stage,
+        dataflow: 0,
+        stage: 0,
         topic: topic.to_owned(),
         partition,
         first: bounds.first.0,

@@ -1,0 +1,111 @@
+//! Steps one task and commits, until its input ends or a stop is requested.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use davy_engine::Result;
+use davy_engine::task::{Step, Task};
+use tracing::{info, warn};
+
+use super::control::{Control, Phase};
+use super::{Ending, HostOptions, Shared};
+use crate::clock;
+
+/// What a task's loop needs beside the task. The log under the task decides the last three.
+pub(super) struct Work<'a> {
+    pub(super) name: &'a str,
+    pub(super) shared: &'a Shared,
+    pub(super) control: &'a Control,
+    /// Whether the next stage is so far behind that this one waits.
+    pub(super) is_blocked: &'a dyn Fn() -> bool,
+    /// How long a task rests after a step that found nothing; none where the source itself waits for input.
+    pub(super) idle_rest: Duration,
+    /// How a task ends that was requested to stop.
+    pub(super) on_stop: Ending,
+}
+
+impl Work<'_> {
+    pub(super) fn run(&self, task: &mut Task) -> Result<Ending> {
+        let mut last_commit = clock::since(self.shared.begun);
+        loop {
+            if self.control.give_up.load(Ordering::Relaxed) {
+                return Ok(self.on_stop);
+            }
+            if self.control.stop.load(Ordering::Relaxed) {
+                self.control.report(Phase::Draining, None);
+                task.commit_last()?;
+                info!(task = self.name, "stopped after its last commit");
+                return Ok(self.on_stop);
+            }
+            if (self.is_blocked)() {
+                clock::rest(self.idle_rest);
+                continue;
+            }
+            let elapsed = clock::since(self.shared.begun);
+            let step = task.step(elapsed)?;
+            self.show(task, step);
+            if step == Step::Ended {
+                task.commit()?;
+                return Ok(Ending::Complete);
+            }
+            // An idle task commits too: its watermark may have moved, and the next stage waits for it.
+            if is_commit_due(&self.shared.options, elapsed.saturating_sub(last_commit), task.uncommitted()) {
+                self.commit(task)?;
+                last_commit = elapsed;
+            } else if step == Step::Idle {
+                clock::rest(self.idle_rest);
+            }
+        }
+    }
+
+    /// Shows how far the task has come.
+    fn show(&self, task: &mut Task, step: Step) {
+        if let Step::Worked(n_rows) = step {
+            self.control.rows.fetch_add(n_rows as u64, Ordering::Relaxed);
+        }
+        self.control.messages.fetch_add(task.take_messages(), Ordering::Relaxed);
+        self.control.show_work(clock::on_core());
+        self.control.lag.store(task.lag(), Ordering::Relaxed);
+        self.control.watermark.store(task.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
+        for notice in task.take_notices() {
+            warn!(task = self.name, notice, "input has changed");
+        }
+    }
+
+    /// Commits what has changed, and counts how long that took.
+    pub(super) fn commit(&self, task: &mut Task) -> Result<()> {
+        let (begun, on_core) = (clock::now(), clock::on_core());
+        let has_committed = task.commit_changes()?;
+        let took = clock::since(begun);
+        if has_committed {
+            self.shared.metrics.commit_seconds.observe(took.as_secs_f64());
+        }
+        // The core was free meanwhile, but the task could not go on.
+        self.control.add_waiting(took.saturating_sub(clock::on_core().saturating_sub(on_core)));
+        Ok(())
+    }
+}
+
+fn is_commit_due(options: &HostOptions, since_last: Duration, uncommitted_rows: usize) -> bool {
+    options.commit_interval <= since_last || options.commit_rows <= uncommitted_rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_due_after_the_interval_or_enough_rows() {
+        let options =
+            HostOptions { commit_interval: Duration::from_secs(1), commit_rows: 100, ..HostOptions::default() };
+        let cases = [
+            (Duration::ZERO, 0, false),
+            (Duration::from_millis(999), 99, false),
+            (Duration::from_secs(1), 0, true),
+            (Duration::ZERO, 100, true),
+        ];
+        for (since_last, rows, expected) in cases {
+            assert_eq!(is_commit_due(&options, since_last, rows), expected, "{since_last:?}, {rows} rows");
+        }
+    }
+}

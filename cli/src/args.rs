@@ -27,7 +27,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people
+    /// Lines of text
     Text,
     /// One JSON object per line
     Json,

@@ -12,7 +12,6 @@ use crate::output::{self, draw};
 use crate::script::load;
 use crate::settings::{pipeline_name, read_file};
 
-/// `davy lag`.
 pub(crate) fn lag(args: &LagArgs) -> Result<ExitCode> {
     let (pipeline, options) = plan(args)?;
     let rows = host::lag(&pipeline, &options)?;
@@ -23,7 +22,6 @@ pub(crate) fn lag(args: &LagArgs) -> Result<ExitCode> {
     print(args.output, &header, &rows)
 }
 
-/// `davy topics`.
 pub(crate) fn topics(args: &LagArgs) -> Result<ExitCode> {
     let (pipeline, options) = plan(args)?;
     let mut rows = host::lag(&pipeline, &options)?;

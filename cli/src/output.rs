@@ -58,7 +58,7 @@ fn stream(plan: &SinkPlan, format: &str, options: &[(&str, &str)]) -> Result<Box
     Ok(Box::new(StreamSink { encoder, staged: Vec::new() }))
 }
 
-/// Rows as they come.
+/// Encodes each batch when it arrives, and prints at the commit.
 struct StreamSink {
     encoder: Box<dyn Encoder>,
     staged: Vec<u8>,

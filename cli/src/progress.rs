@@ -35,7 +35,6 @@ impl Progress {
         bar.set_message(format!("{} windows closed", HumanCount(self.metrics.windows_closed.get())));
     }
 
-    /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -102,14 +102,12 @@ fn is_nfcapd(path: &Path) -> bool {
     read.is_ok() && magic == [0x0c, 0xa5]
 }
 
-/// `davy explain`.
 pub(crate) fn explain(args: &ScriptArgs) -> Result<ExitCode> {
     let pipeline = load(args, &read_file(args.input.config.as_deref())?)?;
     output::print(&explain_pipeline::explain(&pipeline))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// `davy validate`.
 pub(crate) fn validate(args: &ScriptArgs) -> Result<ExitCode> {
     load(args, &read_file(args.input.config.as_deref())?)?;
     output::print("ok\n")?;

@@ -77,7 +77,6 @@ pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnect
     }
 }
 
-/// How a run prints.
 pub(crate) fn output(args: &RunArgs, file: &FileSettings) -> OutputFormat {
     args.output.or(file.output).unwrap_or(OutputFormat::Table)
 }

@@ -20,7 +20,7 @@ pub(crate) struct Signals {
     pub(crate) stop: Arc<AtomicBool>,
     /// Cancelled by either signal, for what waits.
     pub(crate) token: CancellationToken,
-    /// Set by SIGTERM.
+    /// Set by SIGTERM only, not by Ctrl-C: the exit codes differ.
     pub(crate) terminated: Arc<AtomicBool>,
 }
 

@@ -14,7 +14,7 @@ pub struct Subject {
     pub tenant: String,
     /// The pipeline's name, or the worker's, if it is one.
     pub name: String,
-    /// In hex.
+    /// In hex; empty for a call without SQL.
     pub sql_sha256: String,
 }
 

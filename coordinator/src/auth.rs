@@ -33,7 +33,7 @@ pub enum Role {
     Worker,
 }
 
-/// What a call needs.
+/// The right that a call needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     Look,
@@ -50,7 +50,7 @@ pub enum Scope {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Name of the token.
+    /// The `name` of the token in the file of tokens, not a secret.
     pub name: Arc<str>,
     pub role: Role,
     pub scope: Scope,
@@ -155,7 +155,7 @@ struct Entry {
 }
 
 impl Auth {
-    /// Everybody is an administrator.
+    /// Without tokens: every caller is an administrator. Only for ports on loopback.
     pub fn open() -> Self {
         Self { file: None, known: Mutex::default() }
     }

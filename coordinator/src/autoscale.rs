@@ -78,11 +78,10 @@ impl Options {
 pub struct Decision {
     /// In all, not in addition.
     pub desired_workers: u32,
-    /// A sentence for people.
+    /// The measurements that led to the number, as `davy scaling` prints them.
     pub reason: String,
 }
 
-/// What KEDA reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Whether a pipeline should run; without one KEDA may stop the last worker.

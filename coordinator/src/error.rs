@@ -17,7 +17,7 @@ pub enum Kind {
     Exists,
     /// Change the pipeline's state first, or accept its loss.
     Precondition,
-    /// Request less, or later.
+    /// Request less, or try again later.
     Exhausted,
     Unavailable,
     /// Try again with more time.
@@ -32,7 +32,6 @@ pub struct Refused {
     pub kind: Kind,
     /// What is wrong, without the place.
     pub message: String,
-    /// In the SQL.
     pub place: Option<Place>,
     /// How to fix it; may be empty.
     pub hint: String,

@@ -28,7 +28,7 @@ pub struct Monitoring {
 /// Connections, as axum takes them.
 pub struct Accepted(pub mpsc::Receiver<Connection>);
 
-/// Answers until `end`.
+/// Serves until `end` completes.
 pub async fn serve(
     monitoring: Monitoring,
     connections: Accepted,

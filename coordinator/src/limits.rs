@@ -129,7 +129,7 @@ fn count_statements(sql: &str) -> usize {
     n_statements + usize::from(has_text)
 }
 
-/// Rates of callers.
+/// Limits how often each caller calls.
 #[derive(Debug)]
 pub struct Rates {
     limiter: DefaultKeyedRateLimiter<Arc<str>>,
@@ -158,7 +158,7 @@ impl Rates {
     }
 }
 
-/// Open streams of callers.
+/// Limits how many streams each caller has open.
 #[derive(Clone, Debug)]
 pub struct Streams {
     max: usize,
@@ -184,7 +184,7 @@ impl Streams {
     }
 }
 
-/// A stream that counts.
+/// Counts as an open stream of its caller until it is dropped.
 #[derive(Debug)]
 pub struct OpenStream {
     streams: Streams,

@@ -11,7 +11,6 @@ use prometheus::{
 
 use davy_proto::domain::{Messages, PipelineId};
 
-/// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug)]
@@ -21,7 +20,6 @@ pub struct Metrics {
     pub calls: IntCounterVec,
     /// Connections that were closed because there were too many, by port.
     pub connections_refused: IntCounterVec,
-    /// Tasks given to workers.
     pub grants: IntCounter,
     /// Tasks taken away from workers.
     pub revocations: IntCounter,
@@ -29,7 +27,7 @@ pub struct Metrics {
     pub workers_hung_up: IntCounter,
     /// Writes to the catalog, by outcome.
     pub catalog_writes: IntCounterVec,
-    /// How long they took.
+    /// Seconds per write to the catalog.
     pub catalog_write_seconds: Histogram,
     /// 1 while this coordinator leads.
     pub is_leader: IntGauge,
@@ -87,7 +85,7 @@ impl Metrics {
         made
     }
 
-    /// Replaces the census before.
+    /// Replaces the gauges of the last census, so that no label of a state that has ended remains.
     pub fn take_census(&self, census: &Census) {
         for (gauges, counts) in
             [(&self.workers, &census.workers), (&self.tasks, &census.tasks), (&self.pipelines, &census.pipelines)]

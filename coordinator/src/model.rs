@@ -17,7 +17,7 @@ pub enum DesiredState {
     StopNow,
 }
 
-/// An accepted pipeline.
+/// A pipeline as the catalog stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineRecord {
     /// `spec_version` is the version that last changed the script, its settings or its incarnation.
@@ -43,7 +43,6 @@ pub struct PipelineRecord {
 /// Tells a repeated request from another one under the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedRequest {
-    /// The client's `request_id`.
     pub id: String,
     /// SHA-256 of the requested change, in hex: the same id for another change is an error.
     pub digest: String,

@@ -12,13 +12,7 @@ use davy_proto::domain::{DataflowShape, Script, TailRow};
 pub enum Refusal {
     /// Fix the script or a setting.
     #[error("{message}")]
-    Invalid {
-        message: String,
-        /// In the script.
-        place: Option<Place>,
-        /// How to fix it.
-        hint: Option<String>,
-    },
+    Invalid { message: String, place: Option<Place>, hint: Option<String> },
     /// State would be lost, or belongs to something else.
     #[error("{message}")]
     Precondition { message: String, hint: String },

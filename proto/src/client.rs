@@ -135,7 +135,6 @@ impl Client {
         Self { endpoint: configure(self.endpoint), ..self }
     }
 
-    /// Connects now.
     pub async fn connect(self) -> Result<Service, tonic::transport::Error> {
         Ok(InterceptedService::new(self.endpoint.connect().await?, self.credentials))
     }

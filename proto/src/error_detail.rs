@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Domain of every [`ErrorDetail::reason`].
+/// The `domain` of `ErrorInfo`, which says whose reasons these are.
 const DOMAIN: &str = "davy";
 
 /// What is wrong, where in the SQL, and how to fix it.

@@ -3,7 +3,6 @@
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// The clock of the tests: deadlines, and the rate of their input.

@@ -201,7 +201,6 @@ pub(crate) struct WorkerArgs {
     pub(crate) machine: MachineArgs,
 }
 
-/// Something, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Off<T> {
     Off,

@@ -66,7 +66,6 @@ fn golden_error(package: &Package, scorer: &Scorer) -> Result<f64> {
     Ok(errors.fold(0.0, f64::max))
 }
 
-/// How two backends differ.
 #[derive(Debug, PartialEq)]
 struct Difference {
     largest: f64,

@@ -230,7 +230,7 @@ pub(crate) struct TasksArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people
+    /// Aligned columns
     Table,
     /// One JSON object per line
     Json,

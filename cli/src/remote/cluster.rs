@@ -9,14 +9,12 @@ use super::show;
 use super::status::error_of;
 use crate::output::print;
 
-/// `davy workers`.
 pub(super) async fn workers(client: &mut Client, args: &CommonArgs) -> Result<()> {
     let ask = async |service| cluster(service).list_workers(ListWorkersRequest {}).await;
     let answer = client.call(ask).await.map_err(error_of)?;
     print(&show::workers(&answer.workers, args.output))
 }
 
-/// `davy tasks`.
 pub(super) async fn tasks(client: &mut Client, args: &TasksArgs) -> Result<()> {
     let request = ListTasksRequest { pipeline: args.name.clone().unwrap_or_default() };
     let ask = async |service| cluster(service).list_tasks(request.clone()).await;
@@ -24,7 +22,6 @@ pub(super) async fn tasks(client: &mut Client, args: &TasksArgs) -> Result<()> {
     print(&show::tasks(&answer.tasks, args.common.output))
 }
 
-/// `davy scaling`.
 pub(super) async fn scaling(client: &mut Client, args: &CommonArgs) -> Result<()> {
     let ask = async |service| cluster(service).get_scaling(GetScalingRequest {}).await;
     let answer = client.call(ask).await.map_err(error_of)?;

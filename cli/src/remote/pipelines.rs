@@ -20,7 +20,6 @@ use super::wait::{Goal, wait};
 use crate::output::print;
 use crate::script::read_script;
 
-/// `davy submit`.
 pub(super) async fn submit(client: &mut Client, args: &SubmitArgs) -> Result<()> {
     let request = SubmitRequest {
         name: args.name.clone(),
@@ -37,7 +36,6 @@ pub(super) async fn submit(client: &mut Client, args: &SubmitArgs) -> Result<()>
     finish(client, pipeline, Goal::Running, &args.wait, &args.common).await
 }
 
-/// `davy update`.
 pub(super) async fn update(client: &mut Client, args: &UpdateArgs) -> Result<()> {
     let request = UpdateRequest {
         name: args.name.clone(),
@@ -53,21 +51,18 @@ pub(super) async fn update(client: &mut Client, args: &UpdateArgs) -> Result<()>
     finish(client, pipeline, Goal::Running, &args.wait, &args.common).await
 }
 
-/// `davy pause`.
 pub(super) async fn pause(client: &mut Client, args: &ChangeArgs) -> Result<()> {
     let request = PauseRequest { name: args.name.clone() };
     let answer = client.change(async |service| pipelines(service).pause(request.clone()).await).await;
     finish(client, answer.map_err(error_of)?, Goal::Paused, &args.wait, &args.common).await
 }
 
-/// `davy resume`.
 pub(super) async fn resume(client: &mut Client, args: &ChangeArgs) -> Result<()> {
     let request = ResumeRequest { name: args.name.clone() };
     let answer = client.change(async |service| pipelines(service).resume(request.clone()).await).await;
     finish(client, answer.map_err(error_of)?, Goal::Running, &args.wait, &args.common).await
 }
 
-/// `davy stop`.
 pub(super) async fn stop(client: &mut Client, args: &StopArgs) -> Result<()> {
     let StopArgs { change, now } = args;
     let request = StopRequest { name: change.name.clone(), now: *now };
@@ -81,14 +76,12 @@ async fn finish(client: &mut Client, sent: Pipeline, goal: Goal, args: &WaitArgs
     print(&show::outcome(&pipeline, common.output))
 }
 
-/// `davy list`.
 pub(super) async fn list(client: &mut Client, args: &ListArgs) -> Result<()> {
     let request = ListRequest { with_stopped: args.all };
     let answer = client.call(async |service| pipelines(service).list(request).await).await.map_err(error_of)?;
     print(&show::pipelines(&answer.pipelines, args.common.output))
 }
 
-/// `davy describe`.
 pub(super) async fn describe(client: &mut Client, args: &NameArgs) -> Result<()> {
     let get = GetRequest { name: args.name.clone() };
     let pipeline = client.call(async |service| pipelines(service).get(get.clone()).await).await.map_err(error_of)?;

@@ -13,7 +13,6 @@ use super::show;
 use super::status::error_of;
 use crate::output;
 
-/// `davy watch`.
 pub(super) async fn watch(client: &mut Client, args: &WatchArgs) -> Result<()> {
     let format = args.common.output;
     // A repeated call begins with all pipelines: those without a change are not printed again.
@@ -59,7 +58,6 @@ pub(super) async fn follow(
     }
 }
 
-/// `davy tail`.
 pub(super) async fn tail(client: &mut Client, args: &TailArgs) -> Result<()> {
     let request = TailRequest {
         name: args.name.clone(),

@@ -20,7 +20,7 @@ const BUSY_WORKERS_MIN: f64 = 0.02;
 /// What [`super::decide`] remembers between samples; empty by default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Of the last decision.
+    /// Workers, by the last decision; `None` before the first.
     pub(super) desired: Option<u32>,
     /// When the last decision differed from the one before it.
     pub(super) changed_at_ms: Option<i64>,

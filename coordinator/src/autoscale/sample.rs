@@ -19,11 +19,9 @@ pub struct Setting {
 /// A task, as its worker last reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskLoad {
-    /// Messages not yet read.
     pub lag: Messages,
     /// How many rows a message holds, as measured; `None` before the task has read one.
     pub rows_per_message: Option<f64>,
-    /// Rows read a second.
     pub rows_per_second: f64,
     /// Share of the time in which the task did not wait, 0 to 1.
     pub busy_ratio: f64,
@@ -40,11 +38,10 @@ pub struct Sample {
     pub workers_alive: u32,
     /// Mean over these workers; 0: there is none.
     pub slots_per_worker: u32,
-    /// Tasks that should run.
+    /// Tasks of pipelines whose desired state is to run, granted or not.
     pub n_tasks: u32,
     /// Rows in the messages that the tasks have not read.
     pub lag_rows: f64,
-    /// Rows read a second.
     pub rows_per_second: f64,
     /// Rows that arrive a second: those read, and by how much the lag grows.
     pub arriving_per_second: f64,

@@ -14,7 +14,6 @@ pub(super) fn unknown_speed(sample: &Sample) -> String {
     )
 }
 
-/// What the load is.
 pub(super) fn load(options: &Options, state: &State, sample: &Sample, need: Need) -> String {
     if sample.n_tasks == 0 {
         return "nothing to run".to_owned();

@@ -43,7 +43,7 @@ pub struct FileCatalog {
 #[derive(Debug)]
 struct Held {
     lock: File,
-    /// The file's contents.
+    /// As the file has it; a write changes the file first.
     state: State,
 }
 

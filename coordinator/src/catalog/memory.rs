@@ -61,7 +61,7 @@ impl MemoryCatalog {
         self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Only for the leader.
+    /// Fails if this handle does not lead, or another one has led since.
     fn leading(&self) -> Result<MutexGuard<'_, Memory>, CatalogError> {
         let memory = self.memory();
         if self.term.is_some() && self.term == memory.leading {

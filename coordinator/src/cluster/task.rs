@@ -70,7 +70,6 @@ pub(super) struct Trouble {
     avoid: Option<(WorkerId, Duration)>,
 }
 
-/// Measurements of its owner.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     pub(super) lag: Messages,
@@ -308,7 +307,6 @@ impl Meter {
     }
 }
 
-/// The next epoch.
 pub(super) fn after(epoch: Epoch) -> Epoch {
     Epoch(epoch.0.saturating_add(1))
 }

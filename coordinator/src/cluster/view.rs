@@ -23,7 +23,6 @@ pub enum WorkerState {
     Lost,
 }
 
-/// A worker, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerView {
     pub id: WorkerId,
@@ -32,7 +31,6 @@ pub struct WorkerView {
     pub version: String,
     /// How many tasks it takes without being crowded.
     pub slots: u32,
-    /// Tasks that it owns.
     pub n_tasks: u32,
     /// Such as `zone=a`.
     pub labels: BTreeMap<String, String>,
@@ -60,7 +58,6 @@ pub enum TaskState {
     Failed,
 }
 
-/// A task, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskView {
     pub id: TaskId,
@@ -92,7 +89,6 @@ pub struct TaskView {
 pub enum PipelineState {
     /// Some of its tasks do not run yet.
     Starting,
-    /// All its tasks run.
     Running,
     /// Some of its tasks failed and are started again.
     Degraded,
@@ -107,7 +103,6 @@ pub enum PipelineState {
     Stopped,
 }
 
-/// A pipeline, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineStatus {
     pub state: PipelineState,
@@ -116,11 +111,10 @@ pub struct PipelineStatus {
     pub n_tasks_running: u32,
     /// Messages not yet read, over all tasks that have reported.
     pub lag: Messages,
-    /// Over all its tasks.
     pub rows_per_second: f64,
     /// Slots it keeps busy: the sum over its tasks.
     pub busy_ratio: f64,
-    /// What does not work.
+    /// Why some of its tasks do not run: the first few, then how many more.
     pub problems: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use crate::auth::Need;
 /// A call, by the path of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Method {
-    /// For metrics and audit.
+    /// The label in metrics and the action in the audit.
     pub(super) name: &'static str,
     pub(super) access: Access,
     pub(super) kind: CallKind,
@@ -13,7 +13,7 @@ pub(super) struct Method {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Every caller.
+    /// No token is needed, as for health.
     Anybody,
     /// Callers with a certificate where the server requires them, else with a token: KEDA cannot send tokens.
     CertificateOrToken,

@@ -13,7 +13,6 @@ use tonic::server::NamedService;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-/// One of the services.
 type Served = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 #[derive(Clone, Default)]

@@ -16,7 +16,7 @@ const BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sampler {
     rows_per_second: u32,
-    /// Still to be sent.
+    /// Rows that may still be sent, of the limit that the client set.
     n_left: u64,
     /// The second that was begun, and rows sent in it.
     second: (u64, u32),

@@ -63,7 +63,6 @@ pub struct Tls {
     has_client_ca: bool,
 }
 
-/// Address of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 

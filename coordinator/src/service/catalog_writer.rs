@@ -30,7 +30,6 @@ pub enum News {
         epochs: Epochs,
         writer: Writer,
     },
-    /// A write has ended.
     Written {
         term: Term,
         result: Result<(), CatalogError>,

@@ -24,7 +24,6 @@ const REQUEST_ID_LENGTH_MAX: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRequest {
     pub id: PipelineId,
-    /// Name of the caller.
     pub caller: Arc<str>,
     pub change: Change,
 }
@@ -33,14 +32,12 @@ pub struct ChangeRequest {
 pub enum Change {
     Submit {
         script: Script,
-        /// Empty: none.
         request_id: String,
         /// Checks the script, and changes nothing.
         dry_run: bool,
     },
     Update {
         script: Script,
-        /// Empty: none.
         request_id: String,
         /// Starts fresh where the new script cannot use the old state.
         fresh: bool,

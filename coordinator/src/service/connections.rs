@@ -27,7 +27,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Bounds {
     pub connections: usize,
-    /// Then it is closed.
+    /// A connection is closed when it was silent for so long.
     pub idle: Duration,
     /// Counts those that were one too many.
     pub refused: IntCounter,

@@ -59,11 +59,8 @@ pub enum Question {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Which {
-    /// `None`: all tenants.
     pub tenant: Option<Arc<str>>,
-    /// `None`: all names.
     pub name: Option<Arc<str>>,
-    /// Includes stopped pipelines.
     pub with_stopped: bool,
 }
 
@@ -95,7 +92,6 @@ pub struct SessionId {
 #[derive(Debug)]
 pub struct WorkerSession {
     pub id: SessionId,
-    /// Messages for the worker.
     pub messages: mpsc::Receiver<ToWorker>,
     /// Why the coordinator closes the session. Dropped: this coordinator no longer leads.
     pub end: oneshot::Receiver<Refused>,

@@ -100,7 +100,6 @@ impl LeaderState {
         }
     }
 
-    /// Notes what has happened.
     pub(super) fn take(&mut self, event: Event) {
         match event {
             Event::Catalog(News::Written { term, result }) if term == self.term => self.written(result),

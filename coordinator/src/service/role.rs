@@ -14,7 +14,6 @@ pub enum CoordinatorRole {
     Leader {
         term: Term,
     },
-    /// It is shutting down.
     Stopping,
 }
 

@@ -10,7 +10,6 @@ pub enum Phase {
     /// It takes the task over, or waits to try again.
     #[default]
     Starting,
-    /// It reads and commits.
     Running,
     /// It makes a last commit.
     Draining,
@@ -41,7 +40,6 @@ pub struct Revocation {
 /// How a worker gives a task back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// After a last commit.
     Drain,
     /// At once, without a commit.
     AtOnce,
@@ -57,7 +55,6 @@ pub struct TaskReport {
     pub phase: Phase,
     /// Why the task does not run, where it does not.
     pub error: Option<String>,
-    /// Messages not yet read.
     pub lag: Messages,
     /// Messages read since the task was granted with this epoch.
     pub messages: Messages,

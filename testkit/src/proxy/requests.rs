@@ -13,7 +13,6 @@ pub enum Request {
     TxnOffsetCommit = 28,
 }
 
-/// What happens to requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestFault {
     /// The next request of one kind is kept and its connection broken; it is delivered before the next one of the kind `before`.

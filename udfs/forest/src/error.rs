@@ -8,16 +8,11 @@ pub enum Error {
     Invalid {
         /// What is wrong and where; lower case, values in backticks.
         message: String,
-        /// How to fix it.
         hint: String,
     },
     /// Something that the model needs is not on this machine (a file, the ONNX Runtime library).
     #[error("{message}; {hint}")]
-    Unavailable {
-        message: String,
-        /// How to get it.
-        hint: String,
-    },
+    Unavailable { message: String, hint: String },
     /// A bug of ours or of the ONNX Runtime.
     #[error("internal error of the forest: {0}")]
     Internal(String),

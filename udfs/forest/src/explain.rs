@@ -12,7 +12,7 @@ use crate::scorer::Explanation;
 #[derive(Debug)]
 pub(crate) struct Explainer {
     output: usize,
-    /// Per tree, per node.
+    /// `means[tree][node]`.
     means: Vec<Vec<f64>>,
     /// Sum over the trees of what a row of which nothing is known gets.
     base: f64,

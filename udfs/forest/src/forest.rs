@@ -76,7 +76,6 @@ pub enum Node {
         left: u32,
         /// Node where it does not.
         right: u32,
-        /// Whether NaN goes left.
         nan_left: bool,
         /// Training rows that came here, or 0 where the model does not say; only explanations use it.
         cover: f32,
@@ -92,9 +91,7 @@ pub enum Node {
 
 /// The most features, outputs, trees and nodes that are accepted; far beyond any model that scores in time.
 pub const MAX_FEATURES: usize = 4_096;
-/// See [`MAX_FEATURES`].
 pub const MAX_OUTPUTS: usize = 256;
-/// See [`MAX_FEATURES`].
 pub const MAX_TREES: usize = 65_536;
 /// Of all trees together; see [`MAX_FEATURES`].
 pub const MAX_NODES: usize = 64 << 20;

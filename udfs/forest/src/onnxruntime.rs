@@ -50,7 +50,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Opens a checked model.
+    /// Fails without the library, and for a model that ONNX Runtime refuses.
     pub(crate) fn open(model: &[u8], card: &Card, library: Option<&Path>) -> Result<Self> {
         let library = load(library)?;
         let RuntimeModel { bytes, takes_f64, gives_f64 } = onnx::prepare(model)?;

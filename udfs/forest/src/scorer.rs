@@ -31,7 +31,6 @@ pub enum Backend {
     OnnxRuntime,
 }
 
-/// What surrounds a scorer.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub backend: Backend,

@@ -43,7 +43,7 @@ pub struct AgentOptions {
     pub coordinators: Vec<String>,
     /// For people, such as the host's name.
     pub name: String,
-    /// Unique to this process.
+    /// Unique to this process: a restarted worker has another id.
     pub id: String,
     /// How many tasks it runs without being overloaded.
     pub slots: u32,

@@ -28,7 +28,6 @@ const HEARTBEAT_MIN_MS: u32 = 50;
 /// How long the worker waits until the coordinator acknowledges the report that all tasks are released.
 const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(1);
 
-/// Why a session ended.
 pub(super) enum Ended {
     /// The worker stops, and all its tasks have ended.
     Stopped,

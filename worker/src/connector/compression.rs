@@ -51,7 +51,6 @@ impl Compression {
         })
     }
 
-    /// Compresses into `file`.
     pub(crate) fn writer(self, file: File) -> io::Result<Compressor> {
         let buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
         Ok(match self {
@@ -76,7 +75,6 @@ impl<R: Read> Read for BrokenAsInvalid<R> {
     }
 }
 
-/// Writes compressed bytes.
 pub(crate) enum Compressor {
     None(BufWriter<File>),
     Gzip(GzEncoder<BufWriter<File>>),

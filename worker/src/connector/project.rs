@@ -8,7 +8,6 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use davy_engine::{Error, Result};
 
-/// Picks and casts columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Projection {
     /// What the rows come from, for errors: "file `x`".

@@ -100,7 +100,6 @@ impl<M: MakeRows> RowSource<M> {
     }
 }
 
-/// Where a split is.
 struct Cursor {
     position: u64,
     end: Option<u64>,

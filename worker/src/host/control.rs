@@ -24,13 +24,11 @@ pub(crate) struct Control {
     pub(crate) stop: Arc<AtomicBool>,
     /// The task is to stop without a commit.
     pub(crate) give_up: AtomicBool,
-    /// Rows or partials read.
     pub(crate) rows: AtomicU64,
     /// Messages that they were read from.
     pub(crate) messages: AtomicU64,
     on_core_ns: AtomicU64,
     waited_ns: AtomicU64,
-    /// Messages not yet read.
     pub(crate) lag: AtomicU64,
     /// Nanoseconds since 1970; `i64::MIN` where none is known.
     pub(crate) watermark: AtomicI64,

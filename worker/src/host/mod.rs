@@ -100,7 +100,6 @@ impl TaskCount {
     }
 }
 
-/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The input ended and everything is written.

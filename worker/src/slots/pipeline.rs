@@ -15,7 +15,6 @@ use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
 use crate::host::{HostOptions, Shared, TaskCount};
 
-/// A planned pipeline.
 pub(super) struct Ready {
     pub(super) shared: Shared,
     /// By dataflow, from 1.

@@ -9,7 +9,6 @@ use super::super::args::Output;
 use super::super::text::{count, json_time, percent, rate, task_state, time, worker_state};
 use super::{line, table};
 
-/// `davy workers`.
 pub(in super::super) fn workers(workers: &[Worker], format: Output) -> String {
     match format {
         Output::Json => workers.iter().map(|worker| line(worker_json(worker))).collect(),
@@ -123,7 +122,6 @@ pub(super) fn task_json(task: &Task) -> Value {
     })
 }
 
-/// `davy scaling`.
 pub(in super::super) fn scaling(scaling: &Scaling, format: Output) -> String {
     let Scaling { desired_workers, reason } = scaling;
     match format {

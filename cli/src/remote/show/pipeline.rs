@@ -7,7 +7,6 @@ use super::super::args::Output;
 use super::super::text::{count, json_time, pipeline_state, rate, time};
 use super::{line, table};
 
-/// `davy list`.
 pub(in super::super) fn pipelines(pipelines: &[Pipeline], format: Output) -> String {
     match format {
         Output::Json => pipelines.iter().map(|pipeline| line(short(pipeline))).collect(),
@@ -82,7 +81,7 @@ pub(in super::super) fn change(pipeline: &Pipeline, format: Output) -> String {
     }
 }
 
-/// All but the script.
+/// Leaves out the script, which is long.
 fn short(pipeline: &Pipeline) -> Value {
     Value::Object(fields(pipeline))
 }

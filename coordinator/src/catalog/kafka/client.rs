@@ -51,13 +51,11 @@ pub(super) enum Place {
     /// Another one has the partition.
     #[default]
     Waits,
-    /// This one has it.
     Holds,
     /// This one had it. It stays so: who gets it back may have missed a leader in between.
     Lost,
 }
 
-/// What a client tells.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     /// A request was late or a connection broke.

@@ -42,7 +42,7 @@ impl Membership {
         Ok(Self { consumer, group })
     }
 
-    /// Waits for the place.
+    /// Waits until this member has the partition of the catalog topic.
     pub(super) fn wait(&self, is_over: &dyn Fn() -> bool) -> Result<(), Halt> {
         let context = self.consumer.client().context();
         let mut last_reported = None;

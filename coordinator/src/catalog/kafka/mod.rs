@@ -113,7 +113,6 @@ struct LeaderState {
 
 /// Why leading was not reached, or not kept.
 enum Halt {
-    /// The wait was cancelled.
     Over,
     /// Another coordinator has the place.
     Lost(String),

@@ -189,7 +189,6 @@ impl LeaderState {
     }
 }
 
-/// Tasks of all pipelines.
 pub(super) fn n_tasks(records: &BTreeMap<PipelineId, Arc<PipelineRecord>>) -> usize {
     let stages = records.values().flat_map(|record| &record.spec.dataflows).flat_map(|dataflow| &dataflow.stages);
     stages.map(|stage| usize::try_from(stage.n_tasks).unwrap_or(usize::MAX)).sum()

@@ -14,7 +14,7 @@ use crate::service::event::{Reply, SessionId, ToWorker, WorkerSession};
 use super::LeaderState;
 use super::changes::answer;
 
-/// Open sessions.
+/// At most one session per worker: a new one replaces the one before.
 #[derive(Default)]
 pub(super) struct Sessions {
     open: BTreeMap<WorkerId, OpenSession>,

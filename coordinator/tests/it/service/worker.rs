@@ -47,7 +47,7 @@ pub(super) async fn open_session(
 }
 
 impl Worker {
-    /// One that is welcome.
+    /// Opens a session, which the coordinator must accept.
     pub(super) async fn begin(channel: Channel, register: v1::Register) -> Self {
         let tasks = register.tasks.iter().map(|report| (report.task.clone(), report.clone())).collect();
         let first = message(worker_message::Kind::Register(register));

@@ -57,7 +57,6 @@ fn load_tree(words: &mut Words<'_>) -> Tree {
     Tree { nodes: (0..n).map(node).collect(), leaf_values }
 }
 
-/// Rows, column after column.
 pub(crate) struct Rows {
     columns: Vec<Vec<f32>>,
 }
@@ -77,7 +76,6 @@ impl Rows {
     }
 }
 
-/// See [`Rows::batches`].
 pub(crate) struct Batches<'a> {
     rows: &'a Rows,
     n_rows: usize,

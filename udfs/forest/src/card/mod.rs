@@ -13,7 +13,7 @@ use serde::de::{self, Visitor};
 use crate::error::{Error, Result};
 use crate::package::MAX_CARD_BYTES;
 
-/// A checked `card.toml`.
+/// The contents of a `card.toml` that has passed every check but those against the model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
@@ -23,7 +23,7 @@ pub struct Card {
     pub version: String,
     /// One or two sentences for an analyst.
     pub description: String,
-    /// Licence of the model.
+    /// Such as `Apache-2.0`.
     pub license: Option<String>,
     /// File name beside the card.
     pub model: String,
@@ -43,7 +43,7 @@ pub struct Card {
     pub window: Option<Window>,
     /// Where the model comes from.
     pub training: Training,
-    /// How good it is.
+    /// Free-form; shown by `davy model info` and not read otherwise.
     #[serde(default)]
     pub evaluation: BTreeMap<String, toml::Value>,
     pub features: Vec<Feature>,

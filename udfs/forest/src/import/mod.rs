@@ -24,9 +24,8 @@ pub struct Options {
     pub version: String,
     /// One or two sentences for an analyst.
     pub description: String,
-    /// Licence of the model.
     pub license: Option<String>,
-    /// The inputs, in order.
+    /// In the order of the forest's columns.
     pub features: Vec<Column>,
     /// Names of the classes, in the order of the trees' values.
     pub classes: Vec<String>,
@@ -53,9 +52,7 @@ pub struct Column {
 /// The two files of a package; the model's is called `model.onnx`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// `model.onnx`.
     pub model: Vec<u8>,
-    /// `card.toml`.
     pub card: String,
 }
 

@@ -11,7 +11,7 @@ const ML_OPSET: i64 = 3;
 const DOUBLE: i64 = 11;
 const FLOAT: i64 = 1;
 
-/// The types of attributes.
+/// `AttributeProto.AttributeType` of ONNX.
 mod kind {
     pub(super) const INT: i64 = 2;
     pub(super) const STRING: i64 = 3;

@@ -94,7 +94,6 @@ impl Source {
         totals.iter().map(|total| total / self.trees.len() as f64).collect()
     }
 
-    /// The trainer, in words.
     pub(super) fn trainer(&self) -> String {
         let version = self
             .params

@@ -37,7 +37,7 @@ pub(super) struct Block {
     positions: Vec<[u16; 32]>,
     /// Where the rows of each position begin in `order`.
     begins: Vec<u32>,
-    /// Rows, sorted by position.
+    /// Numbers of the rows in the block, sorted by position.
     order: Vec<u16>,
 }
 

@@ -39,7 +39,6 @@ pub struct Kernel {
     engine: Engine,
 }
 
-/// How a kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// The tops of trees in AVX-512 registers.
@@ -51,7 +50,6 @@ pub enum Path {
 }
 
 impl Path {
-    /// `avx512`, `portable` or `plain`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -108,7 +106,6 @@ impl Kernel {
         Ok(engine.map(|engine| Self { n_features: forest.n_features(), engine }))
     }
 
-    /// Which path was chosen.
     pub fn path(&self) -> Path {
         match &self.engine {
             #[cfg(target_arch = "x86_64")]

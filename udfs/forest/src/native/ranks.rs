@@ -38,7 +38,7 @@ impl Ranks {
         u16::try_from(place).expect("there are at most 65,534")
     }
 
-    /// The ranks of keys.
+    /// The rank of a key: the number of thresholds below it.
     #[inline(always)]
     pub(super) fn ranks(&self, keys: [u32; N_LANES]) -> [u16; N_LANES] {
         let mut rank = [0_usize; N_LANES];

@@ -40,7 +40,6 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Below so many levels.
     pub(super) fn of(trees: &Trees, n_levels: usize) -> Self {
         let n_ends = 1 << n_levels;
         let mut nodes = vec![0; trees.len() * n_ends];
@@ -54,17 +53,14 @@ impl Ends {
         Self { n_levels, nodes }
     }
 
-    /// Levels of the tops.
     pub(super) fn n_levels(&self) -> usize {
         self.n_levels
     }
 
-    /// Positions below a top.
     pub(super) fn len(&self) -> usize {
         1 << self.n_levels
     }
 
-    /// Those of a tree.
     pub(super) fn nodes(&self, tree: usize) -> &[u32] {
         &self.nodes[tree << self.n_levels..(tree + 1) << self.n_levels]
     }

@@ -30,7 +30,6 @@ pub(super) struct Trees {
     nodes: Vec<Compact>,
     /// Where each tree begins in `nodes`, and the end of the last.
     begins: Vec<usize>,
-    /// Levels below each root.
     depths: Vec<usize>,
     values: Values,
     column_bits: u32,
@@ -42,7 +41,7 @@ pub(super) struct Trees {
 pub(super) enum Values {
     /// An f32's bits: every leaf value of the forest is an f32.
     F32,
-    /// An index in these.
+    /// An index into these values, where some leaf value is no f32.
     Indexed(Vec<f64>),
 }
 
@@ -96,7 +95,6 @@ impl Trees {
         self.depths[tree]
     }
 
-    /// Of the deepest tree.
     pub(super) fn depth_max(&self) -> usize {
         self.depths.iter().copied().max().unwrap_or(0)
     }
@@ -109,7 +107,6 @@ impl Trees {
         (left != node).then_some((column, threshold, left))
     }
 
-    /// Bytes of all nodes.
     pub(super) fn n_bytes(&self) -> usize {
         size_of_val(self.nodes.as_slice())
     }

@@ -3,7 +3,6 @@
 //! A threshold in f64 is rounded down to f32: `x <= t` holds for the same f32 values then. Rounded to the nearest, a value on
 //! the boundary would change sides; scikit-learn's thresholds lie halfway between two f32 values, so that there are many.
 
-/// How a node compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Leaf,

@@ -21,7 +21,6 @@ pub(in crate::connector) fn reads_bytes(format: &Format) -> bool {
     !matches!(format, Format::Arrow | Format::Parquet)
 }
 
-/// How files are read.
 #[derive(Clone, Debug)]
 pub(in crate::connector) struct FileInput {
     pub(in crate::connector) format: Format,

@@ -13,7 +13,6 @@ use davy_engine::{Error, Result};
 use super::write::{Leftover, OutputFile, folder_of};
 use crate::connector::compression::Compression;
 
-/// The sink of `single_file`.
 pub(super) struct FileSink {
     target: PathBuf,
     staged: Vec<RecordBatch>,

@@ -48,7 +48,7 @@ impl Rollover {
     }
 }
 
-/// How files are named.
+/// Names files `part-<task>-<number>`; a dot before the name hides those that are being written.
 #[derive(Clone, Debug)]
 pub(super) struct Naming {
     pub(super) folder: PathBuf,
@@ -66,7 +66,6 @@ impl Naming {
     }
 }
 
-/// The sink of `filesystem`.
 pub(super) struct FilesSink {
     naming: Naming,
     rollover: Rollover,

@@ -13,7 +13,7 @@ use super::flow::Flow;
 use super::world::World;
 use crate::connector::project::Projection;
 
-/// Longer than most addresses.
+/// Capacity to reserve for an address; most are shorter.
 const ADDRESS_BYTES: usize = 14;
 
 type MakeColumn = fn(&[Flow], &World) -> ArrayRef;

@@ -90,7 +90,7 @@ impl Flags {
     }
 }
 
-/// What made a flow.
+/// The kind of traffic, as the column `label` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
     Web,

@@ -47,7 +47,6 @@ fn data_type(name: &str) -> DataType {
     }
 }
 
-/// One line per flow.
 pub(super) fn lines(flows: &[Flow], world: &World) -> Vec<u8> {
     let mut out = Vec::with_capacity(flows.len() * LINE_BYTES);
     for flow in flows {

@@ -22,7 +22,6 @@ pub(crate) struct Cluster {
 pub(crate) struct Security {
     /// Properties of librdkafka, secrets among them.
     pub(crate) properties: BTreeMap<&'static str, String>,
-    /// The token of OAUTHBEARER.
     pub(crate) token: Option<String>,
 }
 
@@ -42,7 +41,6 @@ pub(crate) enum Start {
     Timestamp(i64),
 }
 
-/// A source's own options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceOptions {
     pub(crate) start: Start,
@@ -52,7 +50,6 @@ pub(crate) struct SourceOptions {
     pub(crate) reads_uncommitted: bool,
 }
 
-/// What a sink promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// Rows, positions and state in one transaction: each row once, whatever happens, for readers of committed messages.
@@ -62,20 +59,18 @@ pub(crate) enum Delivery {
     AtLeastOnce,
 }
 
-/// A sink's own options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SinkOptions {
     /// As the script says; without a word, as good as the pipeline's source allows.
     pub(crate) delivery: Option<Delivery>,
     /// An SQL expression over the table's columns.
     pub(crate) key: Option<String>,
-    /// Names and SQL expressions.
+    /// Pairs of a header's name and an SQL expression.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) rows_per_message: usize,
     pub(crate) compression: Compression,
 }
 
-/// How messages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
     None,

@@ -126,7 +126,6 @@ impl KafkaTransactions {
     }
 }
 
-/// The configuration of producers.
 pub(crate) fn producer_config(cluster: &Cluster, compression: Compression) -> ClientConfig {
     let mut config = config(cluster);
     // A commit is one burst: what it holds is sent at once when the queue is emptied, in batches as large as they come.

@@ -17,7 +17,7 @@ use crate::connector::lines::{Fill, LineCutter, LineReader, skip};
 use crate::connector::read_error;
 use crate::connector::splits::{Piece, SplitReader};
 
-/// Said of healthy files.
+/// Messages of nfdump about files that are in order.
 const HARMLESS: [&str; 2] = ["Skip unknown record type", "No matching flows"];
 
 /// The first words of what follows the rows.
@@ -29,11 +29,9 @@ const TRAILER_BYTES_MAX: usize = 1024;
 /// How much of nfdump's complaints is kept.
 const N_COMPLAINTS_MAX: usize = 4;
 
-/// How nfdump is run.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub(super) name: String,
-    /// An nfdump filter expression.
     pub(super) filter: Option<String>,
     pub(super) piece_bytes: usize,
 }

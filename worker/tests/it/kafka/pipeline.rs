@@ -42,7 +42,6 @@ pub(crate) fn options(name: &str) -> HostOptions {
     }
 }
 
-/// A pipeline that runs.
 pub(crate) struct Run {
     stop: Arc<AtomicBool>,
     pub(crate) metrics: Arc<Metrics>,

@@ -81,7 +81,6 @@ pub(crate) fn on(servers: &str, what: &str, n_partitions: i32) -> Elsewhere {
 }
 
 impl Elsewhere {
-    /// Writes texts to partitions.
     pub(crate) fn put(&self, messages: &[(i32, &str)]) {
         let messages: Vec<Put<'_>> = messages.iter().map(|&(partition, text)| value(partition, text)).collect();
         Writer::new(&[("bootstrap.servers", &self.servers)]).put(&self.name, &messages);
@@ -167,7 +166,7 @@ impl Got {
         String::from_utf8_lossy(&self.value).into_owned()
     }
 
-    /// A header, or nothing.
+    /// Empty if the message has no such header.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }

@@ -117,7 +117,7 @@ fn add(sums: &mut [f64; 8], values: __m512d) {
 
 /// Where the rows of a group are.
 struct Descent {
-    /// Place in the heap.
+    /// Each lane's index in the heap; the root is 1.
     h: __m512i,
     /// For each of the low levels which rows went right.
     went: [__mmask32; 4],

@@ -152,10 +152,10 @@ impl From<arrow::error::ArrowError> for Error {
     }
 }
 
-/// The pool's message in one line: who asked, who holds most, and the way out.
+/// The pool's message in one line: which operator needs memory, which holds most, and how to raise the limit.
 fn out_of_memory(message: &str) -> String {
-    let told = message.split("\nError:").next().unwrap_or(message);
-    let told: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let told = told.join(" ").trim_end_matches(['.', ',']).to_owned();
-    format!("the pipeline's memory is used up: {told}; raise it with SET memory = '4GiB', or use shorter windows")
+    let usage = message.split("\nError:").next().unwrap_or(message);
+    let usage: Vec<&str> = usage.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let usage = usage.join(" ").trim_end_matches(['.', ',']).to_owned();
+    format!("the pipeline's memory is used up: {usage}; raise it with SET memory = '4GiB', or use shorter windows")
 }

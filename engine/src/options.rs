@@ -1,7 +1,7 @@
 //! The options of a table, consumed by name.
 //!
-//! Whoever understands an option takes it; what is left over at the end is an error that lists the names that would have
-//! been understood. So an option can neither be misspelt in silence nor be accepted and ignored.
+//! Each component takes the options that it understands. Options left over at the end are an error that lists the valid names, so an
+//! option is never misspelt in silence, and never accepted and ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;

@@ -22,7 +22,7 @@ use crate::operator::partial::WindowedAggregate;
 pub struct Pipeline {
     /// One per INSERT (or SELECT on its own), in the script's order.
     pub dataflows: Vec<Dataflow>,
-    /// The tables that the dataflows may write to: sinks, late tables, dead letters; by name, each once.
+    /// The tables that the dataflows may write to: sinks, late tables, dead letter tables; by name, each once.
     pub sinks: Vec<SinkPlan>,
     /// What the script's own functions count, in its order.
     pub functions: Vec<Arc<FunctionMetrics>>,
@@ -43,19 +43,19 @@ pub struct SinkPlan {
     /// Its name; [`RESULTS`] for a SELECT on its own.
     pub name: Arc<str>,
     pub schema: SchemaRef,
-    /// Its connector; `None` for a SELECT on its own, whose rows go to whoever runs the script.
+    /// Its connector; `None` for a SELECT on its own, whose rows go to the caller.
     pub table: Option<Arc<dyn Table>>,
 }
 
 #[derive(Debug)]
 pub struct Dataflow {
-    /// Stages in the order of the rows' way.
+    /// Upstream first.
     pub stages: Vec<Stage>,
     /// Which sink its rows go to.
     pub sink: Arc<str>,
-    /// A number that another plan is unlikely to have: who runs its tasks must plan the same.
+    /// A hash of the whole plan. A worker runs the tasks only if it plans the same.
     pub fingerprint: u64,
-    /// The same of what stored state depends on: only a plan that shares it takes that state up.
+    /// A hash of what stored state depends on: only a plan with the same hash restores that state.
     pub state_fingerprint: u64,
 }
 
@@ -78,7 +78,7 @@ pub enum StageInput {
 /// Partials to be merged for one leaf of the query above.
 #[derive(Clone, Debug)]
 pub struct ExchangeInput {
-    /// The leaf that the closed windows' rows are fed to.
+    /// The leaf that reads the closed windows' rows.
     pub placeholder: Arc<str>,
     pub aggregate: Arc<WindowedAggregate>,
 }
@@ -107,7 +107,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct LocalWindows {
     pub aggregate: Arc<WindowedAggregate>,
-    /// The leaf that its rows are fed to.
+    /// The leaf that reads its rows.
     pub placeholder: Arc<str>,
     /// The query above it.
     pub plan: BoundedPlan,
@@ -124,7 +124,7 @@ pub struct SourcePlan {
     /// The columns to decode.
     pub decode: DecodeSpec,
     pub schema: SchemaRef,
-    /// Event time and watermark over `schema`; `None` where no window asks for them.
+    /// Event time and watermark over `schema`; `None` where no window needs them.
     pub event_time: Option<EventTime>,
 }
 
@@ -254,11 +254,11 @@ impl SourcePlan {
     }
 }
 
-/// What is added to late rows and dead letters, for sinks whose records have headers: the split, the position, the reason.
+/// Columns added to late rows and bad records, for sinks whose records have headers: the split, the position, the reason.
 pub const ORIGIN: [(&str, DataType); 3] =
     [("__origin_split", DataType::Utf8), ("__origin_position", DataType::Int64), ("__origin_reason", DataType::Utf8)];
 
-/// The columns that a dead letter may have, by name.
+/// The columns that the dead letter table may have, by name.
 pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
     [
         ("reason", DataType::Utf8),

@@ -1,9 +1,14 @@
 //! Event time: watermarks and windows, as numbers with a meaning.
 //!
 //! All times are nanoseconds since the Unix epoch, UTC, as in arrow's `Timestamp(Nanosecond, None)`. Nothing here reads a
-//! clock: processing time comes in as an argument (see [`crate::clock`]).
+//! clock: processing time comes in as an argument.
 
 use std::fmt;
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// SQL's TIMESTAMP.
+pub const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
 
 /// No row with an event time before this is expected any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

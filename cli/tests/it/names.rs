@@ -49,6 +49,18 @@ const CONFINED: &[Confined] = &[
         allowed: &[],
         reason: "the engine is pure: the worker brings files, sockets and the clock",
     },
+    Confined {
+        names: &["crate::sql"],
+        within: "engine/src/operator/",
+        allowed: &[],
+        reason: "plans are made of operators, and operators know nothing of SQL",
+    },
+    Confined {
+        names: &["crate::operator", "crate::sql"],
+        within: "engine/src/log/",
+        allowed: &[],
+        reason: "operators know the log, and the log knows no operator",
+    },
 ];
 
 /// A folder (`…/`), a file name in any folder (`/…`) or one file.
@@ -105,6 +117,7 @@ fn a_name_outside_its_module_is_shown_with_file_and_line() {
         File::new("engine/src/operator/closed.rs", "use x::{GroupsAccumulator, y};\nlet group_values_of_mine = 1;"),
         File::new("coordinator/src/rpc/pipelines.rs", "use tonic::Status;"),
         File::new("engine/src/sql/mod.rs", "let x = std::fs::read(p);\n#[cfg(test)]\nmod tests { use std::fs; }"),
+        File::new("engine/src/log/wire.rs", "use crate::operator::watermark::SplitWatermark;"),
         File::new("worker/src/files.rs", "use std::fs;"),
     ];
     assert_eq!(
@@ -113,6 +126,7 @@ fn a_name_outside_its_module_is_shown_with_file_and_line() {
             "worker/src/host.rs:3: `rdkafka`: one module of a crate knows the Kafka client",
             "engine/src/operator/closed.rs:1: `GroupsAccumulator`: DataFusion's group APIs change with each release",
             "engine/src/sql/mod.rs:1: `std::fs`: the engine is pure: the worker brings files, sockets and the clock",
+            "engine/src/log/wire.rs:1: `crate::operator`: operators know the log, and the log knows no operator",
         ]
     );
 }

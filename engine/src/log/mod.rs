@@ -7,6 +7,7 @@ pub mod memory;
 pub mod offset_metadata;
 pub mod sim;
 pub mod transactions;
+pub mod watermarks;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use arrow::array::RecordBatch;
 
 use crate::error::Result;
 use crate::log::offset_metadata::OffsetMetadata;
-use crate::operator::watermark::WatermarkVector;
+use crate::log::watermarks::WatermarkVector;
 use crate::time::Watermark;
 
 /// Names a split: a file's path, `topic/partition`, `exchange/partition`. Ordered, so that vectors over splits are stable.
@@ -95,7 +96,7 @@ pub struct Partials {
     pub sender: u32,
     /// How many such tasks there are: until all have spoken, no watermark holds.
     pub senders: u32,
-    /// Rows `pane, keys…, states…` (see [`crate::operator::window`]); `None` when only the watermarks moved.
+    /// Rows `pane, keys…, states…`; `None` when only the watermarks moved.
     pub batch: Option<RecordBatch>,
     /// The sender's watermark per source split; a split that is idle is marked so. Last one wins.
     pub watermarks: Arc<BTreeMap<SplitId, SplitTime>>,

@@ -13,16 +13,16 @@ use crate::log::SplitId;
 pub struct Progress {
     /// Its watermark, ns; `i64::MIN` before its first row.
     pub watermark: i64,
-    /// Whether it has something to read; one that waits for input holds nobody back.
+    /// Whether it has something to read; one that waits for input holds no other back.
     pub is_behind: bool,
 }
 
-/// Where the tasks of a stage tell how far their splits are.
+/// The progress of all splits of a stage, shared by its tasks.
 #[derive(Debug, Default)]
 pub struct Board(Mutex<BTreeMap<SplitId, Progress>>);
 
 impl Board {
-    /// Tells of some splits, and says which of them are to be held back.
+    /// Updates the progress of a task's own splits, and returns which of them to hold back.
     pub fn align(&self, own: &[(SplitId, Progress)], max_drift: i64) -> Vec<bool> {
         let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         board.extend(own.iter().cloned());

@@ -37,7 +37,6 @@ struct Inputs(HashMap<Arc<str>, Vec<RecordBatch>>);
 #[derive(Debug)]
 pub struct PlaceholderTable {
     pub name: Arc<str>,
-    /// The columns that may be asked for.
     pub schema: SchemaRef,
 }
 

@@ -30,7 +30,7 @@ pub struct ClosedQuery {
 /// What an advance gave out.
 #[derive(Debug, Default)]
 pub struct Closed {
-    /// Every window that ends at or before this is given out now; less than asked for when there was too much for one go.
+    /// Every window that ends at or before this is given out now; less than requested when one advance has too many rows.
     pub reached: i64,
     pub rows: Vec<RecordBatch>,
     /// How many windows closed (of sessions: how many times some did).
@@ -58,7 +58,7 @@ impl ClosedQuery {
         &self.merges[index].1
     }
 
-    /// Closes windows that end at or before `through`, in order of their ends, as many as fit into one go.
+    /// Closes windows that end at or before `through`, in order of their ends, as many as one advance may hold.
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
         let mut steps: BTreeSet<i64> = self.merges.iter().flat_map(|(_, merge)| merge.ends_through(through)).collect();
         steps.insert(through);

@@ -1,6 +1,6 @@
 //! Stage 2 of a windowed aggregate: partials to closed windows.
 //!
-//! In: batches of the window's partial schema, in any order. Out: when asked to close, one row per (window, key) in the
+//! In: batches of the window's partial schema, in any order. Out: at a close, one row per (window, key) in the
 //! aggregate's output schema. State: per pane the merged partials of its keys; for sessions the partial sessions that are open.
 //! Partials of windows that have all closed are left out and their rows counted.
 
@@ -18,8 +18,8 @@ use super::partial::WindowedAggregate;
 use super::window::pane::GroupStates;
 use super::window::session::{SessionMerge, batch_of};
 use super::window::spec::{WindowSpec, floor};
+use super::window::window_type;
 use crate::error::{Error, Result};
-use crate::sql::functions::window_type;
 
 /// The state of one pane.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl WindowMerge {
     /// Takes partials in; says how many rows were behind partials that came too late.
     ///
     /// In a replay nothing is late: a partial session may look late by itself and yet be part of one that is still open, and rows of
-    /// windows that were closed before were counted there, or as late, by whoever read them first.
+    /// windows that were closed before were counted there, or as late, when they were first read.
     pub fn merge(&mut self, batch: &RecordBatch, is_replay: bool) -> Result<u64> {
         let spec = self.aggregate.spec;
         let closed_through = match (spec, is_replay) {
@@ -208,7 +208,7 @@ fn close_window(
     let mut merged: Option<GroupStates> = None;
     for pane_start in inside {
         let Some(pane) = panes.get_mut(&pane_start) else { continue };
-        // The largest state that nobody needs again becomes the base of the merge instead of being copied.
+        // The largest state that no later window needs becomes the base of the merge instead of being copied.
         if is_last_use(pane_start) && merged.is_none() && pane.frozen.is_empty() {
             merged = pane.live.take();
             continue;

@@ -2,12 +2,12 @@
 //!
 //! In: `keys…, arguments…, __event_time[, __watermark][, __row]`, rows in any order.
 //! Out, at a flush: the window's partial schema. Between flushes it holds one group per (pane, key); after one, nothing.
-//! Late rows are left out, counted, and told to the caller by their `__row`.
+//! Late rows are left out and counted; the caller gets their `__row`.
 //!
 //! Where nearly every row has a key of its own, looking for groups costs and saves nothing: then rows pass as partials of themselves
 //! for a while (see [`Bypass`]). Stage 2 cannot tell the difference.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -41,9 +41,7 @@ pub struct WindowedAggregate {
     pub output_schema: SchemaRef,
     /// Which keys, by their index in the layout, decide where in the exchange a partial goes. None: all go to the first partition,
     /// since the query above brings all rows of a window together.
-    pub spread: OnceLock<Vec<usize>>,
-    /// Which keys are columns that the source's topic is partitioned by; empty where it is not, or where not all of them are keys.
-    pub partitioned: OnceLock<Vec<usize>>,
+    pub spread: Vec<usize>,
     /// Which column of `output_schema` is the window; `None` when the query groups by it without selecting it.
     pub window_index: usize,
 }
@@ -70,10 +68,9 @@ impl WindowedAggregate {
             WindowSpec::Hop { .. } => 1,
             WindowSpec::Session { .. } => 2,
         };
-        self.spread.get().into_iter().flatten().map(|key| n_before + key).collect()
+        self.spread.iter().map(|key| n_before + key).collect()
     }
 
-    /// The aggregates' names, for EXPLAIN.
     pub fn calls(&self) -> &[AggregateCall] {
         &self.layout.calls
     }

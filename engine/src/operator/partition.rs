@@ -1,8 +1,8 @@
 //! Which partition of an exchange a partial belongs to: all partials of a key come together in one.
 //!
 //! The hash is part of what is stored: partials of open windows lie in the exchange where an earlier build put them. It is our own,
-//! over arrow's row format; should either ever change, [`identity`] does, and with it the plans' fingerprints, so that a build
-//! refuses what another one has distributed in another way.
+//! over arrow's row format. If either changes, [`identity`] changes, and with it the plans' fingerprints, so that a build refuses
+//! partials that another build has distributed differently.
 
 use std::sync::Arc;
 

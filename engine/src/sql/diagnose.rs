@@ -1,4 +1,4 @@
-//! What a person reads when a script cannot be planned: plain words, a place, a way out.
+//! Errors of planning, for the author of a script: plain words, line and column, and how to fix it.
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -75,7 +75,7 @@ fn tidy(message: &str) -> String {
     }
     let lines = message.split(['\n', '\t']).map(|line| line.trim().trim_end_matches('.'));
     let message = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    // Some messages end in a print of the syntax tree, which helps nobody.
+    // Some messages end in a print of the syntax tree, which does not help.
     let trees = ["Identifier(Ident", "Substring {", "Function(Function"];
     let end = trees.iter().filter_map(|tree| message.find(tree)).min().unwrap_or(message.len());
     script::uncapitalize(message[..end].trim_end())
@@ -87,7 +87,7 @@ const CLAUSES: [&str; 11] =
 
 /// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
 /// statement's.
-pub(super) fn place(error: Error, statement: &Statement) -> Error {
+pub(super) fn locate(error: Error, statement: &Statement) -> Error {
     let Error::Invalid(diagnostic) = &error else { return error };
     let message = &diagnostic.message;
     let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));

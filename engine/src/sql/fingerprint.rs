@@ -1,8 +1,8 @@
 //! Numbers by which plans are told apart: FNV-1a over their text, stable across builds and machines.
 //!
-//! Two of them, since two questions are asked. Whoever runs a task must plan what the others plan: every part counts. Whoever takes
-//! up stored state needs only what made that state: the query below the windows, the aggregates, and how partials are spread. What
-//! stands above closed windows remembers nothing, and neither does a query without windows, so there it may change.
+//! There are two. The plan fingerprint covers every part: all tasks of a dataflow must run the same plan. The state fingerprint covers
+//! what stored state depends on: the query below the windows, the aggregates, and how partials are spread. The query above closed
+//! windows has no state, and neither has a query without windows, so these may change between two runs.
 
 use std::hash::Hasher;
 
@@ -57,7 +57,7 @@ pub(super) fn of_state(stages: &[Stage]) -> Result<u64> {
         hasher.write(b"stage");
         for branch in &stage.branches {
             match &branch.output {
-                // Nothing is remembered but how far it was read.
+                // Its only state is the position.
                 Output::Sink(_) => hasher.write(b"sink"),
                 Output::Local(windows) => {
                     hasher.write(b"local");

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::operator::window::window_type;
 
 /// Which window a marker makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,14 +51,6 @@ impl WindowKind {
             Self::Hop => 2,
         }
     }
-}
-
-/// `Timestamp(Nanosecond)`: SQL's TIMESTAMP.
-pub const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
-
-/// The type of a window: `{start, end}`, half open.
-pub fn window_type() -> DataType {
-    DataType::Struct(Fields::from(vec![Field::new("start", TIMESTAMP, false), Field::new("end", TIMESTAMP, false)]))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

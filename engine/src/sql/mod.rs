@@ -3,7 +3,7 @@
 //! ```text
 //! text ─script─▶ statements ─catalog, table─▶ names ─DataFusion─▶ logical plan ─lower─▶ stages
 //! ```
-//! Nothing runs here, and everything that can be wrong with a script is found here, with its place and a way out.
+//! Nothing runs here, and everything that can be wrong with a script is found here, with line, column and how to fix it.
 
 pub mod catalog;
 mod diagnose;
@@ -35,7 +35,7 @@ use crate::error::{Error, Location, Result};
 use crate::options::{Options, parse_bytes};
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns};
 use catalog::Catalog;
-use diagnose::place;
+use diagnose::locate;
 pub(crate) use diagnose::sql_error;
 use function::check_calls;
 use limits::{check_clauses, check_depth, check_operators, check_unnest};
@@ -99,7 +99,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         let statement = insert.statement;
         let text = insert.plan.display_indent_schema().to_string();
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
-            .map_err(|error| place(error, &statement))?;
+            .map_err(|error| locate(error, &statement))?;
         let fingerprint = fingerprint::of_plan(&text, &stages)?;
         let state_fingerprint = fingerprint::of_state(&stages)?;
         for stage in &stages {
@@ -119,11 +119,11 @@ pub fn bind(request: &PlanRequest<'_>) -> Result<Bound> {
     let statements = parse(request.text)?;
     for statement in &statements {
         let bound = bind_statement(request, &mut catalog, statement, &mut settings, inserts.len());
-        inserts.extend(bound.map_err(|error| place(error, statement))?);
+        inserts.extend(bound.map_err(|error| locate(error, statement))?);
     }
     for statement in &statements {
         if let StatementKind::CreateTable(ddl) = &statement.kind {
-            check_side_tables(&catalog, &ddl.name).map_err(|error| place(error, statement))?;
+            check_side_tables(&catalog, &ddl.name).map_err(|error| locate(error, statement))?;
         }
     }
     if inserts.is_empty() {
@@ -164,7 +164,7 @@ fn bind_statement(
             Ok(None)
         }
         StatementKind::Set(name, value) => {
-            // What the command line says outranks the script.
+            // The command line outranks the script.
             settings.entry(name.clone()).or_insert_with(|| value.clone());
             Ok(None)
         }
@@ -315,7 +315,7 @@ fn name_setting(settings: &BTreeMap<String, String>) -> Result<Option<String>> {
         return Ok(Some(name.clone()));
     }
     Err(Error::invalid(format!("setting `pipeline` cannot be `{name}`"))
-        .hint("a name has letters, digits, `_` and `-`, at most 100 of them"))
+        .hint("a name consists of `a` to `z`, `A` to `Z`, digits, `_` and `-`, at most 100 of them"))
 }
 
 fn partitions_setting(settings: &BTreeMap<String, String>) -> Result<u32> {

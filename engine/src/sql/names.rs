@@ -51,7 +51,7 @@ fn is_called(item: &SelectItem, name: &str) -> bool {
     }
 }
 
-/// INSERT goes by position, so two columns may have the same name; DataFusion wants them told apart.
+/// INSERT goes by position, so two columns may have the same name; DataFusion needs distinct names.
 pub(super) fn with_own_names(query: &Query) -> Query {
     let mut query = query.clone();
     if let SetExpr::Select(select) = query.body.as_mut() {

@@ -37,7 +37,7 @@ pub enum StatementKind {
     CreateView(String, Box<Query>),
     /// INSERT INTO table query.
     Insert(String, Box<Query>),
-    /// A query on its own: its rows go to whoever runs the script.
+    /// A query on its own: its rows go to the caller.
     Query(Box<Query>),
     /// SET name = value.
     Set(String, String),
@@ -133,7 +133,7 @@ fn lower_first(message: &str) -> String {
     uncapitalize(message)
 }
 
-/// A sentence's first letter in lower case; an abbreviation or a keyword stays as it is.
+/// A sentence with its first character in lower case; an abbreviation or a keyword stays as it is.
 pub fn uncapitalize(message: &str) -> String {
     let mut characters = message.chars();
     let Some(first) = characters.next() else { return String::new() };

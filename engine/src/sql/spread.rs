@@ -40,7 +40,7 @@ pub(super) fn spread(
 
 struct Rules<'a> {
     placeholders: &'a HashMap<String, PlaceholderKeys>,
-    /// Keys that a join makes equal: each to one that stands for all of them.
+    /// Keys that a join makes equal: each to the representative of its class.
     same: BTreeMap<Key, Key>,
     /// For each operator that brings rows together, by what.
     together: Vec<BTreeSet<Key>>,
@@ -132,7 +132,8 @@ impl Rules<'_> {
             let every = |placeholder: &PlaceholderKeys| (0..placeholder.types.len()).collect();
             return self.placeholders.iter().map(|(name, placeholder)| (name.clone(), every(placeholder))).collect();
         };
-        // In the classes' order, the same for each placeholder, so that equal keys hash alike. A class that one placeholder lacks is not used.
+        // In the classes' order, the same for each placeholder, so that equal keys hash alike. A key that one placeholder lacks is
+        // not used.
         let member = |name: &String, placeholder: &PlaceholderKeys, class: &Key| {
             (0..placeholder.types.len()).find(|&index| self.representative(&(name.clone(), index)) == *class)
         };

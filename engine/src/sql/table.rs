@@ -9,7 +9,6 @@ use datafusion::sql::planner::PlannerContext;
 use datafusion::sql::sqlparser::ast;
 
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
-use super::functions::TIMESTAMP;
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
 use super::{PlanRequest, sql_error};
@@ -18,6 +17,7 @@ use crate::error::{Error, Location, Result};
 use crate::format::Format;
 use crate::options::Options;
 use crate::plan::{BadRecordPolicy, Column, ColumnSource, Metadata, TableDef};
+use crate::time::TIMESTAMP;
 
 /// Makes the table of a CREATE TABLE, and those that it brings along.
 pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Vec<TableDef>> {
@@ -37,8 +37,8 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         .filter(|column| matches!(column.from, ColumnSource::Record(_)))
         .map(|c| Arc::clone(&c.field))
         .collect();
-    let asked = TableRequest { connector: &connector, name, columns: &physical, format: format.as_ref() };
-    let table = request.connectors.table(asked, &mut options)?;
+    let definition = TableRequest { connector: &connector, name, columns: &physical, format: format.as_ref() };
+    let table = request.connectors.table(definition, &mut options)?;
     if ddl.columns.is_empty() {
         let defaults = table.default_columns().into_iter().enumerate();
         columns = defaults.map(|(index, field)| Column { field, from: ColumnSource::Record(index) }).collect();

@@ -11,10 +11,11 @@ use datafusion::common::{JoinType, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, Union};
 
-use super::functions::{WindowKind, WindowMarker, window_type};
+use super::functions::{WindowKind, WindowMarker};
 use super::sql_error;
 use crate::error::{Error, Result};
 use crate::operator::window::spec::WindowSpec;
+use crate::operator::window::window_type;
 
 /// Which part of a window a column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +97,8 @@ pub fn has_marker(expression: &Expr) -> Result<bool> {
     expression.exists(|node| Ok(matches!(node, Expr::ScalarFunction(_)) && marker(node).is_some())).map_err(sql_error)
 }
 
-/// Finds which output columns are windows. Knows both the marked aggregates of a fresh plan and, by name, the placeholders that
-/// stand in for them in a split one.
+/// Finds which output columns are windows. Knows both the aggregates with window markers of a fresh plan and, by name, the
+/// placeholders that replace them in a cut one.
 pub struct Follow<'a> {
     /// The window's column in each placeholder of closed windows, and whether it is a session.
     pub placeholders: &'a HashMap<String, PlaceholderWindow>,

@@ -13,7 +13,7 @@ use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK};
 use crate::operator::watermark::SplitWatermark;
 use crate::operator::window::session::batch_of;
 use crate::plan::{EventTime, WatermarkRule};
-use crate::sql::functions::TIMESTAMP;
+use crate::time::TIMESTAMP;
 
 /// Rows with their event time.
 pub(super) struct Timed {

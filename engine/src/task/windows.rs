@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::log::memory::exchange_split;
+use crate::log::watermarks::WatermarkVector;
 use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
-use crate::operator::watermark::WatermarkVector;
 use crate::plan::{ExchangeInput, Output};
 use crate::time::Watermark;
 

@@ -4,7 +4,7 @@
 //! Davy's own; Arroyo does not look for them: `__abi_info` says in JSON what the function takes (see
 //! [`AbiInfo`](super::library::AbiInfo)), `__last_error` why the calling thread's last call failed.
 //!
-//! Only layouts stand here, with the assertions that hold them; [`super::library`] knows what they mean.
+//! Only layouts, with assertions that check them; [`super::library`] knows what they mean.
 //!
 //! [Arrow C data interface]: https://arrow.apache.org/docs/format/CDataInterface.html
 

@@ -232,7 +232,7 @@ impl ModelFunction {
         let mut scores = vec![f64::NAN; columns.n_rows];
         self.model.scorer.score(&columns.slices(), &mut scores).map_err(|error| self.failed(&error))?;
         if let Some(valid) = &columns.valid {
-            // What stands under a null is any value at all.
+            // Under a null is an arbitrary value.
             scores.iter_mut().zip(valid).filter(|(_, valid)| !valid).for_each(|(score, _)| *score = f64::NAN);
         }
         Ok(scores)

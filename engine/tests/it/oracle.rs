@@ -23,11 +23,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 use davy_engine::operator::window::spec::WindowSpec;
+use davy_engine::operator::window::window_type;
 use davy_engine::plan::{Column as TableColumn, ColumnSource, TableDef};
 use davy_engine::sql::catalog::{RawRows, TableRows};
-use davy_engine::sql::functions::{TIMESTAMP, window_type};
 use davy_engine::sql::window::window_of;
 use davy_engine::sql::{PlanRequest, bind};
+use davy_engine::time::TIMESTAMP;
 
 use crate::support::{World, sorted_lines};
 

@@ -95,7 +95,7 @@ impl WindowSpec {
     /// wherever commits fall and whatever a replay brings back. A row behind it might, so it is given up.
     pub fn is_late(self, time: i64, watermark: i64) -> bool {
         match self {
-            // Most rows are ahead of the watermark, and need no division to be told in time.
+            // Most rows are ahead of the watermark, and need no division.
             Self::Hop { .. } => time < watermark && self.last_end(time) <= watermark,
             Self::Session { .. } => time < watermark,
         }

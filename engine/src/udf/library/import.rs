@@ -35,7 +35,7 @@ impl Drop for Returned {
 }
 
 impl Returned {
-    /// Checks the column against the type and length that were asked for, and copies it. Errors say what is wrong with it.
+    /// Checks the column against the declared type and length, and copies it. Errors say what is wrong with it.
     ///
     /// # Safety
     /// What is not null points to what the interface says: enough pointers to buffers, and buffers that are long enough.
@@ -142,15 +142,15 @@ impl<'a> Rows<'a> {
 
     /// # Safety
     /// The bitmap has a bit for each row behind the offset.
-    unsafe fn nulls(&self, told: i64) -> Result<Option<NullBuffer>, String> {
+    unsafe fn nulls(&self, stated: i64) -> Result<Option<NullBuffer>, String> {
         if self.bitmap.is_null() {
             return Ok(None);
         }
         // SAFETY: the caller's promise.
         let nulls = NullBuffer::new(unsafe { self.bits(self.bitmap) });
-        match usize::try_from(told) {
-            Ok(told) if told != nulls.null_count() => {
-                Err(format!("returned a column that counts {told} nulls and marks {}", nulls.null_count()))
+        match usize::try_from(stated) {
+            Ok(stated) if stated != nulls.null_count() => {
+                Err(format!("returned a column that states {stated} nulls but has {}", nulls.null_count()))
             }
             _ => Ok((nulls.null_count() != 0).then_some(nulls)),
         }

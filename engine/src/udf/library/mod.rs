@@ -11,7 +11,7 @@
 //! | aborts, recurses without end, writes where it should not | the process | nothing: leave it out of the list |
 //!
 //! A process of its own for each plug-in would survive the last line too and could be killed. It would copy each batch twice through
-//! a pipe, and needs a life cycle (start, watch, restart) that is more code than the host itself. A plug-in is native code that the
+//! a pipe, and needs supervision (start, watch, restart) that is more code than the host itself. A plug-in is native code that the
 //! operator lists by its hash, so what is guarded against is bugs. Those of safe Rust end in the first four lines, unless the plug-in
 //! is built with `panic = "abort"`.
 //!
@@ -199,7 +199,7 @@ impl Library {
         Ok(Job { arguments, n_rows, returns })
     }
 
-    /// Marks it as broken; the first reason stays.
+    /// Sets it to broken; the first reason stays.
     fn broke(&self, lost: Lost) -> CallError {
         let why = match lost {
             Lost::TimedOut => format!("its library did not come back within {:?}", self.limits.call),

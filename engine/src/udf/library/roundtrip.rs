@@ -66,8 +66,8 @@ fn strings_that_are_no_text_are_refused() {
     let mut column = Returned(unsafe { arrays.columns.read() });
     let format = std::mem::replace(&mut column.0.schema.format, c"u".as_ptr());
     // SAFETY: strings have the same buffers as bytes.
-    let told = unsafe { column.copy(&arrow::datatypes::DataType::Utf8, 2) }.unwrap_err();
-    assert!(told.starts_with("returned an invalid column: "), "{told}");
+    let error = unsafe { column.copy(&arrow::datatypes::DataType::Utf8, 2) }.unwrap_err();
+    assert!(error.starts_with("returned an invalid column: "), "{error}");
     column.0.schema.format = format;
     // SAFETY: from `malloc`.
     unsafe { free(arrays.columns.cast()) };

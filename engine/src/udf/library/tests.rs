@@ -85,8 +85,9 @@ fn a_forest_in_a_plug_in_scores_as_the_forest_does() {
     assert_eq!(result.as_ref(), &Float64Array::from(scores), "bit for bit");
 
     let error = library.call(&arguments[1..], n_rows, &DataType::Float64).unwrap_err();
-    let told = format!("function `g`: `forest_shallow` takes {} arguments, not {}", columns.len(), columns.len() - 1);
-    assert_eq!(error, CallError::Failed(told));
+    let expected =
+        format!("function `g`: `forest_shallow` takes {} arguments, not {}", columns.len(), columns.len() - 1);
+    assert_eq!(error, CallError::Failed(expected));
 }
 
 #[test]
@@ -110,8 +111,8 @@ fn strings_cross_whatever_their_layout_is() {
 fn a_panic_that_the_macro_catches_costs_its_rows() {
     let library = open("davy_text");
     let call = |host: &str| library.call(&[Arc::new(StringArray::from(vec![host]))], 1, &DataType::Utf8);
-    let told = "function `g`: it failed and gives no reason; if it panicked, its message is in the worker's output";
-    assert_eq!(call("").unwrap_err(), CallError::Failed(told.to_owned()));
+    let expected = "function `g`: it failed and gives no reason; if it panicked, its message is in the worker's output";
+    assert_eq!(call("").unwrap_err(), CallError::Failed(expected.to_owned()));
     assert_eq!(call("a.b").unwrap().as_string::<i32>().value(0), "a.b");
 }
 
@@ -121,20 +122,20 @@ fn what_is_not_a_column_of_the_declared_shape_costs_its_rows() {
         (2.0, "its library returned 2 rows for 3"),
         (3.0, "its library returned `Int64` where `Float64` is declared"),
         (4.0, "its library returned `Utf8` where `Float64` is declared"),
-        (8.0, "its library returned a column that counts 1 nulls and marks 2"),
+        (8.0, "its library returned a column that states 1 nulls but has 2"),
         (9.0, "its library returned a column with offset 0 and -7 nulls"),
         (10.0, "its library returned a column with offset -9223372036854775808 and 1 nulls"),
         (11.0, "its library returned a column of `Float64` that has 1 buffers or other parts"),
         (12.0, "its library returned a column without a buffer that it needs"),
         (13.0, "its library returned -1 rows for 3"),
         (14.0, "its library returned a column that was released already"),
-        (15.0, "its library returned a result marked 77, which is neither success nor failure"),
+        (15.0, "its library returned a result with tag 77, which is neither success nor failure"),
     ];
     let library = faulty();
-    for (number, told) in cases {
+    for (number, expected) in cases {
         let nulls = if number == 8.0 { [None, None, Some(3.0)] } else { GOOD };
         let result = library.call(&[floats([Some(number); 3]), floats(nulls)], 3, &DataType::Float64);
-        assert_eq!(result.unwrap_err(), CallError::Misbehaved(format!("function `g`: {told}")), "fault {number}");
+        assert_eq!(result.unwrap_err(), CallError::Misbehaved(format!("function `g`: {expected}")), "fault {number}");
     }
     assert_eq!(fault(&library, 0.0).unwrap(), GOOD);
     assert_eq!(library.n_stuck_threads(), 0);
@@ -150,10 +151,10 @@ fn a_column_may_be_unaligned_or_begin_in_the_middle() {
 }
 
 #[test]
-fn a_reported_failure_is_told_in_one_line() {
+fn a_reported_failure_is_one_line() {
     let library = faulty();
-    let told = r"function `g`: row 3 has\na port of \u{1b}[31m-1\u{1b}[0m";
-    assert_eq!(fault(&library, 6.0).unwrap_err(), CallError::Failed(told.to_owned()));
+    let expected = r"function `g`: row 3 has\na port of \u{1b}[31m-1\u{1b}[0m";
+    assert_eq!(fault(&library, 6.0).unwrap_err(), CallError::Failed(expected.to_owned()));
     assert!(matches!(fault(&library, 5.0), Err(CallError::Failed(why)) if why.contains("gives no reason")));
     assert_eq!(fault(&library, 0.0).unwrap(), GOOD);
 }
@@ -161,10 +162,10 @@ fn a_reported_failure_is_told_in_one_line() {
 #[test]
 fn a_panic_that_gets_out_breaks_the_library_and_nothing_else() {
     let (library, other) = (faulty(), faulty());
-    let told = "function `g`: its library let a panic out, its message is in the worker's output; \
+    let expected = "function `g`: its library let a panic out, its message is in the worker's output; \
                 it is not called any more, mend it and start the worker again";
-    assert_eq!(fault(&library, 1.0).unwrap_err(), CallError::Broken(told.to_owned()));
-    assert_eq!(fault(&library, 0.0).unwrap_err(), CallError::Broken(told.to_owned()));
+    assert_eq!(fault(&library, 1.0).unwrap_err(), CallError::Broken(expected.to_owned()));
+    assert_eq!(fault(&library, 0.0).unwrap_err(), CallError::Broken(expected.to_owned()));
     assert_eq!(library.n_stuck_threads(), 1);
     assert_eq!(fault(&other, 0.0).unwrap(), GOOD);
 }
@@ -173,10 +174,10 @@ fn a_panic_that_gets_out_breaks_the_library_and_nothing_else() {
 fn a_call_that_never_comes_back_is_left_behind() {
     let limits = Limits { call: Duration::from_millis(300), ..Limits::default() };
     let library = Library::open_with(&plugin("davy_faulty"), "g", limits).unwrap();
-    let told = "function `g`: its library did not come back within 300ms; \
+    let expected = "function `g`: its library did not come back within 300ms; \
                 it is not called any more, mend it and start the worker again";
-    assert_eq!(fault(&library, 7.0).unwrap_err(), CallError::Broken(told.to_owned()));
-    assert_eq!(fault(&library, 0.0).unwrap_err(), CallError::Broken(told.to_owned()));
+    assert_eq!(fault(&library, 7.0).unwrap_err(), CallError::Broken(expected.to_owned()));
+    assert_eq!(fault(&library, 0.0).unwrap_err(), CallError::Broken(expected.to_owned()));
     assert_eq!(library.n_stuck_threads(), 1);
 }
 
@@ -218,9 +219,9 @@ fn tasks_may_call_at_the_same_time() {
 
 #[test]
 fn a_file_that_is_no_plug_in_is_refused_with_the_remedy() {
-    let check = |path: PathBuf, told: &str| {
+    let check = |path: PathBuf, expected: &str| {
         let error = Library::open(&path, "g").unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     };
     check("libdavy_text.so".into(), "function `g`: `libdavy_text.so` is not an absolute path; write the whole path");
     check("/nowhere/lib.so".into(), "function `g`: `/nowhere/lib.so` cannot be loaded: ");
@@ -240,19 +241,19 @@ fn a_declaration_must_agree_with_what_the_library_says() {
     let time = TimestampMillisecondArray::from(vec![0]).with_timezone("UTC");
     let time = arrow::array::Array::data_type(&time).clone();
     info.check("g", &[DataType::Float64, time.clone()], &DataType::Utf8View).unwrap();
-    let told =
+    let expected =
         |arguments: &[DataType], returns: DataType| info.check("g", arguments, &returns).unwrap_err().to_string();
     let hint = "; the library has `score(bytes Float64, at Timestamp(Microsecond, None)) returns Utf8`";
     assert_eq!(
-        told(&[DataType::Float64], DataType::Utf8),
+        expected(&[DataType::Float64], DataType::Utf8),
         format!("function `g`: 1 arguments are declared, the library takes 2{hint}")
     );
     assert_eq!(
-        told(&[DataType::Int64, time.clone()], DataType::Utf8),
+        expected(&[DataType::Int64, time.clone()], DataType::Utf8),
         format!("function `g`: argument 1 (`bytes`) is declared `Int64`, the library takes `Float64`{hint}")
     );
     assert_eq!(
-        told(&[DataType::Float64, time], DataType::Float64),
+        expected(&[DataType::Float64, time], DataType::Float64),
         format!("function `g`: RETURNS is declared `Float64`, the library gives `Utf8`{hint}")
     );
     let error = AbiInfo::parse("g", "{}").unwrap_err().to_string();

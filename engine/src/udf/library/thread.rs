@@ -61,7 +61,7 @@ pub(super) enum Outcome {
     Column(ArrayRef),
     /// The plug-in reports a failure, with a message where it has one.
     Failed(Option<String>),
-    /// What it returned is not what was asked for.
+    /// It returned another type or length than declared.
     Misbehaved(String),
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Lost {
     NoThread,
 }
 
-/// A plug-in wants more than the 2 MiB that threads have unless told (a deep recursion over a model, say).
+/// More than the default 2 MiB, for plug-ins that recurse deeply (over a model, say).
 const STACK_BYTES: usize = 8 << 20;
 /// Most bytes of `__abi_info`.
 const MAX_INFO_BYTES: usize = 64 << 10;
@@ -117,7 +117,7 @@ pub(super) fn load(path: PathBuf, name: &str, timeout: Duration) -> Result<Loade
     let (done, answer) = sync_channel(1);
     let work = move || {
         let loaded = guarded(&done, || Symbols::load(&path));
-        // Nobody waits any more when the time was over.
+        // After a timeout no receiver waits any more.
         drop(done.send(Answer::Done(loaded)));
     };
     if !start(name, work) {
@@ -215,7 +215,9 @@ impl Symbols {
                 // SAFETY: the symbol gives null or text that ends with NUL; this is the thread that called.
                 unsafe { text(last_error(), MAX_ERROR_BYTES) }
             })),
-            tag => Outcome::Misbehaved(format!("returned a result marked {tag}, which is neither success nor failure")),
+            tag => {
+                Outcome::Misbehaved(format!("returned a result with tag {tag}, which is neither success nor failure"))
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
-use davy_engine::format::{Encoder};
+use davy_engine::format::Encoder;
 use davy_engine::log::Sink;
 use davy_engine::log::transactions::{Message, RowEncoder};
 use davy_engine::plan::{ORIGIN, SinkPlan};

@@ -1,6 +1,6 @@
 //! Which worker each task belongs to: a pure function of the workers, the tasks and where they are now.
 //!
-//! * TOTAL: with at least one worker every task has a place, also when there are more tasks than slots.
+//! * TOTAL: with at least one worker every task has a worker, also when there are more tasks than slots.
 //! * BALANCED: no move of a single task would make load (tasks per slot) more even: for all workers `a` and `b`,
 //!   `(n_b + 1) / slots_b >= n_a / slots_a`.
 //! * STICKY: a task moves only where balance demands it, and no fewer moves would do.
@@ -115,11 +115,11 @@ fn why_here(task: &Placeable, choice: &board::Choice) -> String {
         (Some(owner), None) => format!("worker `{owner}` is lost or leaves; "),
         (None, None) => String::new(),
     };
-    let place = match &choice.zone {
+    let choice = match &choice.zone {
         Some(zone) => format!("placed in zone `{zone}`, which has fewest tasks of its stage"),
         None => "placed on the worker with least load".to_owned(),
     };
-    left + &place
+    left + &choice
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Refusals, by what the client should do about them.
 
-use davy_proto::Place;
+use davy_proto::Location;
 
 use crate::catalog::CatalogError;
 use crate::planner::Refusal;
@@ -25,14 +25,14 @@ pub enum Kind {
     Internal,
 }
 
-/// A refusal, with its place in the SQL and how to fix it.
+/// A refusal, with its location in the SQL and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refused {
     pub kind: Kind,
-    /// What is wrong, without the place.
+    /// What is wrong, without the location.
     pub message: String,
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// How to fix it; may be empty.
     pub hint: String,
 }
@@ -40,7 +40,7 @@ pub struct Refused {
 impl Refused {
     /// A refusal without a hint.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), place: None, hint: String::new() }
+        Self { kind, message: message.into(), location: None, hint: String::new() }
     }
 
     /// Adds how to fix it.
@@ -54,8 +54,8 @@ impl Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Invalid { message, place, hint } => {
-                Self { kind: Kind::Invalid, message, place, hint: hint.unwrap_or_default() }
+            Refusal::Invalid { message, location, hint } => {
+                Self { kind: Kind::Invalid, message, location, hint: hint.unwrap_or_default() }
             }
             Refusal::Precondition { message, hint } => Self::new(Kind::Precondition, message).hint(hint),
             Refusal::Unavailable(message) => Self::new(Kind::Unavailable, message),

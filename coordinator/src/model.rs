@@ -40,7 +40,7 @@ pub struct PipelineRecord {
     pub request: Option<AcceptedRequest>,
 }
 
-/// Tells a repeated request from another one under the same name.
+/// Distinguishes a repeated request from another one under the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedRequest {
     pub id: String,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use davy_proto::Place;
+use davy_proto::Location;
 use davy_proto::domain::{DataflowShape, Script, TailRow};
 
 /// Refusals, by what the client should do.
@@ -12,7 +12,7 @@ use davy_proto::domain::{DataflowShape, Script, TailRow};
 pub enum Refusal {
     /// Fix the script or a setting.
     #[error("{message}")]
-    Invalid { message: String, place: Option<Place>, hint: Option<String> },
+    Invalid { message: String, location: Option<Location>, hint: Option<String> },
     /// State would be lost, or belongs to something else.
     #[error("{message}")]
     Precondition { message: String, hint: String },

@@ -1,6 +1,6 @@
 //! Connections to a coordinator: address, certificates and token become a channel here, for workers and for the CLI.
 //!
-//! A token goes over TLS, or to this machine. In clear text over a network everybody on the way could read it, so that such a
+//! A token goes over TLS, or to this machine. In clear text over a network every host on its path could read it, so that such a
 //! connection is refused before it is opened.
 
 use std::fmt;

@@ -13,16 +13,16 @@ const DOMAIN: &str = "davy";
 pub struct ErrorDetail {
     /// Stable, for programs: such as `INVALID`.
     pub reason: String,
-    /// What is wrong, without the place.
+    /// What is wrong, without the location.
     pub message: String,
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// How to fix it; may be empty.
     pub hint: String,
 }
 
-/// A place in the SQL; both count from 1.
+/// A location in the SQL; both count from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     pub line: u64,
     pub column: u64,
 }
@@ -30,11 +30,11 @@ pub struct Place {
 impl ErrorDetail {
     /// A status with this detail. Its message has all of it, for clients that do not read details.
     pub fn to_status(&self, code: Code) -> Status {
-        let Self { reason, message, place, hint } = self;
+        let Self { reason, message, location, hint } = self;
         let mut metadata = HashMap::new();
         let mut sentence = message.clone();
         let mut details = ErrorDetails::new();
-        if let Some(Place { line, column }) = place {
+        if let Some(Location { line, column }) = location {
             metadata.insert("line".to_owned(), line.to_string());
             metadata.insert("column".to_owned(), column.to_string());
             details.add_bad_request_violation("sql", format!("line {line}, column {column}: {message}"));
@@ -53,9 +53,9 @@ impl ErrorDetail {
         let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN)?;
         let message = status.get_details_localized_message()?.message;
         let number = |name: &str| info.metadata.get(name)?.parse().ok();
-        let place = number("line").zip(number("column")).map(|(line, column)| Place { line, column });
+        let location = number("line").zip(number("column")).map(|(line, column)| Location { line, column });
         let hint = info.metadata.get("hint").cloned().unwrap_or_default();
-        Some(Self { reason: info.reason, message, place, hint })
+        Some(Self { reason: info.reason, message, location, hint })
     }
 }
 
@@ -65,20 +65,20 @@ mod tests {
 
     #[test]
     fn a_detail_is_read_as_it_was_written() {
-        for (place, hint) in [(Some(Place { line: 3, column: 14 }), "x"), (None, ""), (None, "x")] {
+        for (location, hint) in [(Some(Location { line: 3, column: 14 }), "x"), (None, ""), (None, "x")] {
             let (reason, message) = ("INVALID".to_owned(), "no column `dts`".to_owned());
-            let detail = ErrorDetail { reason, message, place, hint: hint.to_owned() };
+            let detail = ErrorDetail { reason, message, location, hint: hint.to_owned() };
             assert_eq!(ErrorDetail::of(&detail.to_status(Code::InvalidArgument)), Some(detail));
         }
     }
 
     #[test]
     fn a_status_has_all_of_it_in_standard_messages_and_in_its_text() {
-        let place = Some(Place { line: 3, column: 14 });
+        let location = Some(Location { line: 3, column: 14 });
         let (reason, message) = ("INVALID".to_owned(), "no column `dts`".to_owned());
-        let status = ErrorDetail { reason, message, place, hint: "use `ts`".to_owned() }.to_status(Code::NotFound);
+        let status = ErrorDetail { reason, message, location, hint: "use `ts`".to_owned() }.to_status(Code::NotFound);
         assert_eq!(status.message(), "no column `dts` (line 3, column 14); use `ts`");
-        let violations = status.get_details_bad_request().expect("a place").field_violations;
+        let violations = status.get_details_bad_request().expect("a location").field_violations;
         assert_eq!((&*violations[0].field, &*violations[0].description), ("sql", "line 3, column 14: no column `dts`"));
     }
 

@@ -1,4 +1,4 @@
-//! What workers, the coordinator and clients share: the typed domain, the generated gRPC messages, and the way between them.
+//! What workers, the coordinator and clients share: the typed domain, the generated gRPC messages, and the conversions between them.
 //!
 //! [`domain`] has the types that code works with. [`v1`] has the messages on the wire, which end in [`convert`]: that module checks what
 //! has arrived. [`client`] opens every connection to a coordinator. Nothing here decides.
@@ -9,7 +9,7 @@ pub mod domain;
 mod error_detail;
 
 pub use convert::InvalidMessage;
-pub use error_detail::{ErrorDetail, Place};
+pub use error_detail::{ErrorDetail, Location};
 
 pub use generated::{keda, v1};
 

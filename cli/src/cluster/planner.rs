@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use davy_coordinator::planner::{Planner, Refusal, Tail};
 use davy_engine::Error;
-use davy_proto::Place;
+use davy_proto::Location;
 use davy_proto::domain::{DataflowShape, Script, TailRow};
 use davy_worker::connector::LocalConnectors;
 use davy_worker::slots::planning::{self, Conflict};
@@ -50,7 +50,7 @@ fn refusal(error: Error) -> Refusal {
     match error {
         Error::Invalid(diagnostic) => Refusal::Invalid {
             message: diagnostic.message,
-            place: diagnostic.location.map(|at| Place { line: at.line, column: at.column }),
+            location: diagnostic.location.map(|at| Location { line: at.line, column: at.column }),
             hint: diagnostic.hint,
         },
         Error::Unavailable(message) | Error::OutOfMemory(message) | Error::Fenced(message) => {

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::path::Path;
 
 use davy_engine::Error;
-use davy_proto::{ErrorDetail, Place};
+use davy_proto::{ErrorDetail, Location};
 use tonic::{Code, Status};
 
 use super::text::shown;
@@ -57,9 +57,9 @@ fn with_hint(message: &str, hint: &str) -> String {
 
 fn located(detail: &ErrorDetail, script: Option<&Path>) -> String {
     let message = &detail.message;
-    match (detail.place, script) {
-        (Some(Place { line, column }), Some(script)) => format!("{}:{line}:{column}: {message}", shown(script)),
-        (Some(Place { line, column }), None) => format!("line {line}, column {column}: {message}"),
+    match (detail.location, script) {
+        (Some(Location { line, column }), Some(script)) => format!("{}:{line}:{column}: {message}", shown(script)),
+        (Some(Location { line, column }), None) => format!("line {line}, column {column}: {message}"),
         (None, _) => message.clone(),
     }
 }
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn an_error_says_what_where_and_how() {
-        let place = Some(Place { line: 300, column: 7 });
-        let detail = ErrorDetail { reason: "X".to_owned(), message: "no".to_owned(), place, hint: "x".to_owned() };
+        let location = Some(Location { line: 300, column: 7 });
+        let detail = ErrorDetail { reason: "X".to_owned(), message: "no".to_owned(), location, hint: "x".to_owned() };
         let with = |code| detail.to_status(code);
         let cases = [
             (with(Code::InvalidArgument), Some("a.sql"), "a.sql:300:7: no; x"),

@@ -156,7 +156,7 @@ impl<'a> Board<'a> {
         format!("worker `{worker}` had {n_tasks} tasks for {slots} slots")
     }
 
-    /// Of the workers as empty as `emptiest`, the first in each zone: for a move only the zone tells them apart.
+    /// Of the workers as empty as `emptiest`, the first in each zone: for a move they differ by their zone only.
     fn first_of_each_zone(&self, emptiest: &Seat) -> Vec<(usize, &Seat<'a>)> {
         let mut firsts: Vec<(usize, &Seat)> = Vec::new();
         for (index, seat) in self.seats.iter().enumerate() {

@@ -124,7 +124,7 @@ impl FileCatalog {
             }
             // Which of the two states is on the disk is unknown here; the next leader reads it.
             StoreError::InDoubt(why) => CatalogError::Fenced(format!(
-                "catalog `{}`: cannot tell what a crash would leave: {why}",
+                "catalog `{}`: cannot know what a crash would leave: {why}",
                 self.path.display()
             )),
         })
@@ -193,10 +193,10 @@ fn encode(state: &State) -> Vec<u8> {
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<State, CatalogError> {
-    let way_out = "put a copy of it back, or move it away to start without pipelines and submit them again";
+    let remedy = "put a copy of it back, or move it away to start without pipelines and submit them again";
     let corrupt =
-        |why: String, way_out: &str| CatalogError::Corrupt(format!("catalog `{}`: {why}; {way_out}", path.display()));
-    let damaged = |why: &str| corrupt(format!("it is damaged: {why}"), way_out);
+        |why: String, remedy: &str| CatalogError::Corrupt(format!("catalog `{}`: {why}; {remedy}", path.display()));
+    let damaged = |why: &str| corrupt(format!("it is damaged: {why}"), remedy);
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("its first line has no end"))?;
     let (header, body) = (&bytes[..end], &bytes[end + 1..]);
     let header = std::str::from_utf8(header).map_err(|_| damaged("its first line is no text"))?;

@@ -32,7 +32,7 @@ struct Shared {
 struct Memory {
     state: State,
     /// Term of the present leader.
-    leading: Option<Term>,
+    leader: Option<Term>,
     /// The error of the next write, instead of doing it.
     refusal: Option<CatalogError>,
 }
@@ -44,7 +44,7 @@ impl MemoryCatalog {
 
     /// Ends the present lead: the leader's next write is fenced, and a standby leads.
     pub fn depose(&self) {
-        self.memory().leading = None;
+        self.memory().leader = None;
         self.shared.vacated.notify_all();
     }
 
@@ -62,9 +62,9 @@ impl MemoryCatalog {
     }
 
     /// Fails if this handle does not lead, or another one has led since.
-    fn leading(&self) -> Result<MutexGuard<'_, Memory>, CatalogError> {
+    fn as_leader(&self) -> Result<MutexGuard<'_, Memory>, CatalogError> {
         let memory = self.memory();
-        if self.term.is_some() && self.term == memory.leading {
+        if self.term.is_some() && self.term == memory.leader {
             return Ok(memory);
         }
         let last = memory.state.term();
@@ -75,7 +75,7 @@ impl MemoryCatalog {
     }
 
     fn resign(&mut self) {
-        if self.leading().is_ok() {
+        if self.as_leader().is_ok() {
             self.depose();
         }
         self.term = None;
@@ -100,7 +100,7 @@ impl Catalog for MemoryCatalog {
         self.resign();
         let shared = Arc::clone(&self.shared);
         let mut memory = shared.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        while memory.leading.is_some() {
+        while memory.leader.is_some() {
             if is_over() {
                 return Ok(None);
             }
@@ -108,12 +108,12 @@ impl Catalog for MemoryCatalog {
         }
         memory.state.begin_term();
         self.term = Some(memory.state.term());
-        memory.leading = self.term;
+        memory.leader = self.term;
         Ok(Some(memory.state.snapshot()))
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), CatalogError> {
-        let mut memory = self.leading()?;
+        let mut memory = self.as_leader()?;
         memory.state.check(records).expect("a leader's numbers only grow");
         if let Some(refusal) = memory.refusal.take() {
             return Err(refusal);
@@ -123,7 +123,7 @@ impl Catalog for MemoryCatalog {
     }
 
     fn still_leads(&mut self) -> Result<(), CatalogError> {
-        self.leading().map(drop)
+        self.as_leader().map(drop)
     }
 }
 

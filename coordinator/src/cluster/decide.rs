@@ -13,7 +13,7 @@ use super::{Action, Cluster, Member, Pipeline};
 /// A revocation that is not acknowledged is sent again after this fraction of the lease timeout.
 const RESEND_PARTS: u32 = 4;
 
-type Places = BTreeMap<TaskId, Placement>;
+type Placements = BTreeMap<TaskId, Placement>;
 
 enum Verdict {
     Stay,
@@ -32,11 +32,11 @@ impl Cluster {
         let mut actions = Vec::new();
         self.lose_silent_workers(now);
         self.end_overdue_leases(now, &mut actions);
-        let places = self.assign_tasks(now);
-        self.take_away(now, &places);
+        let placements = self.assign_tasks(now);
+        self.take_away(now, &placements);
         self.send_revocations(now, &mut actions);
         self.revoke_strays(now, &mut actions);
-        self.grant(now, &places, next_epoch, &mut actions);
+        self.grant(now, &placements, next_epoch, &mut actions);
         self.forget_ended_tasks();
         actions
     }
@@ -109,7 +109,7 @@ impl Cluster {
     }
 
     /// The worker for each task that should run. A worker without a session cannot be reached: it keeps its tasks for now.
-    fn assign_tasks(&self, now: Duration) -> Places {
+    fn assign_tasks(&self, now: Duration) -> Placements {
         let candidates: Vec<Candidate> = (self.workers.values().filter(|member| member.is_candidate()))
             .map(|Member { info, .. }| Candidate {
                 id: info.id.clone(),
@@ -131,25 +131,25 @@ impl Cluster {
         assign(&candidates, &tasks, &self.options.zone_label)
     }
 
-    fn take_away(&mut self, now: Duration, places: &Places) {
+    fn take_away(&mut self, now: Duration, placements: &Placements) {
         let may_balance = self.is_past_startup(now);
         for (id, task) in &mut self.tasks {
             let Some(lease) = &task.lease else { continue };
             let pipeline = self.pipelines.get(&id.pipeline);
             let is_draining = self.workers.get(&lease.worker).is_some_and(|member| member.is_draining);
-            let place = places.get(id);
+            let placement = placements.get(id);
             let is_cool = self.options.move_cool_down <= now.saturating_sub(lease.granted_at);
             let may_move = may_balance && is_cool && matches!(lease.stage, Stage::Running { .. });
             let verdict = match pipeline {
                 None => Verdict::Drop("its pipeline is gone".to_owned()),
-                Some(pipeline) => judge(id, lease, pipeline, is_draining, place.filter(|_| may_move)),
+                Some(pipeline) => judge(id, lease, pipeline, is_draining, placement.filter(|_| may_move)),
             };
             match verdict {
                 Verdict::Stay => {}
                 Verdict::Drop(reason) => task.leave(Release::AtOnce, &reason),
                 Verdict::Drain(reason) if !lease.is_leaving() => {
-                    if let Some(place) = place {
-                        task.home = Some(place.worker.clone());
+                    if let Some(placement) = placement {
+                        task.home = Some(placement.worker.clone());
                     }
                     task.leave(Release::Drain, &reason);
                 }
@@ -204,13 +204,13 @@ impl Cluster {
     fn grant(
         &mut self,
         now: Duration,
-        places: &Places,
+        placements: &Placements,
         next_epoch: &mut dyn FnMut() -> Epoch,
         actions: &mut Vec<Action>,
     ) {
         let is_past_startup = self.is_past_startup(now);
         let held_up = self.pipelines_held_up(now);
-        for (id, place) in places {
+        for (id, placement) in placements {
             let Some(pipeline) = self.pipelines.get(&id.pipeline) else { continue };
             let Some(task) = self.tasks.get_mut(id).filter(|task| task.lease.is_none()) else { continue };
             let must_wait = !is_past_startup && !pipeline.is_new;
@@ -227,7 +227,7 @@ impl Cluster {
                 continue;
             }
             self.epoch_seen = self.epoch_seen.max(epoch);
-            let Placement { worker, reason } = place.clone();
+            let Placement { worker, reason } = placement.clone();
             // The task was moving there already: the reason for that says more.
             let reason = if reason == KEPT { task.reason.clone() } else { reason };
             let spec_version = pipeline.record.spec.spec_version;
@@ -267,8 +267,8 @@ impl Cluster {
     }
 }
 
-/// The verdict on a lease; `place` is the task's worker for balance, if it may move for balance.
-fn judge(id: &TaskId, lease: &Lease, pipeline: &Pipeline, is_draining: bool, place: Option<&Placement>) -> Verdict {
+/// The verdict on a lease; `placement` is the task's worker for balance, if it may move for balance.
+fn judge(id: &TaskId, lease: &Lease, pipeline: &Pipeline, is_draining: bool, placement: Option<&Placement>) -> Verdict {
     match pipeline.record.desired_state {
         DesiredState::StopNow => return Verdict::Drop("its pipeline was stopped at once".to_owned()),
         DesiredState::Stop => return Verdict::Drain("its pipeline was stopped".to_owned()),
@@ -282,8 +282,8 @@ fn judge(id: &TaskId, lease: &Lease, pipeline: &Pipeline, is_draining: bool, pla
     if is_draining {
         return Verdict::Drain(format!("worker `{}` leaves", lease.worker));
     }
-    match place {
-        Some(place) if place.worker != lease.worker => Verdict::Drain(place.reason.clone()),
+    match placement {
+        Some(placement) if placement.worker != lease.worker => Verdict::Drain(placement.reason.clone()),
         Some(_) | None => Verdict::Stay,
     }
 }

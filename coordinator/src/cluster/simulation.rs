@@ -155,7 +155,7 @@ impl<'a> World<'a> {
             worker.step(self.now, &mut self.random, self.is_calm);
             for message in worker.take_sent(self.now) {
                 // Who was lost has to register first: what it says before is not listened to.
-                if message.clone().tell(worker, &mut self.cluster, self.now) {
+                if message.clone().deliver(worker, &mut self.cluster, self.now) {
                     self.referee.note_heard(&worker.id, message.reports(), self.now);
                 }
             }

@@ -126,7 +126,7 @@ mod tests {
         for status in [scaler.is_active(about()).await.err(), scaler.get_metrics(metrics()).await.err()] {
             assert_eq!(status.map(|status| status.code()), Some(tonic::Code::Unavailable));
         }
-        assert!(scaler.get_metric_spec(about()).await.is_ok(), "KEDA asks for the spec once, when it starts");
+        assert!(scaler.get_metric_spec(about()).await.is_ok(), "KEDA requests the spec once, when it starts");
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ pub(super) fn status(refused: &Refused) -> Status {
     let detail = ErrorDetail {
         reason: reason(refused.kind).to_owned(),
         message: shorten(&refused.message),
-        place: refused.place,
+        location: refused.location,
         hint: shorten(&refused.hint),
     };
     detail.to_status(code(refused.kind))

@@ -242,7 +242,7 @@ fn is_repeated(request: &ChangeRequest, current: &PipelineRecord, request_id: &s
     }
 }
 
-/// Digest of all parts of a request. Lengths tell `a`, `bc` from `ab`, `c`.
+/// Digest of all parts of a request. Lengths distinguish `a`, `bc` from `ab`, `c`.
 fn digest(change: &Change) -> String {
     let mut hasher = Sha256::new();
     let mut add = |text: &str| {

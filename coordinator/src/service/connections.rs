@@ -41,12 +41,12 @@ pub struct Connection {
     pub peer: SocketAddr,
     idle: Duration,
     silent: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Accepts connections until the receiver of `accepted` is dropped.
 pub async fn accept(listener: TcpListener, bounds: Bounds, accepted: mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let permits = Arc::new(Semaphore::new(bounds.connections));
     loop {
         let arrived = tokio::select! {
             () = accepted.closed() => return,
@@ -60,7 +60,7 @@ pub async fn accept(listener: TcpListener, bounds: Bounds, accepted: mpsc::Sende
                 continue;
             }
         };
-        let Some(connection) = Connection::new(stream, peer, &places, bounds.idle) else {
+        let Some(connection) = Connection::new(stream, peer, &permits, bounds.idle) else {
             bounds.refused.inc();
             continue;
         };
@@ -83,13 +83,13 @@ async fn pause(duration: Duration) {
 
 impl Connection {
     #[expect(clippy::disallowed_methods, reason = "the edge: a connection's silence is measured where it is read")]
-    fn new(stream: TcpStream, peer: SocketAddr, places: &Arc<Semaphore>, idle: Duration) -> Option<Self> {
-        let place = Arc::clone(places).try_acquire_owned().ok()?;
+    fn new(stream: TcpStream, peer: SocketAddr, permits: &Arc<Semaphore>, idle: Duration) -> Option<Self> {
+        let permit = Arc::clone(permits).try_acquire_owned().ok()?;
         // Answers are small and awaited; an old kernel that refuses this only makes them slower.
         if let Err(error) = stream.set_nodelay(true) {
             warn!(%error, "a connection's packets are delayed");
         }
-        Some(Self { stream, peer, idle, silent: Box::pin(tokio::time::sleep(idle)), _place: place })
+        Some(Self { stream, peer, idle, silent: Box::pin(tokio::time::sleep(idle)), _permit: permit })
     }
 }
 

@@ -27,8 +27,8 @@ pub enum Event {
     },
     /// A client requests a change.
     Change(Box<ChangeRequest>, Reply<PipelineView>),
-    /// A client looks at something.
-    Ask(Question),
+    /// A client reads pipelines, workers or tasks.
+    Query(Query),
     /// A worker opens a session; `reports` has the tasks that it runs already.
     OpenSession {
         info: WorkerInfo,
@@ -47,7 +47,7 @@ pub enum Event {
 }
 
 #[derive(Debug)]
-pub enum Question {
+pub enum Query {
     Get(PipelineId, Reply<PipelineView>),
     List(Which, Reply<Vec<PipelineView>>),
     /// The present pipelines, then each change of one.

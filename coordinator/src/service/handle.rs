@@ -9,7 +9,7 @@ use crate::cluster::{TaskView, WorkerInfo, WorkerView};
 use crate::error::{Kind, Refused};
 use crate::planner::{Planner, Refusal};
 use crate::service::change::ChangeRequest;
-use crate::service::event::{Event, PipelineView, Question, Reply, SessionId, Watching, Which, WorkerSession};
+use crate::service::event::{Event, PipelineView, Query, Reply, SessionId, Watching, Which, WorkerSession};
 use crate::service::role::CoordinatorRole;
 use davy_proto::domain::{PipelineId, TaskReport, Term};
 
@@ -37,28 +37,28 @@ impl Handle {
     }
 
     pub async fn get(&self, id: PipelineId) -> Result<PipelineView, Refused> {
-        self.call(|reply| Event::Ask(Question::Get(id, reply))).await
+        self.call(|reply| Event::Query(Query::Get(id, reply))).await
     }
 
     /// In order of their ids.
     pub async fn list(&self, which: Which) -> Result<Vec<PipelineView>, Refused> {
-        self.call(|reply| Event::Ask(Question::List(which, reply))).await
+        self.call(|reply| Event::Query(Query::List(which, reply))).await
     }
 
     pub async fn watch(&self, which: Which) -> Result<Watching, Refused> {
-        self.call(|reply| Event::Ask(Question::Watch(which, reply))).await
+        self.call(|reply| Event::Query(Query::Watch(which, reply))).await
     }
 
     pub async fn workers(&self) -> Result<Vec<WorkerView>, Refused> {
-        self.call(|reply| Event::Ask(Question::Workers(reply))).await
+        self.call(|reply| Event::Query(Query::Workers(reply))).await
     }
 
     pub async fn tasks(&self, which: Which) -> Result<Vec<TaskView>, Refused> {
-        self.call(|reply| Event::Ask(Question::Tasks(which, reply))).await
+        self.call(|reply| Event::Query(Query::Tasks(which, reply))).await
     }
 
     pub async fn scaling(&self) -> Result<Decision, Refused> {
-        self.call(|reply| Event::Ask(Question::Scaling(reply))).await
+        self.call(|reply| Event::Query(Query::Scaling(reply))).await
     }
 
     pub async fn open_session(&self, info: WorkerInfo, reports: Vec<TaskReport>) -> Result<WorkerSession, Refused> {
@@ -91,8 +91,7 @@ impl Handle {
         } else {
             "this coordinator is ending"
         };
-        Refused::new(Kind::Unavailable, message)
-            .hint("ask the one that leads; a change may be sent again with its request_id")
+        Refused::new(Kind::Unavailable, message).hint("call the leader; a change may be sent again with its request_id")
     }
 }
 

@@ -111,7 +111,7 @@ impl LeaderState {
                 }
             }
             Event::Change(request, reply) => self.change(*request, reply),
-            Event::Ask(question) => self.answer(question),
+            Event::Query(query) => self.answer(query),
             Event::OpenSession { info, reports, reply } => self.open_session(info, reports, reply),
             Event::Heartbeat { session, reports, is_draining } => self.heartbeat(&session, reports, is_draining),
             Event::SessionClosed(session) => self.session_closed(&session),

@@ -25,7 +25,7 @@ const TOKENS_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections to the HTTP port.
 const HTTP_CONNECTIONS_MAX: usize = 64;
 
-/// Monitoring asks every minute at least, and connects again if it does not.
+/// Monitoring sends a request at least every minute; otherwise it connects again.
 const HTTP_IDLE: Duration = Duration::from_secs(120);
 
 pub(super) struct HttpPort {

@@ -26,10 +26,10 @@ impl CoordinatorRole {
             Self::Standby { reason } => {
                 let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 Err(unavailable(format!("this coordinator does not lead{reason}"))
-                    .hint("ask the one that leads, or try again"))
+                    .hint("call the leader, or try again"))
             }
             Self::Stopping => {
-                Err(unavailable("this coordinator is ending".to_owned()).hint("ask another one, or try again"))
+                Err(unavailable("this coordinator is ending".to_owned()).hint("call another coordinator, or try again"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the coordinator and a worker tell each other about a task.
+//! What the coordinator and a worker exchange about a task.
 
 use std::sync::Arc;
 

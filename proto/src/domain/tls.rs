@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// How one side of a TLS connection checks the other side, and identifies itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificate authorities that this side trusts. A client without it can use `http://` addresses only; a server without it asks
+    /// Certificate authorities that this side trusts. A client without it can use `http://` addresses only; a server without it requests
     /// for no certificate.
     pub ca: Option<PathBuf>,
     pub identity: Option<IdentityFiles>,

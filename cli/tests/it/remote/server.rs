@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use davy_proto::v1::cluster_server::{Cluster, ClusterServer};
 use davy_proto::v1::pipelines_server::{Pipelines, PipelinesServer};
 use davy_proto::v1::*;
-use davy_proto::{ErrorDetail, Place};
+use davy_proto::{ErrorDetail, Location};
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
@@ -249,8 +249,8 @@ impl Cluster for Scripted {
 }
 
 /// A status as the coordinator makes it.
-pub(super) fn refusal(code: Code, message: &str, place: (u64, u64), hint: &str) -> Status {
-    let place = Some(Place { line: place.0, column: place.1 }).filter(|place| place.line > 0);
+pub(super) fn refusal(code: Code, message: &str, location: (u64, u64), hint: &str) -> Status {
+    let location = Some(Location { line: location.0, column: location.1 }).filter(|location| location.line > 0);
     let (message, hint) = (message.to_owned(), hint.to_owned());
-    ErrorDetail { reason: "TEST".to_owned(), message, place, hint }.to_status(code)
+    ErrorDetail { reason: "TEST".to_owned(), message, location, hint }.to_status(code)
 }

@@ -182,7 +182,7 @@ impl Message {
     }
 
     /// Does what the coordinator's server does with it; says whether the cluster took it.
-    pub(super) fn tell(self, worker: &mut SimWorker, cluster: &mut Cluster, now: Duration) -> bool {
+    pub(super) fn deliver(self, worker: &mut SimWorker, cluster: &mut Cluster, now: Duration) -> bool {
         match self {
             Self::Register(reports) => {
                 let info = WorkerInfo {

@@ -10,7 +10,7 @@ use crate::error::{Kind, Refused};
 use crate::metrics::Census;
 use crate::model::{DesiredState, PipelineRecord};
 use crate::service::change::not_found;
-use crate::service::event::{PipelineView, Question, Watching, Which};
+use crate::service::event::{PipelineView, Query, Watching, Which};
 use davy_proto::domain::PipelineId;
 
 use super::LeaderState;
@@ -53,19 +53,19 @@ impl LeaderState {
         }
     }
 
-    pub(super) fn answer(&mut self, question: Question) {
-        match question {
-            Question::Get(id, reply) => answer(reply, self.view(&id).ok_or_else(|| not_found(&id.name))),
-            Question::List(which, reply) => answer(reply, Ok(self.list(&which))),
-            Question::Watch(which, reply) => answer(reply, self.watch(which)),
-            Question::Workers(reply) => answer(reply, Ok(self.cluster.workers(self.tools.clock.now()))),
-            Question::Tasks(which, reply) => {
+    pub(super) fn answer(&mut self, query: Query) {
+        match query {
+            Query::Get(id, reply) => answer(reply, self.view(&id).ok_or_else(|| not_found(&id.name))),
+            Query::List(which, reply) => answer(reply, Ok(self.list(&which))),
+            Query::Watch(which, reply) => answer(reply, self.watch(which)),
+            Query::Workers(reply) => answer(reply, Ok(self.cluster.workers(self.tools.clock.now()))),
+            Query::Tasks(which, reply) => {
                 let is_known = which.name.is_none() || self.records.keys().any(|id| which.includes(id));
                 let name = which.name.clone().unwrap_or_default();
                 let tasks = self.cluster.tasks(None).into_iter().filter(|task| which.includes(&task.id.pipeline));
                 answer(reply, if is_known { Ok(tasks.collect()) } else { Err(not_found(&name)) });
             }
-            Question::Scaling(reply) => {
+            Query::Scaling(reply) => {
                 let unknown = || Refused::new(Kind::Unavailable, "the load was not measured yet").hint("try again");
                 answer(reply, self.scaling.overall().cloned().ok_or_else(unknown));
             }

@@ -18,9 +18,9 @@ const CHILD: &str = "DAVY_TEST_CATALOG";
 fn a_standby_follows_a_killed_leader_and_uncommitted_writes_are_gone() {
     let cluster = unique("killed");
     let mut leader = Leader::start(&cluster);
-    assert_eq!(leader.ask("ceiling 5"), "ok");
+    assert_eq!(leader.request("ceiling 5"), "ok");
     // With a transaction that the catalog's own would wait for.
-    leader.ask("open");
+    leader.request("open");
     leader.process.kill().expect("a process of ours");
     let mut next = catalog(servers(), &cluster);
     let found = leads(&mut next);
@@ -32,13 +32,13 @@ fn a_standby_follows_a_killed_leader_and_uncommitted_writes_are_gone() {
 fn a_suspended_leader_is_fenced_when_it_continues() {
     let cluster = unique("held-up");
     let mut leader = Leader::start(&cluster);
-    assert_eq!(leader.ask("ceiling 5"), "ok");
+    assert_eq!(leader.request("ceiling 5"), "ok");
     leader.signal("STOP");
     let mut next = catalog(servers(), &cluster);
     assert_eq!(leads(&mut next).ceiling, Epoch(5));
     leader.signal("CONT");
-    // Whether it hears of it from the group or from the transaction's end.
-    let said = leader.ask("ceiling 99");
+    // The group reports the new leader, or the end of the transaction fails.
+    let said = leader.request("ceiling 99");
     assert!(said.starts_with("fenced"), "{said}");
     write(&mut next, &[ceiling(6)]);
     assert_eq!(next.still_leads(), Ok(()));
@@ -49,8 +49,8 @@ fn a_suspended_leader_is_fenced_when_it_continues() {
 /// Another process that leads, and follows the test's orders.
 struct Leader {
     process: Child,
-    tell: ChildStdin,
-    hear: BufReader<ChildStdout>,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Leader {
@@ -62,15 +62,15 @@ impl Leader {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
-        let tell = process.stdin.take().expect("a pipe");
-        let hear = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut leader = Self { process, tell, hear };
+        let stdin = process.stdin.take().expect("a pipe");
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut leader = Self { process, stdin, stdout };
         assert_eq!(leader.answer(), "leads");
         leader
     }
 
-    fn ask(&mut self, what: &str) -> String {
-        writeln!(self.tell, "{what}").expect("it listens");
+    fn request(&mut self, what: &str) -> String {
+        writeln!(self.stdin, "{what}").expect("it listens");
         self.answer()
     }
 
@@ -79,7 +79,7 @@ impl Leader {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(self.hear.read_line(&mut line).expect("text"), 0, "the leader has ended");
+            assert_ne!(self.stdout.read_line(&mut line).expect("text"), 0, "the leader has ended");
             if let Some((_, answer)) = line.split_once("> ") {
                 return answer.trim().to_owned();
             }

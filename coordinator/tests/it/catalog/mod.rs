@@ -1,4 +1,4 @@
-//! What every catalog promises, wherever it keeps its records; and what each place has of its own.
+//! What every catalog promises, whatever stores its records; and what only one of them promises.
 
 mod doubt;
 mod file;
@@ -24,12 +24,12 @@ use davy_testkit::broker;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes one more coordinator of the same catalog.
-type Place<'a> = &'a dyn Fn() -> Box<dyn Catalog>;
+type Open<'a> = &'a dyn Fn() -> Box<dyn Catalog>;
 
 /// What it promises, and the check of it.
-type Case = (&'static str, fn(Place<'_>));
+type Case = (&'static str, fn(Open<'_>));
 
-/// Each gets a place of its own, where nothing has been written.
+/// Each case runs over a catalog of its own, which is empty at first.
 const CASES: [Case; 7] = [
     ("an empty catalog has a leader and nothing else", an_empty_catalog_has_a_leader_and_nothing_else),
     ("what is written is there for the next one", what_is_written_is_there_for_the_next_one),
@@ -68,38 +68,38 @@ fn a_topic_keeps_what_every_catalog_promises() {
     }
 }
 
-fn an_empty_catalog_has_a_leader_and_nothing_else(place: Place<'_>) {
-    let mut catalog = place();
+fn an_empty_catalog_has_a_leader_and_nothing_else(open: Open<'_>) {
+    let mut catalog = open();
     let found = leads(&mut *catalog);
     assert_eq!((found.pipelines, found.ceiling, found.term), (Vec::new(), Epoch(0), Term(1)));
     assert_eq!(catalog.still_leads(), Ok(()));
     assert_eq!(catalog.write(&[]), Ok(()), "nothing is easily written");
 }
 
-fn what_is_written_is_there_for_the_next_one(place: Place<'_>) {
+fn what_is_written_is_there_for_the_next_one(open: Open<'_>) {
     let (first, second) = (pipeline("a", "SELECT 1"), pipeline("b", "SELECT '\n„ü“\u{0}'"));
-    let mut catalog = place();
+    let mut catalog = open();
     assert!(matches!(catalog.write(&[put(&first)]), Err(CatalogError::Fenced(_))), "there is no leader yet");
     leads(&mut *catalog);
     write(&mut *catalog, &[put(&second), ceiling(7), put(&first)]);
     drop(catalog);
-    let found = leads(&mut *place());
+    let found = leads(&mut *open());
     assert_eq!((found.pipelines, found.ceiling), (vec![first, second], Epoch(7)));
 }
 
-fn a_later_record_replaces_an_earlier_one(place: Place<'_>) {
-    let mut catalog = place();
+fn a_later_record_replaces_an_earlier_one(open: Open<'_>) {
+    let mut catalog = open();
     leads(&mut *catalog);
     let [first, second, third] = ["SELECT 1", "SELECT 2", "SELECT 3"].map(|sql| pipeline("a", sql));
     write(&mut *catalog, &[put(&first), ceiling(1), put(&second)]);
     write(&mut *catalog, &[ceiling(2), put(&third)]);
     drop(catalog);
-    let found = leads(&mut *place());
+    let found = leads(&mut *open());
     assert_eq!((found.pipelines, found.ceiling), (vec![third], Epoch(2)));
 }
 
-fn what_is_forgotten_is_gone(place: Place<'_>) {
-    let mut catalog = place();
+fn what_is_forgotten_is_gone(open: Open<'_>) {
+    let mut catalog = open();
     leads(&mut *catalog);
     let [kept, gone, back] = ["kept", "gone", "back"].map(|name| pipeline(name, "SELECT 1"));
     let forget = |pipeline: &PipelineRecord| Record::Forgotten { id: pipeline.id().clone() };
@@ -107,19 +107,19 @@ fn what_is_forgotten_is_gone(place: Place<'_>) {
     write(&mut *catalog, &[forget(&gone), forget(&back), put(&back)]);
     write(&mut *catalog, &[forget(&pipeline("never", "SELECT 1"))]);
     drop(catalog);
-    let mut next = place();
+    let mut next = open();
     assert_eq!(leads(&mut *next).pipelines, [back, kept]);
 }
 
-fn numbers_grow_with_every_leader(place: Place<'_>) {
-    let mut catalog = place();
+fn numbers_grow_with_every_leader(open: Open<'_>) {
+    let mut catalog = open();
     let mut terms = vec![leads(&mut *catalog).term];
     write(&mut *catalog, &[ceiling(100)]);
     // The same one may lead again.
     terms.push(leads(&mut *catalog).term);
     drop(catalog);
     for number in [100, 110, 120] {
-        let mut catalog = place();
+        let mut catalog = open();
         let found = leads(&mut *catalog);
         assert_eq!(found.ceiling, Epoch(number));
         terms.push(found.term);
@@ -128,12 +128,12 @@ fn numbers_grow_with_every_leader(place: Place<'_>) {
     assert!(terms.is_sorted_by(|earlier, later| earlier < later), "{terms:?}");
 }
 
-fn one_stands_by_until_the_leader_is_gone(place: Place<'_>) {
+fn one_stands_by_until_the_leader_is_gone(open: Open<'_>) {
     /// Often enough that it has tried to lead.
     const CHECKS: usize = 30;
-    let mut first = place();
+    let mut first = open();
     let began = leads(&mut *first);
-    let mut second = place();
+    let mut second = open();
     let (checks, checked) = mpsc::sync_channel(CHECKS);
     thread::scope(|scope| {
         let takes_over = scope.spawn(|| {
@@ -144,7 +144,7 @@ fn one_stands_by_until_the_leader_is_gone(place: Place<'_>) {
                 PATIENCE < begun.elapsed()
             })
         });
-        // It asks whether it is wanted only as long as it does not lead.
+        // It checks the flag only as long as it does not lead.
         (0..CHECKS).for_each(|_| checked.recv_timeout(PATIENCE).expect("the second stands by"));
         assert_eq!(first.still_leads(), Ok(()));
         write(&mut *first, &[put(&pipeline("a", "SELECT 1"))]);
@@ -155,19 +155,19 @@ fn one_stands_by_until_the_leader_is_gone(place: Place<'_>) {
         assert_eq!(found.pipelines, [pipeline("a", "SELECT 1")]);
     });
     assert_eq!(second.still_leads(), Ok(()));
-    let mut third = place();
+    let mut third = open();
     assert_eq!(third.lead(&counted(3)), Ok(None), "the third was cancelled");
 }
 
-fn a_thousand_pipelines_are_kept(place: Place<'_>) {
+fn a_thousand_pipelines_are_kept(open: Open<'_>) {
     let sql = |index: usize| format!("SELECT {index} -- {}", "x".repeat(if index == 500 { 1_000_000 } else { 5_000 }));
     let pipelines: Vec<PipelineRecord> =
         (0..1_000).map(|index| pipeline(&format!("p{index:04}"), &sql(index))).collect();
-    let mut catalog = place();
+    let mut catalog = open();
     leads(&mut *catalog);
     write(&mut *catalog, &pipelines.iter().map(put).collect::<Vec<_>>());
     drop(catalog);
-    let found = leads(&mut *place());
+    let found = leads(&mut *open());
     assert!(found.pipelines == pipelines, "{} of {} came back", found.pipelines.len(), pipelines.len());
 }
 

@@ -58,7 +58,7 @@ async fn a_change_leaves_a_line_and_secrets_leave_none() {
     tracing::subscriber::set_global_default(log.clone()).expect("no other test keeps what is logged");
     let folder = tempfile::tempdir().expect("a folder");
     let options = Options { tokens: Some(tokens_file(&folder)), ..options() };
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let sql = "tasks 1 hunter2";
     let settings = || [("flows.password".to_owned(), "hunter2".to_owned())].into();
     let request = |name: &str, sql: &str| v1::SubmitRequest { settings: settings(), ..submission(name, sql) };

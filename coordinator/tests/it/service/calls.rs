@@ -1,4 +1,4 @@
-//! Calls that are refused: their messages, places and hints.
+//! Calls that are refused: their messages, locations and hints.
 
 use davy_proto::v1;
 use tonic::{Code, Status};

@@ -135,7 +135,7 @@ async fn state_that_cannot_be_kept_is_dropped_only_on_request() {
 async fn each_of_a_thousand_concurrent_submits_is_accepted_or_refused() {
     let mut options = options();
     options.limits.pipelines_per_tenant = 900;
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     let calls: Vec<_> = (0..1_000)
         .map(|n| {
@@ -163,7 +163,7 @@ async fn each_of_a_thousand_concurrent_submits_is_accepted_or_refused() {
 #[tokio::test]
 async fn a_change_that_was_not_written_is_not_visible() {
     let catalog = MemoryCatalog::new();
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     let mut client = rig.pipelines().await;
     catalog.refuse_next_write(CatalogError::Unavailable("the broker is away".to_owned()));
     let refused = client.submit(submission("p", "tasks 1")).await.expect_err("it was not written");

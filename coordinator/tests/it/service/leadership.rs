@@ -30,7 +30,7 @@ async fn term(rig: &Rig) -> u64 {
 #[tokio::test]
 async fn a_restarted_coordinator_has_all_accepted_pipelines() {
     let catalog = MemoryCatalog::new();
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     let mut client = rig.pipelines().await;
     for name in ["a", "b", "c"] {
         client.submit(submission(name, "tasks 2")).await.expect("accepted");
@@ -43,7 +43,7 @@ async fn a_restarted_coordinator_has_all_accepted_pipelines() {
     let (before, first_term) = (list(&rig).await, term(&rig).await);
     assert_eq!(rig.stop().await, Ok(()));
 
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     assert_eq!(list(&rig).await, before);
     assert!(first_term < term(&rig).await);
     let mut other = Worker::begin(rig.channel().await, register("w2")).await;
@@ -55,7 +55,7 @@ async fn a_restarted_coordinator_has_all_accepted_pipelines() {
 #[tokio::test]
 async fn a_worker_keeps_its_tasks_when_another_coordinator_leads() {
     let catalog = MemoryCatalog::new();
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     rig.pipelines().await.submit(submission("p", "tasks 2")).await.expect("accepted");
     let mut worker = Worker::begin(rig.channel().await, register("w")).await;
     worker.until_it_runs(2).await;
@@ -67,7 +67,7 @@ async fn a_worker_keeps_its_tasks_when_another_coordinator_leads() {
         "Unavailable: this coordinator no longer leads [keep the tasks, and open a session with the leader]"
     );
 
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     let mut worker = Worker::begin(rig.channel().await, v1::Register { tasks, ..register("w") }).await;
     worker.until_it_runs(2).await;
     assert_eq!(worker.orders, []);
@@ -78,11 +78,11 @@ async fn a_worker_keeps_its_tasks_when_another_coordinator_leads() {
 #[tokio::test]
 async fn of_two_coordinators_one_leads_and_the_older_is_refused() {
     let catalog = MemoryCatalog::new();
-    let first = Rig::leading(options(), &catalog).await;
+    let first = Rig::with_leader(options(), &catalog).await;
     let mut worker = Worker::begin(first.channel().await, register("w")).await;
     let second = Rig::start(options(), &catalog).await.expect("it stands by");
     let standby = second.pipelines().await.submit(submission("p", "tasks 1")).await.expect_err("it does not lead");
-    assert_eq!(show(&standby), "Unavailable: this coordinator does not lead [ask the one that leads, or try again]");
+    assert_eq!(show(&standby), "Unavailable: this coordinator does not lead [call the leader, or try again]");
     assert_eq!(
         second.cluster().await.get_leader(v1::GetLeaderRequest {}).await.expect_err("").code(),
         Code::Unavailable
@@ -106,7 +106,7 @@ async fn of_two_coordinators_one_leads_and_the_older_is_refused() {
 #[tokio::test]
 async fn a_pending_change_is_made_before_shutdown() {
     let catalog = MemoryCatalog::new();
-    let mut rig = Rig::leading(options(), &catalog).await;
+    let mut rig = Rig::with_leader(options(), &catalog).await;
     let (mut client, mut late) = (rig.pipelines().await, rig.pipelines().await);
     let call = spawn(async move { client.submit(submission("p", "wait")).await });
     let planner = rig.planner.clone();
@@ -126,7 +126,7 @@ async fn a_pending_change_is_made_before_shutdown() {
 #[tokio::test]
 async fn a_catalog_that_is_broken_ends_the_coordinator() {
     let catalog = MemoryCatalog::new();
-    let rig = Rig::leading(options(), &catalog).await;
+    let rig = Rig::with_leader(options(), &catalog).await;
     catalog.refuse_next_write(CatalogError::Corrupt("record 7 is no record".to_owned()));
     let refused = rig.pipelines().await.submit(submission("p", "tasks 1")).await.expect_err("it was not written");
     assert!([Code::Internal, Code::Unavailable].contains(&refused.code()), "{refused:?}");

@@ -15,7 +15,7 @@ async fn a_caller_that_calls_too_often_is_refused() {
     let mut options = options();
     options.limits.calls_per_second = NonZeroU32::MIN;
     options.limits.calls_burst = NonZeroU32::new(5).expect("not 0");
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     let refused = async {
         loop {
@@ -36,7 +36,7 @@ async fn calls_in_progress_are_limited_in_number_and_time() {
     let mut options = options();
     options.limits.calls = 1;
     options.limits.call_timeout = Duration::from_millis(300);
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let (mut client, mut slow) = (rig.pipelines().await, rig.pipelines().await);
     let call = spawn(async move { slow.submit(submission("p", "wait")).await });
     let refused = async {
@@ -62,7 +62,7 @@ async fn calls_in_progress_are_limited_in_number_and_time() {
 async fn the_number_of_pipelines_of_a_tenant_is_limited() {
     let mut options = options();
     (options.limits.pipelines_per_tenant, options.limits.names_per_tenant) = (2, 3);
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     for name in ["a", "b"] {
         client.submit(submission(name, "tasks 1")).await.expect("there is room");
@@ -107,7 +107,7 @@ fn until_closed(mut stream: TcpStream) -> usize {
 async fn silent_connections_are_closed() {
     let mut options = options();
     options.limits.connection_idle = Duration::from_millis(200);
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let silent = TcpStream::connect(rig.grpc).expect("it listens");
     let mut half = TcpStream::connect(rig.grpc).expect("it listens");
     half.write_all(b"PRI * HTTP/2.0").expect("it takes bytes");
@@ -120,7 +120,7 @@ async fn silent_connections_are_closed() {
 async fn connections_beyond_the_limit_are_closed_and_others_are_served() {
     let mut options = options();
     options.limits.connections = 8;
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     client.list(v1::ListRequest::default()).await.expect("it has a connection");
     let open: Vec<TcpStream> = (0..32).map(|_| TcpStream::connect(rig.grpc).expect("the system accepts")).collect();

@@ -71,7 +71,7 @@ async fn metrics_show_workers_tasks_and_pipelines() {
 #[tokio::test]
 async fn the_leader_is_ready_and_every_coordinator_is_healthy() {
     let catalog = MemoryCatalog::new();
-    let first = Rig::leading(options(), &catalog).await;
+    let first = Rig::with_leader(options(), &catalog).await;
     let second = Rig::start(options(), &catalog).await.expect("it stands by");
     for (rig, ready) in [(&first, 200), (&second, 503)] {
         assert_eq!(get(rig.http, "/readyz", None).await, (ready, String::new()));
@@ -90,7 +90,7 @@ async fn beyond_loopback_metrics_need_a_token() {
     options.http_listen = (Ipv4Addr::UNSPECIFIED, 0).into();
     options.http_beyond_loopback = true;
     options.tokens = Some(tokens_file(&folder));
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     for (token, expected) in [
         (None, 401),
         (Some("guess"), 401),

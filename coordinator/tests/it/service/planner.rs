@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use davy_coordinator::planner::{Planner, Refusal, Tail};
-use davy_proto::Place;
+use davy_proto::Location;
 use davy_proto::domain::{DataflowShape, Script, StageShape, TailRow};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ impl FakePlanner {
             Some("wrong") => {
                 return Err(Refusal::Invalid {
                     message: "there is no table `flowz`".to_owned(),
-                    place: Some(Place { line: 2, column: 5 }),
+                    location: Some(Location { line: 2, column: 5 }),
                     hint: Some("did you mean `flows`?".to_owned()),
                 });
             }
@@ -105,7 +105,7 @@ impl Planner for FakePlanner {
             Some("verdicts") | None => Ok(Box::new(Rows { offset: if from_beginning { 0 } else { 100 } })),
             Some(table) => Err(Refusal::Invalid {
                 message: format!("the script writes no table `{table}`"),
-                place: None,
+                location: None,
                 hint: Some("it writes `verdicts`".to_owned()),
             }),
         }

@@ -92,10 +92,10 @@ pub(super) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 
 impl Rig {
     /// One that leads, with an empty catalog.
     pub(super) async fn new() -> Self {
-        Self::leading(options(), &MemoryCatalog::new()).await
+        Self::with_leader(options(), &MemoryCatalog::new()).await
     }
 
-    pub(super) async fn leading(options: Options, catalog: &MemoryCatalog) -> Self {
+    pub(super) async fn with_leader(options: Options, catalog: &MemoryCatalog) -> Self {
         let rig = Self::start(options, catalog).await.expect("it starts");
         rig.until_it_is(ServingStatus::Serving).await;
         rig
@@ -150,7 +150,7 @@ impl Rig {
         ClusterClient::new(self.channel().await)
     }
 
-    /// Waits by a stream of the health service, which tells each change.
+    /// Waits by a stream of the health service, which reports each change.
     pub(super) async fn until_it_is(&self, expected: ServingStatus) {
         until_health(health(self.channel().await).await, expected).await;
     }
@@ -178,12 +178,12 @@ pub(super) fn submission(name: &str, sql: &str) -> v1::SubmitRequest {
     v1::SubmitRequest { name: name.to_owned(), sql: sql.to_owned(), ..v1::SubmitRequest::default() }
 }
 
-/// A refusal as a table shows it: code, message, place and hint of the ErrorDetail.
+/// A refusal as a table shows it: code, message, location and hint of the ErrorDetail.
 pub(super) fn show(status: &Status) -> String {
     let detail = ErrorDetail::of(status).unwrap_or_else(|| panic!("there is no ErrorDetail: {status:?}"));
     assert!(status.message().starts_with(&detail.message), "the sentence has what the detail has: {status:?}");
-    let place = detail.place.map(|at| format!(" at {}:{}", at.line, at.column)).unwrap_or_default();
-    format!("{:?}: {}{place} [{}]", status.code(), detail.message, detail.hint)
+    let location = detail.location.map(|at| format!(" at {}:{}", at.line, at.column)).unwrap_or_default();
+    format!("{:?}: {}{location} [{}]", status.code(), detail.message, detail.hint)
 }
 
 pub(super) fn code<T: std::fmt::Debug>(result: Result<T, Status>) -> Code {

@@ -62,7 +62,7 @@ async fn list(client: &mut Pipelines) -> Result<Vec<String>, Status> {
 #[tokio::test]
 async fn each_role_may_make_its_calls_only() {
     let folder = tempfile::tempdir().expect("a folder");
-    let rig = Rig::leading(with_tokens(&folder), &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(with_tokens(&folder), &MemoryCatalog::new()).await;
     // Codes of List, Submit and OpenSession.
     for (headers, expected) in [
         (Headers::default(), [Code::Unauthenticated; 3]),
@@ -92,13 +92,13 @@ async fn each_role_may_make_its_calls_only() {
         "PermissionDenied: `soc-viewer` has the role `viewer` and may not change pipelines \
          [use a token of the role `operator`]"
     );
-    // Health needs no token; `leading` checks it.
+    // Health needs no token; `with_leader` checks it.
 }
 
 #[tokio::test]
 async fn callers_that_may_not_change_settings_do_not_see_their_values() {
     let folder = tempfile::tempdir().expect("a folder");
-    let rig = Rig::leading(with_tokens(&folder), &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(with_tokens(&folder), &MemoryCatalog::new()).await;
     let settings = [("flows.password".to_owned(), "hunter2".to_owned())].into();
     let request = v1::SubmitRequest { settings, ..submission("p", "tasks 1") };
     let mut operator = rig.pipelines_as(of("soc-operator")).await;
@@ -117,7 +117,7 @@ async fn tokens_follow_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = with_tokens(&folder);
     let file = options.tokens.clone().expect("there is one");
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut old = rig.pipelines_as(of("viewer")).await;
     let mut new = rig.pipelines_as(of("new")).await;
     assert!(list(&mut old).await.is_ok());

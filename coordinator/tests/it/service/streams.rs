@@ -83,7 +83,7 @@ async fn the_number_of_streams_of_a_client_is_limited() {
     let mut options = options();
     options.limits.streams_per_caller = 2;
     options.limits.tails = 1;
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     client.submit(submission("p", "tasks 1")).await.expect("accepted");
     let tail = || v1::TailRequest { name: "p".into(), ..Default::default() };

@@ -70,7 +70,7 @@ async fn a_worker_that_was_silent_for_too_long_registers_again() {
     let mut options = options();
     options.heartbeat_interval = Duration::from_millis(1);
     options.cluster.lease_timeout = Duration::from_millis(2);
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut worker = Worker::begin(rig.channel().await, register("w")).await;
     let mut cluster = rig.cluster().await;
     let lost = async {
@@ -93,7 +93,7 @@ async fn a_worker_that_was_silent_for_too_long_registers_again() {
 async fn the_session_of_a_worker_that_does_not_read_is_closed_without_waiting() {
     let mut options = options();
     options.limits.worker_queue = 8;
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let mut client = rig.pipelines().await;
     let mut worker = Worker::begin(rig.channel().await, register("w")).await;
     // It sends heartbeats and reads no answers: until windows of HTTP/2 are full, then until its queue is.
@@ -110,7 +110,7 @@ async fn the_session_of_a_worker_that_does_not_read_is_closed_without_waiting() 
 async fn the_number_of_worker_sessions_is_limited() {
     let mut options = options();
     options.limits.workers = 1;
-    let rig = Rig::leading(options, &MemoryCatalog::new()).await;
+    let rig = Rig::with_leader(options, &MemoryCatalog::new()).await;
     let first = Worker::begin(rig.channel().await, register("w1")).await;
     let second = message(Kind::Register(register("w2")));
     let refused =

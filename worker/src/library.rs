@@ -46,7 +46,7 @@ fn find(folders: &[PathBuf], path: &Path) -> Result<PathBuf> {
     }
     let real = folders.iter().filter_map(|folder| std::fs::canonicalize(folder).ok());
     let real: Vec<PathBuf> = real.collect();
-    // An absolute path takes the place of the folder that it is joined to.
+    // An absolute path replaces the folder that it is joined to.
     let candidates = real.iter().map(|folder| folder.join(path));
     let files: Vec<PathBuf> = candidates.filter_map(|file| std::fs::canonicalize(file).ok()).collect();
     let Some(file) = files.iter().find(|file| is_within(&real, file)) else {

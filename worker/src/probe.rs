@@ -15,7 +15,7 @@ pub(crate) fn reached(point: &'static str) {
     static PLAN: OnceLock<Option<(String, u64)>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
     let plan = PLAN.get_or_init(|| {
-        #[expect(clippy::disallowed_methods, reason = "a test tells the process that it starts where to die")]
+        #[expect(clippy::disallowed_methods, reason = "a test sets where the process that it starts dies")]
         let text = std::env::var("DAVY_CRASH_AT").ok()?;
         let (name, count) = text.split_once(':')?;
         Some((name.to_owned(), count.parse().ok()?))

@@ -90,7 +90,7 @@ impl Connectors for LocalConnectors {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a script asks for a variable by `${env:NAME}`")]
+#[expect(clippy::disallowed_methods, reason = "a script names a variable by `${env:NAME}`")]
 fn environment(name: &str) -> Result<String> {
     std::env::var(name).map_err(|_| {
         Error::invalid(format!("environment variable `{name}` is not set")).hint(format!("export {name}=… first"))

@@ -1,4 +1,4 @@
-//! From the columns a file has to the columns a query asks for: by name, cast to the declared type.
+//! From the columns that a file has to those that a query uses: by name, cast to the declared type.
 //!
 //! A value that does not fit the declared type is an error, not a null: rows that come as batches pass no row policy, and a
 //! null would be a silent difference.

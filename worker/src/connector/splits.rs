@@ -51,7 +51,7 @@ pub(crate) fn shared<T>(all: impl IntoIterator<Item = T>, share: Share) -> Vec<T
 pub(crate) struct Sequential {
     splits: Vec<SplitId>,
     open: OpenSplit,
-    /// Assigned splits not begun yet, by their place in `splits`.
+    /// Assigned splits not begun yet, by their index in `splits`.
     waiting: BTreeMap<usize, Position>,
     current: Option<(usize, Box<dyn SplitReader>)>,
 }

@@ -47,7 +47,7 @@ pub fn shapes_on_broker(
         if let Some(other) = examined.other_states.first() {
             return Ok(Err(Conflict(format!(
                 "INSERT {} (into `{}`) cannot take up the state that is there: it was left by plan `{}`, this one is `{}`; only \
-                 what stands above closed windows, and queries without windows, can be changed in place",
+                 what is above closed windows, and queries without windows, can be changed in place",
                 index + 1,
                 dataflow.sink,
                 show_fingerprint(*other),

@@ -96,12 +96,12 @@ fn compressed_files_say_so_and_read_back() {
     for (compression, name) in [("gzip", "part-000-000000.txt.gz"), ("zstd", "part-000-000000.txt.zst")] {
         let folder = tempfile::tempdir().expect("temp dir");
         let written =
-            table_of(&folder.path().join("made/on/the/way"), &[("type", "sink"), ("compression", compression)]);
+            table_of(&folder.path().join("made/with/its/parents"), &[("type", "sink"), ("compression", compression)]);
         let mut sink = written.sink(&words(&[]).schema()).expect("a sink");
         sink.write(&words(&["a", "b"])).expect("staged");
         sink.commit().expect("committed");
         sink.finish().expect("finished");
-        assert_eq!(names_in(&folder.path().join("made/on/the/way")), [name]);
+        assert_eq!(names_in(&folder.path().join("made/with/its/parents")), [name]);
         let source = table_of(&folder.path().join("**/*.txt*"), &[("type", "source")]);
         assert_eq!(text(&read(source.as_ref(), &no_columns(), WHOLE).expect("read")), "a\nb\n");
     }

@@ -1,7 +1,7 @@
 //! `single_file`: one file, read or written; `path = '-'` reads the standard input.
 //!
 //! Reading is bounded and has one split, named by the path. Writing goes to a hidden file beside the target, which takes
-//! the target's name (and place) at the end: readers see all rows or none. A stream that never ends therefore wants
+//! the target's name and folder at the end: readers see all rows or none. A stream that never ends therefore wants
 //! `filesystem`, whose files roll.
 
 mod batches;

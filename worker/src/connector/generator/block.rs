@@ -69,7 +69,7 @@ impl Blocks {
         self.put_miners(split, first_row);
     }
 
-    /// Puts the miners' records of the block's time in place of ordinary flows; where the rate is too low for them all,
+    /// Puts the miners' records of the block's time instead of ordinary flows; where the rate is too low for them all,
     /// half of the rows are theirs and the rest is lost, as on a router whose table is full.
     fn put_miners(&mut self, split: u64, first_row: u64) {
         let period_ns = ACTIVE_TIMEOUT_MS * MS;
@@ -199,7 +199,7 @@ fn web(random: &mut Random, world: &World, te_ns: i64) -> Flow {
 fn datagram(random: &mut Random, world: &World, te_ns: i64, label: Label) -> Flow {
     let is_dns = label == Label::Dns;
     let n_packets = if random.below(20) == 0 { 2 } else { 1 };
-    let (ask, answer) = if is_dns { (random.within(54..96), random.within(80..520)) } else { (76, 76) };
+    let (request, answer) = if is_dns { (random.within(54..96), random.within(80..520)) } else { (76, 76) };
     let servers = if is_dns { &world.resolvers } else { &world.clocks };
     Flow {
         td_ms: random.heavy(1, 8),
@@ -208,7 +208,7 @@ fn datagram(random: &mut Random, world: &World, te_ns: i64, label: Label) -> Flo
         protocol: Protocol::Udp,
         flags: Flags::None,
         ipkt: n_packets,
-        ibyt: n_packets * u64::from(ask),
+        ibyt: n_packets * u64::from(request),
         opkt: 1,
         obyt: u64::from(answer),
         ..tcp(random, world, te_ns, label)

@@ -1,4 +1,4 @@
-//! Flows as columns: only those that a query asks for.
+//! Flows as columns: only those that a query uses.
 
 use std::sync::Arc;
 

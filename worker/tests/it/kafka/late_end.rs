@@ -26,7 +26,7 @@ fn a_late_end_of_a_transaction_does_not_touch_the_next_one() {
     proxy.set_fault(Some(late));
     put(&from, &[value(0, "2")]);
     run.wait_for(&to, 2);
-    // In the middle of the next transaction, rows written and positions on their way, the first request arrives.
+    // In the middle of the next transaction, rows written and positions sent, the first request arrives.
     put(&from, &[value(0, "3")]);
     run.until("the late request", || proxy.late_answer().is_some());
     let answer = proxy.late_answer().expect("just seen");

@@ -1,4 +1,4 @@
-//! What a broker has on its disk: how batches are compressed, and of which transaction they are. No client tells that.
+//! What a broker has on its disk: how batches are compressed, and of which transaction they are. Clients do not report that.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub(crate) fn batches(topic: &str) -> Vec<Batch> {
     found
 }
 
-/// Fields of format 2 are at fixed places: attributes at 21, the producer's id at 43 and epoch at 51, the number of messages at 57.
+/// Fields of format 2 are at fixed offsets: attributes at 21, the producer's id at 43 and epoch at 51, the number of messages at 57.
 fn batch_of(bytes: &[u8]) -> Batch {
     let short = |at: usize| i16::from_be_bytes(bytes[at..at + 2].try_into().expect("two bytes"));
     let attributes = short(21);

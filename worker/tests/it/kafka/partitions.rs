@@ -59,7 +59,7 @@ fn a_partition_that_was_read_to_its_end_does_not_hold_windows_open() {
     let mut run = start_with(one, &counting(&from, &to, "idle_timeout = '300ms'"));
     let mut reader = Reader::new(&to);
     run.until("closed windows", || {
-        // One partition goes on: where all are silent, time stands still.
+        // One partition goes on: where all are silent, event time does not advance.
         put(&from, &[value(0, "99")]);
         reader.poll();
         reader.got.len() == 2

@@ -130,7 +130,7 @@ impl Run {
         }
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it, and waits for its end.
     pub(crate) fn stop(mut self) -> Arc<Metrics> {
         self.stop.store(true, Ordering::Relaxed);
         let ending = self.join().expect("a clean end");

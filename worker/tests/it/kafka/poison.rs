@@ -114,10 +114,10 @@ fn check(options: &str, good: impl Fn(usize) -> String, poison: &[Poison]) {
     expected.sort();
     assert_eq!(texts(&all(&to)), expected);
     for record in all(&dead) {
-        let place = (record.header("davy-partition"), record.header("davy-offset"));
-        let place = (place.0.parse().expect("a partition"), place.1.parse().expect("an offset"));
-        let found = injected.remove(&place);
-        let (what, reason, kept) = found.unwrap_or_else(|| panic!("nothing bad was at {place:?}, or it came twice"));
+        let origin = (record.header("davy-partition"), record.header("davy-offset"));
+        let origin = (origin.0.parse().expect("a partition"), origin.1.parse().expect("an offset"));
+        let found = injected.remove(&origin);
+        let (what, reason, kept) = found.unwrap_or_else(|| panic!("nothing bad was at {origin:?}, or it came twice"));
         assert_eq!(record.header("davy-reason"), reason, "{what}");
         assert_eq!((record.header("davy-topic"), record.header("davy-pipeline")), (&*from, &*name), "{what}");
         assert!(record.value == kept, "{what}: {} bytes, not {}", record.value.len(), kept.len());

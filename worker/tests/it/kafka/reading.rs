@@ -64,7 +64,7 @@ fn what_is_not_committed_is_read_only_on_request() {
 }
 
 #[test]
-fn rows_lie_in_messages_in_many_ways() {
+fn rows_are_in_messages_as_lines_objects_and_arrays() {
     let csv: [&[u8]; 6] =
         [b"\xEF\xBB\xBF1,a\n2,b\n", b"3,c\r\n4,d\r\n", b"5,e", b"\"6,f\"", b"\"7,g\\n8,h\"", b"\n9,i\n\n"];
     let json: [&[u8]; 5] = [

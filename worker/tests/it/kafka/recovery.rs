@@ -1,4 +1,4 @@
-//! What a pipeline does with the positions that it finds: goes on, goes on and says what it lost, or refuses with a way out.
+//! What a pipeline does with the positions that it finds: continues, continues and reports what was lost, or refuses with a remedy.
 
 use davy_worker::host::{HostOptions, TaskCount};
 use rdkafka::ClientConfig;

@@ -76,7 +76,7 @@ fn cases() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn what_cannot_work_is_refused_with_a_way_out() {
+fn what_cannot_work_is_refused_with_a_remedy() {
     let (from, to) = (topic("in", 1), topic("out", 1));
     let all = cases();
     let said: Vec<String> = std::thread::scope(|scope| {

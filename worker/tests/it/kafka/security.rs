@@ -1,4 +1,4 @@
-//! Secure listeners: every way of saying who one is, and what is said when it is not believed.
+//! Secure listeners: every kind of authentication, and the errors when it fails.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Sinks: what a row becomes on its way into a topic, where it goes there, and as a part of what.
+//! Sinks: the message that a row becomes, its partition, and its transaction.
 
 use super::broker::{secure, servers};
 use super::on_disk::{Codec, batches};

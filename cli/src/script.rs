@@ -79,7 +79,9 @@ fn redirect(text: &str, input: &str, settings: &mut BTreeMap<String, String>) ->
 /// The tables of a script that are read from files: those with a path that nothing is inserted into.
 fn file_sources(statements: &[Statement]) -> Vec<String> {
     let is_written = |name: &str| {
-        statements.iter().any(|statement| matches!(&statement.kind, StatementKind::Insert(into, _) if into == name))
+        statements
+            .iter()
+            .any(|statement| matches!(&statement.kind, StatementKind::Insert(into, _) if into.value == name))
     };
     let reads_files = |value: &str| matches!(value, "single_file" | "filesystem" | "nfcapd");
     statements
@@ -90,8 +92,8 @@ fn file_sources(statements: &[Statement]) -> Vec<String> {
         })
         .filter(|table| table.options.iter().any(|(name, value, _)| name == "connector" && reads_files(value)))
         .filter(|table| !table.options.iter().any(|(name, value, _)| name == "type" && value == "sink"))
-        .filter(|table| !is_written(&table.name))
-        .map(|table| table.name.clone())
+        .filter(|table| !is_written(&table.name.value))
+        .map(|table| table.name.value.clone())
         .collect()
 }
 

@@ -37,6 +37,41 @@ pub struct Location {
     pub column: u64,
 }
 
+/// The part of a statement that an error is about; planning finds its location in the syntax tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A table in FROM, by name.
+    Table(String),
+    /// A call of this function.
+    Call(String),
+    /// An argument that is given by this name.
+    Argument(String),
+    /// A column of the outermost SELECT, from 0.
+    Column(usize),
+    /// `*` in a SELECT.
+    Wildcard,
+    Where,
+    /// A GROUP BY without a window.
+    GroupBy,
+    GroupingSet,
+    /// The second window of a GROUP BY.
+    SecondWindow,
+    /// A window outside GROUP BY.
+    StrayWindow,
+    /// DISTINCT, or UNION without ALL.
+    Distinct,
+    /// A join, EXCEPT or INTERSECT.
+    Join,
+    SubQuery,
+    Over,
+    OrderBy,
+    Limit,
+    /// TABLESAMPLE.
+    Sample,
+    /// FOR UPDATE and the like.
+    Lock,
+}
+
 /// A message for a person: what, where, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -44,6 +79,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Where in the script, when it is about a script.
     pub location: Option<Location>,
+    /// What in the statement it is about, while it has no location.
+    pub subject: Option<Subject>,
     /// How to fix it.
     pub hint: Option<String>,
 }
@@ -64,7 +101,7 @@ impl fmt::Display for Diagnostic {
 impl Error {
     /// An error that a person mends in the script, a setting or a file.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::Invalid(Box::new(Diagnostic { message: message.into(), location: None, hint: None }))
+        Self::Invalid(Box::new(Diagnostic { message: message.into(), location: None, subject: None, hint: None }))
     }
 
     /// A bug of ours.
@@ -84,6 +121,12 @@ impl Error {
     #[must_use]
     pub fn at(self, location: Option<Location>) -> Self {
         self.map(|diagnostic| diagnostic.location = diagnostic.location.or(location))
+    }
+
+    /// Adds which part of the statement it is about.
+    #[must_use]
+    pub fn about(self, subject: impl Into<Option<Subject>>) -> Self {
+        self.map(|diagnostic| diagnostic.subject = subject.into())
     }
 
     /// Says what it is about, before the message.

@@ -3,11 +3,10 @@
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
-use super::script::{self, Statement, find_word};
-use super::{catalog, functions};
-use crate::error::{Error, Location};
+use super::{catalog, functions, script};
+use crate::error::{Error, Location, Subject};
 
-/// DataFusion's planning errors as ours: its diagnostic's words and place where it has one.
+/// DataFusion's planning errors as ours: its diagnostic's words and location where it has one.
 pub(crate) fn sql_error(error: DataFusionError) -> Error {
     if let DataFusionError::External(inner) = error {
         return match inner.downcast::<Error>() {
@@ -27,26 +26,40 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
     if let Some(ours) =
         between(&message, "user-defined coercion failed with: External error: ", ". No function matches")
     {
-        return Error::invalid(ours).at(location);
+        let error = Error::invalid(ours).at(location);
+        return match between(&message, "Function '", "'") {
+            Some(function) => error.about(Subject::Call(function.to_owned())),
+            None => error,
+        };
     }
     if message.contains("range queries on datatype: Struct") {
         return Error::invalid("OVER (… ORDER BY window) is not supported: a window is no number")
             .hint("a window function sees one window only: PARTITION BY window, and order by something else")
-            .at(location);
+            .at(location)
+            .about(Subject::Over);
     }
     if message.contains("null_aware anti join") {
         return Error::invalid("NOT IN with a sub-query over windows is not supported")
             .hint("use NOT EXISTS")
-            .at(location);
+            .at(location)
+            .about(Subject::SubQuery);
     }
     for kind in functions::WindowKind::ALL {
         if message.contains(&format!("'{}'", kind.name())) {
             return Error::invalid(format!("{}: expected literal intervals", kind.usage()))
                 .hint("write an interval as INTERVAL '5 minutes'")
-                .at(location);
+                .at(location)
+                .about(Subject::Call(kind.name().to_owned()));
         }
     }
-    Error::invalid(tidy(&message)).at(location)
+    let subject = if message.contains("While expanding wildcard") {
+        Some(Subject::Wildcard)
+    } else if message.contains("create filter") || message.contains("in the WHERE clause") {
+        Some(Subject::Where)
+    } else {
+        between(&message, "Unknown parameter name '", "'").map(|name| Subject::Argument(name.to_owned()))
+    };
+    Error::invalid(tidy(&message)).at(location).about(subject)
 }
 
 /// What stands between two texts.
@@ -79,19 +92,4 @@ fn tidy(message: &str) -> String {
     let trees = ["Identifier(Ident", "Substring {", "Function(Function"];
     let end = trees.iter().filter_map(|tree| message.find(tree)).min().unwrap_or(message.len());
     script::uncapitalize(message[..end].trim_end())
-}
-
-/// Clauses that a message may be about, by the word that they begin with in a script.
-const CLAUSES: [&str; 11] =
-    ["tumble", "hop", "session", "LIMIT", "ORDER", "DISTINCT", "JOIN", "ROLLUP", "CUBE", "GROUPING", "OVER"];
-
-/// Gives an error a place: its own, else that of a name in backticks or quotes, else that of the clause it is about, else the
-/// statement's.
-pub(super) fn locate(error: Error, statement: &Statement) -> Error {
-    let Error::Invalid(diagnostic) = &error else { return error };
-    let message = &diagnostic.message;
-    let quoted = message.split(['`', '\'']).skip(1).step_by(2).flat_map(|quoted| quoted.rsplit('.'));
-    let clauses = CLAUSES.into_iter().filter(|clause| message.to_lowercase().contains(&clause.to_lowercase()));
-    let found = quoted.chain(clauses).find_map(|word| find_word(&statement.tokens, word));
-    error.at(found.or(Some(statement.location)))
 }

@@ -35,7 +35,7 @@ use crate::udf::plugin::{OnError, Plugin};
 
 #[derive(Clone, Debug)]
 pub struct CreateFunction {
-    pub name: String,
+    pub name: Ident,
     pub body: FunctionBody,
     pub options: Vec<(String, String, Location)>,
 }
@@ -122,8 +122,9 @@ fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
 
 /// Loads what a CREATE FUNCTION names and adds its functions to the catalog.
 pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &CreateFunction) -> Result<()> {
-    let mut options = request.options(Options::of_function(&ddl.name), &ddl.name, &ddl.options)?;
-    let about = format!("function `{}`", ddl.name);
+    let name = ddl.name.value.as_str();
+    let mut options = request.options(Options::of_function(name), name, &ddl.options)?;
+    let about = format!("function `{name}`");
     let stopwatch = request.connectors.stopwatch();
     match &ddl.body {
         FunctionBody::Model { card, is_named } => {
@@ -132,14 +133,14 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
                 [("auto", Backend::Auto), ("native", Backend::Native), ("onnxruntime", Backend::OnnxRuntime)];
             let backend = options.parse_choice("backend", &backends)?.unwrap_or_default();
             options.finish()?;
-            for name in Model::function_names(&ddl.name) {
-                check_new(catalog, &name)?;
+            for function in Model::function_names(name) {
+                check_new(catalog, &function)?;
             }
             let scorer = request.connectors.model(&card, backend).map_err(|error| error.context(&about))?;
             let model_card = scorer.card();
             let what = format!("model {} {} by {}", model_card.name, model_card.version, scorer.backend());
-            let metrics = Arc::new(FunctionMetrics::new(&*ddl.name, what));
-            let model = Model { name: ddl.name.as_str().into(), scorer, metrics, stopwatch };
+            let metrics = Arc::new(FunctionMetrics::new(name, what));
+            let model = Model { name: name.into(), scorer, metrics, stopwatch };
             define_model(catalog, model, *is_named)
         }
         FunctionBody::Library { path, arguments, returns } => {
@@ -150,16 +151,16 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
             let mut limits = Limits::default();
             limits.call = options.parse_duration("timeout")?.unwrap_or(limits.call);
             options.finish()?;
-            check_new(catalog, &ddl.name)?;
+            check_new(catalog, name)?;
             let (arguments, returns) = types(catalog, &about, arguments, returns)?;
             let vetted = request.connectors.library(&path, sha256.as_deref()).map_err(|error| error.context(&about))?;
-            let library = Library::open_with(&vetted.path, &ddl.name, limits)?;
+            let library = Library::open_with(&vetted.path, name, limits)?;
             if let Some(info) = library.abi_info() {
-                info.check(&ddl.name, &arguments, &returns)?;
+                info.check(name, &arguments, &returns)?;
             }
-            let metrics = Arc::new(FunctionMetrics::new(&*ddl.name, format!("library {path}")));
+            let metrics = Arc::new(FunctionMetrics::new(name, format!("library {path}")));
             catalog.functions.push(Arc::clone(&metrics));
-            catalog.created.insert(ddl.name.clone(), None);
+            catalog.created.insert(name.to_owned(), None);
             catalog
                 .state
                 .register_udf(Plugin { library, arguments, returns, on_error, metrics, stopwatch }.function())?;

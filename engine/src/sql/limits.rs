@@ -6,8 +6,9 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::diagnose::sql_error;
-use super::script::{Statement, StatementKind, find_word};
-use crate::error::{Error, Result};
+use super::locate::find;
+use super::script::Statement;
+use crate::error::{Error, Result, Subject};
 
 /// Expressions nested deeper than this are refused: evaluating them could outgrow a thread's stack.
 const MAX_DEPTH: usize = 400;
@@ -30,17 +31,11 @@ pub(super) fn check_operators(statement: &Statement) -> Result<()> {
 
 /// Clauses that DataFusion would read over in silence.
 pub(super) fn check_clauses(statement: &Statement) -> Result<()> {
-    let query = match &statement.kind {
-        StatementKind::CreateView(_, query) | StatementKind::Insert(_, query) | StatementKind::Query(query) => query,
-        StatementKind::CreateTable(_) | StatementKind::CreateFunction(_) | StatementKind::Set(..) => return Ok(()),
-    };
-    let sample = find_word(&statement.tokens, "TABLESAMPLE");
-    if sample.is_some() {
-        return Err(Error::invalid("TABLESAMPLE is not supported").hint("filter rows in WHERE instead").at(sample));
+    if let Some(at) = find(statement, &Subject::Sample) {
+        return Err(Error::invalid("TABLESAMPLE is not supported").hint("filter rows in WHERE instead").at(Some(at)));
     }
-    if !query.locks.is_empty() {
-        let place = find_word(&statement.tokens, "FOR");
-        return Err(Error::invalid("FOR UPDATE and FOR SHARE are not supported").hint("leave it out").at(place));
+    if let Some(at) = find(statement, &Subject::Lock) {
+        return Err(Error::invalid("FOR UPDATE and FOR SHARE are not supported").hint("leave it out").at(Some(at)));
     }
     Ok(())
 }
@@ -70,23 +65,24 @@ pub(super) fn check_unnest(plan: &LogicalPlan) -> Result<()> {
     let mut clause = None;
     plan.apply_with_subqueries(|node| {
         let found = match node {
-            LogicalPlan::Aggregate(aggregate) => Some(("GROUP BY", &aggregate.input)),
-            LogicalPlan::Distinct(distinct) => Some(("DISTINCT", distinct.input())),
-            LogicalPlan::Sort(sort) => Some(("ORDER BY", &sort.input)),
+            LogicalPlan::Aggregate(aggregate) => Some(("GROUP BY", Subject::GroupBy, &*aggregate.input)),
+            LogicalPlan::Distinct(distinct) => Some(("DISTINCT", Subject::Distinct, &**distinct.input())),
+            LogicalPlan::Sort(sort) => Some(("ORDER BY", Subject::OrderBy, &*sort.input)),
             _ => None,
         };
-        if let Some((name, input)) = found
+        if let Some((name, subject, input)) = found
             && !input.schema().functional_dependencies().is_empty()
             && is_unnested(input)
         {
-            clause = Some(name);
+            clause = Some((name, subject));
         }
         Ok(TreeNodeRecursion::Continue)
     })
     .map_err(sql_error)?;
-    let Some(clause) = clause else { return Ok(()) };
+    let Some((clause, subject)) = clause else { return Ok(()) };
     Err(Error::invalid(format!("{clause} over unnest() of rows that were grouped is not supported"))
-        .hint("use functions of lists, such as array_sort, array_length or array_distinct, in place of unnest()"))
+        .hint("use functions of lists, such as array_sort, array_length or array_distinct, in place of unnest()")
+        .about(subject))
 }
 
 /// Whether rows come out of an `unnest` with no GROUP BY after it.

@@ -12,6 +12,7 @@ mod fingerprint;
 pub mod function;
 pub mod functions;
 mod limits;
+mod locate;
 mod lower;
 mod names;
 mod placeholder;
@@ -31,16 +32,16 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
-use crate::error::{Error, Location, Result};
+use crate::error::{Error, Location, Result, Subject};
 use crate::options::{Options, parse_bytes};
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns};
 use catalog::Catalog;
-use diagnose::locate;
 pub(crate) use diagnose::sql_error;
 use function::check_calls;
 use limits::{check_clauses, check_depth, check_operators, check_unnest};
+use locate::locate;
 use names::{with_own_names, with_window_names};
-use script::{ColumnFrom, Statement, StatementKind, parse};
+use script::{ColumnFrom, CreateTable, Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
@@ -123,7 +124,7 @@ pub fn bind(request: &PlanRequest<'_>) -> Result<Bound> {
     }
     for statement in &statements {
         if let StatementKind::CreateTable(ddl) = &statement.kind {
-            check_side_tables(&catalog, &ddl.name).map_err(|error| locate(error, statement))?;
+            check_side_tables(&catalog, ddl).map_err(|error| locate(error, statement))?;
         }
     }
     if inserts.is_empty() {
@@ -160,7 +161,8 @@ fn bind_statement(
         }
         StatementKind::CreateView(name, query) => {
             let plan = logical_plan(catalog, &with_window_names(query))?;
-            catalog.add_view(name, plan)?;
+            let at = script::location(name.span.start);
+            catalog.add_view(&name.value, plan).map_err(|error| error.at(at))?;
             Ok(None)
         }
         StatementKind::Set(name, value) => {
@@ -170,7 +172,9 @@ fn bind_statement(
         }
         StatementKind::Insert(name, query) => {
             let plan = logical_plan(catalog, &with_own_names(query))?;
-            let sink = sink_table(catalog, name)?;
+            let at = script::location(name.span.start);
+            let sink = sink_table(catalog, &name.value).map_err(|error| error.at(at))?;
+            check_width(&plan, &sink).map_err(|error| error.at(at))?;
             let plan = analyze(catalog, cast_to_sink(plan, &sink)?)?;
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
         }
@@ -217,8 +221,7 @@ fn sink_of(def: &TableDef) -> SinkPlan {
     SinkPlan { name: Arc::clone(&def.name), schema: def.schema(), table: Some(Arc::clone(&def.table)) }
 }
 
-/// Brings a query's columns to the sink's types and names, by position.
-fn cast_to_sink(plan: LogicalPlan, sink: &SinkPlan) -> Result<LogicalPlan> {
+fn check_width(plan: &LogicalPlan, sink: &SinkPlan) -> Result<()> {
     let (n_given, n_wanted) = (plan.schema().fields().len(), sink.schema.fields().len());
     if n_given != n_wanted {
         let wanted = catalog::list(sink.schema.fields().iter().map(|field| field.name().as_str()));
@@ -228,9 +231,14 @@ fn cast_to_sink(plan: LogicalPlan, sink: &SinkPlan) -> Result<LogicalPlan> {
         ))
         .hint(format!("select {wanted}, in this order")));
     }
+    Ok(())
+}
+
+/// Brings a query's columns to the sink's types and names, by position.
+fn cast_to_sink(plan: LogicalPlan, sink: &SinkPlan) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
     let mut columns = Vec::new();
-    for (column, field) in schema.columns().into_iter().zip(sink.schema.fields()) {
+    for (index, (column, field)) in schema.columns().into_iter().zip(sink.schema.fields()).enumerate() {
         let name = column.name.clone();
         let cast = Expr::Column(column).cast_to(field.data_type(), schema.as_ref()).map_err(|_| {
             let given = schema.field_with_unqualified_name(&name).map(|field| field.data_type().to_string());
@@ -242,21 +250,25 @@ fn cast_to_sink(plan: LogicalPlan, sink: &SinkPlan) -> Result<LogicalPlan> {
                 sink.name
             ))
             .hint("CAST it in the query, or change the table's column")
+            .about(Subject::Column(index))
         })?;
         columns.push(cast.alias(field.name()));
     }
     Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan)).map_err(sql_error)?))
 }
 
-fn check_side_tables(catalog: &Catalog, name: &str) -> Result<()> {
-    let Some(def) = catalog.table(name) else { return Ok(()) };
+fn check_side_tables(catalog: &Catalog, ddl: &CreateTable) -> Result<()> {
+    let Some(def) = catalog.table(&ddl.name.value) else { return Ok(()) };
+    let at = |option: &str| ddl.options.iter().find(|(name, ..)| name == option).map(|(_, _, at)| *at);
     if let Some(late) = &def.late_table {
-        table::check_side_table(catalog, def, "late_table", late, def.raw_schema().fields())?;
+        let checked = table::check_side_table(catalog, def, "late_table", late, def.raw_schema().fields());
+        checked.map_err(|error| error.at(at("late_table")))?;
     }
     if let BadRecordPolicy::DeadLetter(target) = &def.bad_record {
         let offered: Vec<FieldRef> =
             dead_letter_columns().into_iter().map(|(name, kind)| Arc::new(Field::new(name, kind, true))).collect();
-        table::check_side_table(catalog, def, "dead_letter_table", target, &offered)?;
+        let checked = table::check_side_table(catalog, def, "dead_letter_table", target, &offered);
+        checked.map_err(|error| error.at(at("dead_letter_table")))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A script's text to statements: Davy's DDL by hand, every query by sqlparser.
 //!
 //! sqlparser knows neither `WATERMARK FOR` nor `METADATA FROM` nor free option names in `WITH`, so CREATE TABLE is parsed here
-//! with its token helpers; queries and views go to it whole. Every statement keeps its place for error messages.
+//! with its token helpers; queries and views go to it whole. Every statement keeps its location for error messages.
 
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Ident, Query};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -17,11 +17,11 @@ const MAX_NESTING: usize = 250;
 /// A script longer than this is refused before it is read.
 const MAX_SCRIPT_BYTES: usize = 1 << 20;
 
-/// One statement with its place.
+/// One statement with its location.
 #[derive(Clone, Debug)]
 pub struct Statement {
     pub location: Location,
-    /// Its tokens: a fallback to find the place of a name that an error mentions.
+    /// Its tokens, which have the locations of keywords.
     pub tokens: Vec<TokenWithSpan>,
     pub kind: StatementKind,
 }
@@ -34,18 +34,27 @@ pub enum StatementKind {
     /// CREATE FUNCTION name USING ….
     CreateFunction(CreateFunction),
     /// CREATE VIEW name AS query.
-    CreateView(String, Box<Query>),
+    CreateView(Ident, Box<Query>),
     /// INSERT INTO table query.
-    Insert(String, Box<Query>),
+    Insert(Ident, Box<Query>),
     /// A query on its own: its rows go to the caller.
     Query(Box<Query>),
     /// SET name = value.
     Set(String, String),
 }
 
+impl StatementKind {
+    pub fn query(&self) -> Option<&Query> {
+        match self {
+            Self::CreateView(_, query) | Self::Insert(_, query) | Self::Query(query) => Some(query),
+            Self::CreateTable(_) | Self::CreateFunction(_) | Self::Set(..) => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct CreateTable {
-    pub name: String,
+    pub name: Ident,
     pub columns: Vec<ColumnDdl>,
     /// `WATERMARK FOR column [AS expression]`.
     pub watermark: Option<(Ident, Option<Expr>)>,
@@ -101,12 +110,12 @@ pub fn parse(text: &str) -> Result<Vec<Statement>> {
     }
 }
 
-/// sqlparser's place, if it has one.
+/// sqlparser's location, if it has one.
 pub fn location(at: datafusion::sql::sqlparser::tokenizer::Location) -> Option<Location> {
     (0 < at.line).then_some(Location { line: at.line, column: at.column })
 }
 
-/// Turns a parser's error into ours; its message ends with the place, which becomes a field.
+/// Turns a parser's error into ours; its message ends with the location, which becomes a field.
 fn parse_error(parser: &mut Parser<'_>, error: ParserError) -> Error {
     let here = location(parser.peek_token().span.start);
     let message = match error {
@@ -117,10 +126,10 @@ fn parse_error(parser: &mut Parser<'_>, error: ParserError) -> Error {
         }
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
     };
-    let Some((what, place)) = message.split_once(" at Line: ") else {
+    let Some((what, at)) = message.split_once(" at Line: ") else {
         return Error::invalid(lower_first(&message)).at(here);
     };
-    let mut numbers = place.split(", Column: ").map(str::parse::<u64>);
+    let mut numbers = at.split(", Column: ").map(str::parse::<u64>);
     let at = match (numbers.next(), numbers.next()) {
         (Some(Ok(line)), Some(Ok(column))) => Some(Location { line, column }),
         _ => here,
@@ -197,11 +206,14 @@ fn parse_create(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
 }
 
 /// A plain name, normalised.
-pub(super) fn parse_name(parser: &mut Parser<'_>) -> Parsed<String> {
+pub(super) fn parse_name(parser: &mut Parser<'_>) -> Parsed<Ident> {
     let token = parser.peek_token();
     let name = parser.parse_object_name(false)?;
     match name.0.as_slice() {
-        [part] => part.as_ident().map(normalize).map_or_else(|| refuse(&token, "expected a plain name"), Ok),
+        [part] => match part.as_ident() {
+            Some(name) => Ok(Ident { value: normalize(name), ..name.clone() }),
+            None => refuse(&token, "expected a plain name"),
+        },
         _ => refuse(&token, &format!("name `{name}` has a schema; Davy's tables live in one flat space")),
     }
 }
@@ -347,15 +359,6 @@ fn parse_set(parser: &mut Parser<'_>) -> Parsed<StatementKind> {
     parser.expect_keyword(Keyword::SET)?;
     let (name, value, _) = parse_option(parser)?;
     Ok(StatementKind::Set(name.to_lowercase(), value))
-}
-
-/// The place of the first token that is the word `name`, ignoring case.
-pub fn find_word(tokens: &[TokenWithSpan], name: &str) -> Option<Location> {
-    let is_it = |token: &&TokenWithSpan| match &token.token {
-        Token::Word(word) => word.value.eq_ignore_ascii_case(name),
-        _ => false,
-    };
-    tokens.iter().find(is_it).and_then(|token| location(token.span.start))
 }
 
 /// A DDL column as sqlparser's own, so that DataFusion can turn its type into arrow's.

@@ -21,7 +21,7 @@ use crate::time::TIMESTAMP;
 
 /// Makes the table of a CREATE TABLE, and those that it brings along.
 pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Vec<TableDef>> {
-    let name = ddl.name.as_str();
+    let name = ddl.name.value.as_str();
     let mut options = request.options(Options::new(name), name, &ddl.options)?;
     let connector = options.require("connector")?;
     let format = match options.take("format") {
@@ -69,7 +69,8 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     check_metadata(&def, ddl)?;
     def.partitioned_by = partitioned_by(&def, &mut options)?;
     let time_option = options.take("event_time_field");
-    def.event_time = event_time(catalog, &def, ddl, time_option.as_deref())?;
+    let at = options.location("event_time_field");
+    def.event_time = event_time(catalog, &def, ddl, time_option.as_deref()).map_err(|error| error.at(at))?;
     let mut made = side_topics(&mut def, &mut options)?;
     options.finish()?;
     made.push(def);
@@ -102,11 +103,13 @@ fn bad_record_policy(name: &str, options: &mut Options) -> Result<BadRecordPolic
         (Some("fail"), None) => Ok(BadRecordPolicy::Fail),
         (Some("dead_letter"), None) => {
             Err(Error::invalid(format!("table `{name}`: bad_record = 'dead_letter' needs to know where to"))
-                .hint("add dead_letter_table = 'name of a sink table'"))
+                .hint("add dead_letter_table = 'name of a sink table'")
+                .at(options.location("bad_record")))
         }
         (Some("drop" | "fail"), Some(_)) => {
             Err(Error::invalid(format!("table `{name}`: `dead_letter_table` does nothing with this `bad_record`"))
-                .hint("say bad_record = 'dead_letter', or leave one of them out"))
+                .hint("say bad_record = 'dead_letter', or leave one of them out")
+                .at(options.location("dead_letter_table")))
         }
         (Some(other), _) => Err(options.bad_value("bad_record", other, "'drop', 'fail' or 'dead_letter'")),
     }
@@ -114,11 +117,13 @@ fn bad_record_policy(name: &str, options: &mut Options) -> Result<BadRecordPolic
 
 /// Types and sources of the declared columns.
 fn declare(catalog: &Catalog, table: &str, ddl: &[ColumnDdl]) -> Result<Vec<Column>> {
-    let types = catalog.sql().build_schema(ddl.iter().map(as_column_def).collect()).map_err(sql_error)?;
     let mut columns: Vec<Column> = Vec::new();
-    for (column, field) in ddl.iter().zip(types.fields()) {
+    for column in ddl {
         let name = normalize(&column.name);
         let at = super::script::location(column.name.span.start);
+        let types = catalog.sql().build_schema(vec![as_column_def(column)]);
+        let types = types.map_err(|error| sql_error(error).at(at))?;
+        let field = types.field(0);
         if columns.iter().any(|known| *known.field.name() == name) {
             return Err(Error::invalid(format!("table `{table}`: column `{name}` is declared twice")).at(at));
         }
@@ -248,25 +253,28 @@ pub(super) fn check_side_table(
     name: &str,
     offered: &[FieldRef],
 ) -> Result<()> {
-    let place = format!("table `{}`: option `{option}`", source.name);
+    let option = format!("table `{}`: option `{option}`", source.name);
     let Some(target) = catalog.table(name) else {
-        return Err(Error::invalid(format!("{place} names `{name}`, which is not declared"))
+        return Err(Error::invalid(format!("{option} names `{name}`, which is not declared"))
             .hint(format!("add CREATE TABLE {name} (…) with a sink connector")));
     };
     if !target.table.is_sink() {
-        return Err(Error::invalid(format!("{place} names `{name}`, which cannot be written to")));
+        return Err(Error::invalid(format!("{option} names `{name}`, which cannot be written to")));
     }
     for column in &target.columns {
         let found = offered.iter().find(|field| field.name() == column.field.name());
         let Some(found) = found else {
             let names = list(offered.iter().map(|field| field.name().as_str()));
-            return Err(Error::invalid(format!("{place}: nothing fills column `{}` of `{name}`", column.field.name()))
-                .hint(format!("its columns may be {names}")));
+            return Err(Error::invalid(format!(
+                "{option}: nothing fills column `{}` of `{name}`",
+                column.field.name()
+            ))
+            .hint(format!("its columns may be {names}")));
         };
         let is_text_of_bytes = *found.data_type() == DataType::Binary && *column.field.data_type() == DataType::Utf8;
         if !is_text_of_bytes && !arrow::compute::can_cast_types(found.data_type(), column.field.data_type()) {
             return Err(Error::invalid(format!(
-                "{place}: column `{}` of `{name}` is {}, but it gets {}",
+                "{option}: column `{}` of `{name}` is {}, but it gets {}",
                 column.field.name(),
                 column.field.data_type(),
                 found.data_type()

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, Uni
 
 use super::functions::{WindowKind, WindowMarker};
 use super::sql_error;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::operator::window::spec::WindowSpec;
 use crate::operator::window::window_type;
 
@@ -46,11 +46,14 @@ pub fn window_of(aggregate: &Aggregate) -> Result<Option<(usize, WindowSpec)>> {
     for (index, expression) in aggregate.group_expr.iter().enumerate() {
         if matches!(expression, Expr::GroupingSet(_)) {
             return Err(Error::invalid("GROUPING SETS, CUBE and ROLLUP are not supported")
-                .hint("write one query per grouping and join them with UNION ALL"));
+                .hint("write one query per grouping and join them with UNION ALL")
+                .about(Subject::GroupingSet));
         }
         let Some((kind, arguments)) = marker(expression) else { continue };
         if found.is_some() {
-            return Err(Error::invalid("GROUP BY has two windows").hint("group one windowed view by another window"));
+            return Err(Error::invalid("GROUP BY has two windows")
+                .hint("group one windowed view by another window")
+                .about(Subject::SecondWindow));
         }
         found = Some((index, spec_of(kind, arguments)?));
     }
@@ -59,11 +62,12 @@ pub fn window_of(aggregate: &Aggregate) -> Result<Option<(usize, WindowSpec)>> {
 
 fn spec_of(kind: WindowKind, arguments: &[Expr]) -> Result<WindowSpec> {
     let interval = |index: usize| interval_ns(kind, arguments.get(index));
-    match kind {
+    let spec = || match kind {
         WindowKind::Tumble => WindowSpec::tumble(interval(0)?),
         WindowKind::Hop => WindowSpec::hop(interval(0)?, interval(1)?),
         WindowKind::Session => WindowSpec::session(interval(0)?),
-    }
+    };
+    spec().map_err(|error| error.about(Subject::Call(kind.name().to_owned())))
 }
 
 fn interval_ns(kind: WindowKind, argument: Option<&Expr>) -> Result<i64> {
@@ -190,7 +194,9 @@ impl Follow<'_> {
     /// Proves that every operator works within a window; says whether the plan sorts or limits.
     pub fn check_above(&self, plan: &LogicalPlan) -> Result<bool> {
         let mut orders = false;
+        let mut is_sorted = false;
         plan.apply(|node| {
+            is_sorted |= matches!(node, LogicalPlan::Sort(_));
             match self.check_node(node) {
                 Ok(node_orders) => orders |= node_orders,
                 Err(error) => return Err(datafusion::error::DataFusionError::External(Box::new(error))),
@@ -201,9 +207,11 @@ impl Follow<'_> {
         if orders
             && self.placeholders.values().any(|placeholder| matches!(placeholder.spec, WindowSpec::Session { .. }))
         {
-            return Err(Error::invalid("ORDER BY and LIMIT above a session window are not supported").hint(
-                "sessions of different keys have different windows; use ROW_NUMBER() OVER (PARTITION BY window …)",
-            ));
+            return Err(Error::invalid("ORDER BY and LIMIT above a session window are not supported")
+                .hint(
+                    "sessions of different keys have different windows; use ROW_NUMBER() OVER (PARTITION BY window …)",
+                )
+                .about(if is_sorted { Subject::OrderBy } else { Subject::Limit }));
         }
         Ok(orders)
     }
@@ -211,7 +219,7 @@ impl Follow<'_> {
     fn check_node(&self, node: &LogicalPlan) -> Result<bool> {
         if has_sub_query(node)? {
             // A correlated one has become a join by now; what is left looks at all windows that happen to close together.
-            return Err(across_windows());
+            return Err(across_windows().about(Subject::SubQuery));
         }
         match node {
             LogicalPlan::Aggregate(aggregate) => {
@@ -221,14 +229,16 @@ impl Follow<'_> {
                     return Ok(false);
                 }
                 Err(Error::invalid("an aggregate over windows does not group by the window, so it would never end")
-                    .hint("add `window` to GROUP BY, or aggregate the windows again by a longer one, such as tumble(INTERVAL '1 hour')"))
+                    .hint("add `window` to GROUP BY, or aggregate the windows again by a longer one, such as tumble(INTERVAL '1 hour')")
+                    .about(Subject::GroupBy))
             }
             LogicalPlan::Distinct(distinct) => {
                 if self.parts(distinct.input()).iter().any(Option::is_some) {
                     return Ok(false);
                 }
                 Err(Error::invalid("DISTINCT over windows without the window among its columns would never end")
-                    .hint("select the window too"))
+                    .hint("select the window too")
+                    .about(Subject::Distinct))
             }
             LogicalPlan::Window(window) => {
                 let below = self.parts(&window.input);
@@ -237,7 +247,8 @@ impl Follow<'_> {
                         return Err(Error::invalid(
                             "a window function over windows must have the window in PARTITION BY",
                         )
-                        .hint("write OVER (PARTITION BY window ORDER BY …)"));
+                        .hint("write OVER (PARTITION BY window ORDER BY …)")
+                        .about(Subject::Over));
                     }
                 }
                 Ok(false)
@@ -247,7 +258,7 @@ impl Follow<'_> {
                 if joins_on_window(join, &left, &right) {
                     return Ok(false);
                 }
-                Err(across_windows())
+                Err(across_windows().about(Subject::Join))
             }
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Ok(true),
             LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {

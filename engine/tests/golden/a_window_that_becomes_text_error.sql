@@ -4,5 +4,5 @@ CREATE TABLE out (k TEXT, w TEXT) WITH (connector = 'sink');
 INSERT INTO out
 SELECT k, tumble(INTERVAL '1 minute') FROM flows GROUP BY 1, 2;
 /* expected error
-line 4, column 13: column `tumble(1m)` is Struct("start": non-null Timestamp(ns), "end": non-null Timestamp(ns)), which cannot become `w` Utf8 of table `out`; CAST it in the query, or change the table's column
+line 5, column 11: column `tumble(1m)` is Struct("start": non-null Timestamp(ns), "end": non-null Timestamp(ns)), which cannot become `w` Utf8 of table `out`; CAST it in the query, or change the table's column
 */

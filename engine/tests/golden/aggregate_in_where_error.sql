@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k FROM flows
 WHERE count(*) > 1 GROUP BY k, tumble(INTERVAL '1 minute');
 /* expected error
-line 3, column 1: aggregate functions are not allowed in the WHERE clause. Consider using HAVING instead
+line 4, column 7: aggregate functions are not allowed in the WHERE clause. Consider using HAVING instead
 */

@@ -4,5 +4,5 @@ CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, count(*)
 SELECT k, max(n) AS most FROM per_key
 GROUP BY k;
 /* expected error
-line 4, column 1: an aggregate over windows does not group by the window, so it would never end; add `window` to GROUP BY, or aggregate the windows again by a longer one, such as tumble(INTERVAL '1 hour')
+line 5, column 1: an aggregate over windows does not group by the window, so it would never end; add `window` to GROUP BY, or aggregate the windows again by a longer one, such as tumble(INTERVAL '1 hour')
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n
 FROM flows GROUP BY k;
 /* expected error
-line 3, column 1: an aggregate without a window would update its rows for ever, which is not supported yet; add tumble(…), hop(…) or session(…) to GROUP BY
+line 4, column 12: an aggregate without a window would update its rows for ever, which is not supported yet; add tumble(…), hop(…) or session(…) to GROUP BY
 */

@@ -6,5 +6,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT tumble(INTERVAL '1 minute') AS w,
   count(DISTINCT k, v) AS n FROM flows GROUP BY 1;
 /* expected error
-line 7, column 9: count(DISTINCT …) takes one argument; put the columns together: count(DISTINCT struct(a, b))
+line 7, column 3: count(DISTINCT …) takes one argument; put the columns together: count(DISTINCT struct(a, b))
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv', bad_record = 'drop', dead_letter_table
 CREATE TABLE letters (reason TEXT) WITH (connector = 'sink');
 SELECT k FROM flows;
 /* expected error
-line 1, column 14: table `flows`: `dead_letter_table` does nothing with this `bad_record`; say bad_record = 'dead_letter', or leave one of them out
+line 2, column 64: table `flows`: `dead_letter_table` does nothing with this `bad_record`; say bad_record = 'dead_letter', or leave one of them out
 */

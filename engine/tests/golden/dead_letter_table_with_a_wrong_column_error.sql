@@ -4,5 +4,5 @@ WITH (connector = 'test', format = 'csv', bad_record = 'dead_letter',
 CREATE TABLE letters (reason TEXT, line_number BIGINT) WITH (connector = 'sink');
 SELECT k FROM flows;
 /* expected error
-line 1, column 14: table `flows`: option `dead_letter_table`: nothing fills column `line_number` of `letters`; its columns may be `reason`, `detail`, `split`, `position`, `value`
+line 3, column 3: table `flows`: option `dead_letter_table`: nothing fills column `line_number` of `letters`; its columns may be `reason`, `detail`, `split`, `position`, `value`
 */

@@ -4,5 +4,5 @@ CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) A
 SELECT k FROM per_key
 WHERE EXISTS (SELECT 1 FROM per_key WHERE v > 25);
 /* expected error
-line 4, column 1: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
+line 5, column 15: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT k FROM flows
 WHERE v + 1;
 /* expected error
-line 3, column 15: cannot create filter with non-boolean predicate 'flows.v + Int64(1)' returning Int64
+line 4, column 7: cannot create filter with non-boolean predicate 'flows.v + Int64(1)' returning Int64
 */

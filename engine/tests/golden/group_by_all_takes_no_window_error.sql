@@ -2,5 +2,5 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 SELECT k, count(*) AS n FROM flows GROUP BY ALL;
 /* expected error
-line 3, column 1: an aggregate without a window would update its rows for ever, which is not supported yet; add tumble(…), hop(…) or session(…) to GROUP BY
+line 3, column 36: an aggregate without a window would update its rows for ever, which is not supported yet; add tumble(…), hop(…) or session(…) to GROUP BY
 */

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv',
   late_table = 'flows');
 SELECT k FROM flows;
 /* expected error
-line 1, column 14: table `flows`: option `late_table` names `flows`, which cannot be written to
+line 3, column 3: table `flows`: option `late_table` names `flows`, which cannot be written to
 */

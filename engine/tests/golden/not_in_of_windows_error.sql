@@ -9,5 +9,5 @@ WITH (connector = 'test', format = 'csv');
 CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2;
 SELECT p.k, p.window, p.v FROM per_key p WHERE p.k NOT IN (SELECT q.k FROM per_key q WHERE q.window = p.window AND q.k <> 'x');
 /* expected error
-line 10, column 1: NOT IN with a sub-query over windows is not supported; use NOT EXISTS
+line 10, column 60: NOT IN with a sub-query over windows is not supported; use NOT EXISTS
 */

@@ -13,5 +13,5 @@ CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) A
 SELECT k, window, v FROM per_key
 WHERE v >= (SELECT avg(v) FROM per_key);
 /* expected error
-line 13, column 1: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
+line 14, column 13: a join or sub-query over windows must be on the same window; add `a.window = b.window` to the condition; a sub-query must be correlated on the window
 */

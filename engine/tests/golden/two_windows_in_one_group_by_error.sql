@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SELECT count(*) AS n FROM flows
 GROUP BY tumble(INTERVAL '1 minute'), tumble(INTERVAL '2 minutes');
 /* expected error
-line 3, column 1: GROUP BY has two windows; group one windowed view by another window
+line 4, column 39: GROUP BY has two windows; group one windowed view by another window
 */

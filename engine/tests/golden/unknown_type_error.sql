@@ -3,5 +3,5 @@ CREATE TABLE flows (ts TIMESTAMP,
 WITH (connector = 'test', format = 'csv');
 SELECT ts FROM flows;
 /* expected error
-line 1, column 1: unsupported SQL type TEXTS
+line 2, column 3: unsupported SQL type TEXTS
 */

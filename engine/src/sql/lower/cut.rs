@@ -15,7 +15,7 @@ use super::super::placeholder::SourcePlaceholder;
 use super::super::spread::PlaceholderKeys;
 use super::super::sql_error;
 use super::event_time::{hidden_column, with_event_time};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::log::ExchangeId;
 use crate::operator::bounded::PlaceholderTable;
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
@@ -156,7 +156,8 @@ fn project_arguments(expression: Expr, projected: &mut Vec<Expr>, n_keys: usize)
     };
     if call.func.name() == "count" && call.params.distinct && 1 < call.params.args.len() {
         return Err(Error::invalid("count(DISTINCT …) takes one argument")
-            .hint("put the columns together: count(DISTINCT struct(a, b))"));
+            .hint("put the columns together: count(DISTINCT struct(a, b))")
+            .about(Subject::Call("count".to_owned())));
     }
     call.params.args = call.params.args.into_iter().map(&mut project).collect();
     call.params.filter = call.params.filter.map(|filter| Box::new(project(*filter)));
@@ -177,7 +178,8 @@ pub(super) fn aggregate_calls(aggregates: &[Expr], schema: &DFSchema, catalog: &
         if function.state_fields().is_err() {
             let name = function.fun().name().to_owned();
             return Err(Error::invalid(format!("aggregate {name} has no state that merges, so it cannot be windowed"))
-                .hint("use an approximate one such as approx_distinct or approx_percentile_cont"));
+                .hint("use an approximate one such as approx_distinct or approx_percentile_cont")
+                .about(Subject::Call(name)));
         }
         Ok(AggregateCall { function, filter: lowered.filter })
     };
@@ -189,14 +191,16 @@ fn without_input_order(function: Arc<AggregateFunctionExpr>) -> Result<Arc<Aggre
     if function.order_bys().is_empty() {
         return Ok(function);
     }
-    let name = function.fun().name();
+    let name = function.fun().name().to_owned();
     // WITHIN GROUP (ORDER BY x) names an argument, not an order of the input.
     let is_argument = function.fun().supports_within_group_clause();
     if function.order_sensitivity().hard_requires() && !is_argument {
-        return Err(Error::invalid(format!("{name}(… ORDER BY …) is not supported in a window")).hint(
-            "sort above the window: array_sort(array_agg(x)), array_to_string(array_sort(array_agg(x)), ','); \
-             first_value and last_value take ORDER BY",
-        ));
+        return Err(Error::invalid(format!("{name}(… ORDER BY …) is not supported in a window"))
+            .hint(
+                "sort above the window: array_sort(array_agg(x)), array_to_string(array_sort(array_agg(x)), ','); \
+                 first_value and last_value take ORDER BY",
+            )
+            .about(Subject::Call(name)));
     }
     let unordered = Arc::clone(&function).with_beneficial_ordering(false).map_err(sql_error)?;
     Ok(unordered.map_or(function, Arc::new))

@@ -11,8 +11,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection, TableScan, Union, 
 use super::super::sql_error;
 use super::super::window::{Follow, Part};
 use super::cut::{placeholder_scan, raw_table};
-use super::refuse::{clause, updating};
-use crate::error::{Error, Result};
+use super::refuse::{clause, subject, updating};
+use crate::error::{Error, Result, Subject};
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK};
 use crate::task::hidden_columns;
 use crate::time::TIMESTAMP;
@@ -48,9 +48,10 @@ pub(super) fn with_event_time(plan: &LogicalPlan) -> Result<LogicalPlan> {
         }
         LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => {
             Err(Error::invalid(format!("{} below a window is not supported", clause(plan)))
-                .hint("put it above the window"))
+                .hint("put it above the window")
+                .about(subject(plan)))
         }
-        other => Err(Error::invalid(format!("{} cannot stand below a window", clause(other)))),
+        other => Err(Error::invalid(format!("{} cannot stand below a window", clause(other))).about(subject(other))),
     }
 }
 
@@ -60,7 +61,8 @@ fn timed_scan(scan: &TableScan) -> Result<LogicalPlan> {
     };
     if def.event_time.is_none() {
         return Err(Error::invalid(format!("table `{}` has no event time, which a window needs", def.name))
-            .hint("add WATERMARK FOR column AS column - INTERVAL '5 seconds' to its columns"));
+            .hint("add WATERMARK FOR column AS column - INTERVAL '5 seconds' to its columns")
+            .about(Subject::Table(def.name.to_string())));
     }
     placeholder_scan(&def, scan, &hidden_columns())
 }
@@ -76,10 +78,12 @@ fn window_end_time(plan: &LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::Join(_) => {
                 Error::invalid("a join below a window must be of windowed relations, on the same window")
                     .hint("aggregate both sides by a window first")
+                    .about(Subject::Join)
             }
             LogicalPlan::Aggregate(_) => updating(),
             _ => Error::invalid(format!("{} below a window needs rows that carry a window", clause(plan)))
-                .hint("aggregate by a window first and select it"),
+                .hint("aggregate by a window first and select it")
+                .about(subject(plan)),
         });
     };
     let (qualifier, field) = plan.schema().qualified_field(index);

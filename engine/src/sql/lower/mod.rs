@@ -24,7 +24,7 @@ use super::catalog::{Catalog, list};
 use super::spread::{PlaceholderKeys, spread};
 use super::sql_error;
 use super::window::{Follow, PlaceholderWindow, window_of};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::operator::bounded::BoundedPlan;
 use crate::plan::{ExchangeInput, Stage, TableDef};
 use cut::{DraftAggregate, GroupWindow, aggregate_calls, below_plan, placeholder_scan, raw_table};
@@ -60,7 +60,8 @@ impl Lowering<'_> {
                 "a query cannot bring rows of windows together with single rows of {}",
                 list(sources.iter().map(|def| &*def.name))
             ))
-            .hint("aggregate those by a window too, and join on the window")),
+            .hint("aggregate those by a window too, and join on the window")
+            .about(Subject::Table(sources[0].name.to_string()))),
         }
     }
 
@@ -125,7 +126,8 @@ impl Lowering<'_> {
         specs.dedup();
         if window_by_window && 1 < specs.len() {
             return Err(Error::invalid("ORDER BY and LIMIT over windows of different shapes are not supported")
-                .hint("use ROW_NUMBER() OVER (PARTITION BY window …)"));
+                .hint("use ROW_NUMBER() OVER (PARTITION BY window …)")
+                .about(Subject::OrderBy));
         }
         let keys: HashMap<String, PlaceholderKeys> =
             windows.iter().map(|draft| (draft.name.to_string(), draft.placeholder_keys())).collect();

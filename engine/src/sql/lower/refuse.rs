@@ -5,11 +5,12 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::super::sql_error;
 use super::super::window::{has_marker, has_sub_query};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 
 pub(super) fn updating() -> Error {
     Error::invalid("an aggregate without a window would update its rows for ever, which is not supported yet")
         .hint("add tumble(…), hop(…) or session(…) to GROUP BY")
+        .about(Subject::GroupBy)
 }
 
 /// A source's rows can only be handled one by one: anything that brings rows together needs a window.
@@ -19,22 +20,26 @@ pub(super) fn check_row_wise(plan: &LogicalPlan) -> Result<()> {
         problem = match node {
             node if has_sub_query(node).unwrap_or(true) => Some(
                 Error::invalid("a sub-query over a stream needs a window")
-                    .hint("aggregate both sides by a window, and correlate the sub-query on the window"),
+                    .hint("aggregate both sides by a window, and correlate the sub-query on the window")
+                    .about(Subject::SubQuery),
             ),
             LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => None,
             LogicalPlan::Union(_) | LogicalPlan::Unnest(_) | LogicalPlan::TableScan(_) => None,
             LogicalPlan::Aggregate(_) => Some(updating()),
             LogicalPlan::Distinct(_) => Some(
                 Error::invalid("DISTINCT without a window would have to remember every row")
-                    .hint("GROUP BY the columns and a window instead"),
+                    .hint("GROUP BY the columns and a window instead")
+                    .about(Subject::Distinct),
             ),
             LogicalPlan::Join(_) => Some(
                 Error::invalid("a join without windows is not supported")
-                    .hint("aggregate both sides by a window and join on the window"),
+                    .hint("aggregate both sides by a window and join on the window")
+                    .about(Subject::Join),
             ),
             other => Some(
                 Error::invalid(format!("{} over a stream needs a window", clause(other)))
-                    .hint("GROUP BY a window first: tumble(…), hop(…) or session(…)"),
+                    .hint("GROUP BY a window first: tumble(…), hop(…) or session(…)")
+                    .about(subject(other)),
             ),
         };
         Ok(if problem.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
@@ -60,6 +65,20 @@ pub(super) fn clause(plan: &LogicalPlan) -> &'static str {
     }
 }
 
+/// The clause of a plan node.
+pub(super) fn subject(plan: &LogicalPlan) -> Option<Subject> {
+    match plan {
+        LogicalPlan::Sort(_) => Some(Subject::OrderBy),
+        LogicalPlan::Limit(_) => Some(Subject::Limit),
+        LogicalPlan::Window(_) => Some(Subject::Over),
+        LogicalPlan::Distinct(_) => Some(Subject::Distinct),
+        LogicalPlan::Aggregate(_) => Some(Subject::GroupBy),
+        LogicalPlan::Join(_) => Some(Subject::Join),
+        LogicalPlan::Subquery(_) => Some(Subject::SubQuery),
+        _ => None,
+    }
+}
+
 /// Window markers belong in GROUP BY; what is left of them after cutting stands elsewhere.
 pub(super) fn refuse_markers(plan: &LogicalPlan) -> Result<()> {
     let mut found = false;
@@ -72,7 +91,8 @@ pub(super) fn refuse_markers(plan: &LogicalPlan) -> Result<()> {
     .map_err(sql_error)?;
     if found {
         return Err(Error::invalid("tumble, hop and session stand only in GROUP BY")
-            .hint("write GROUP BY tumble(INTERVAL '1 minute'), and select it AS window"));
+            .hint("write GROUP BY tumble(INTERVAL '1 minute'), and select it AS window")
+            .about(Subject::StrayWindow));
     }
     Ok(())
 }

@@ -5,7 +5,6 @@
 
 pub mod memory;
 pub mod offset_metadata;
-pub mod sim;
 pub mod transactions;
 pub mod watermarks;
 pub mod wire;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use davy_engine::log::SplitId;
 
 use crate::oracle;
-use crate::support::{Event, World, run_plain};
+use crate::support::{Event, World, run};
 
 /// A `/* kind name … */` block.
 pub struct Block {
@@ -100,7 +100,7 @@ fn expected(blocks: &[Block]) -> BTreeMap<String, Vec<String>> {
 
 /// What the script does, as expected blocks.
 fn actual(text: &str, world: &World) -> BTreeMap<String, Vec<String>> {
-    let outcome = world.plan(text).and_then(|pipeline| run_plain(world, pipeline));
+    let outcome = world.plan(text).and_then(|pipeline| run(world, pipeline));
     match outcome {
         Err(error) => BTreeMap::from([("error".to_owned(), vec![without_numbers(&error.to_string())])]),
         Ok(outcome) => {

@@ -8,6 +8,7 @@ mod case;
 mod cases;
 mod check;
 mod faults;
+mod kafka;
 mod owners;
 mod producer;
 mod quiet;

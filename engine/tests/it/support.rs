@@ -205,23 +205,8 @@ pub struct Outcome {
     pub rows: BTreeMap<String, Vec<String>>,
 }
 
-/// A fault that a test wants at some commit.
-pub type Fault = Box<dyn FnMut(&str, Moment) -> bool>;
-
-/// When a fault may strike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// After a step, before its commit.
-    AfterStep,
-    /// The commit never reached the log.
-    BeforeCommit,
-    /// The commit is in the log, its answer is lost.
-    AfterCommit,
-}
-
-/// Runs a pipeline to its end in one thread: every task in turn, a commit after every `steps_per_commit` steps, and a rebuild
-/// from the last commit wherever `fault` says so.
-pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault: Fault) -> Result<Outcome> {
+/// Runs a pipeline to its end in one thread: every task in turn, with a commit after every third step.
+pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
     let log = MemoryLog::keeping_rows();
     let metrics = Arc::new(Metrics::default());
     let runtime: Arc<RuntimeEnv> =
@@ -262,30 +247,16 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
             (0..dataflow.stages.len()).map(|stage| make(stage).map(Some)).collect::<Result<_>>()?;
         let mut n_steps = 0_usize;
         while tasks.iter().any(Option::is_some) {
-            for (stage, slot) in tasks.iter_mut().enumerate() {
+            for slot in &mut tasks {
                 let Some(task) = slot.as_mut() else { continue };
-                let name = format!("{number}/{stage}");
                 // Taken apart: the clock must be free again while the source lets time pass.
                 let now = *world.clock.lock().unwrap();
                 let step = task.step(now)?;
-                if fault(&name, Moment::AfterStep) {
-                    *slot = Some(make(stage)?);
-                    continue;
-                }
                 n_steps += 1;
                 let is_requested = std::mem::take(&mut *world.commit_requested.lock().unwrap());
-                let is_due = is_requested || step == Step::Ended || n_steps.is_multiple_of(steps_per_commit);
-                if !is_due {
-                    continue;
-                }
-                if fault(&name, Moment::BeforeCommit) {
-                    *slot = Some(make(stage)?);
-                    continue;
-                }
-                task.commit()?;
-                if fault(&name, Moment::AfterCommit) {
-                    *slot = Some(make(stage)?);
-                    continue;
+                let is_due = is_requested || step == Step::Ended || n_steps.is_multiple_of(3);
+                if is_due {
+                    task.commit()?;
                 }
                 if step == Step::Ended {
                     *slot = None;
@@ -298,10 +269,6 @@ pub fn run(world: &World, pipeline: Pipeline, steps_per_commit: usize, mut fault
         rows.insert(name.to_string(), sorted_lines(&log.rows(name)));
     }
     Ok(Outcome { metrics, rows })
-}
-
-pub fn run_plain(world: &World, pipeline: Pipeline) -> Result<Outcome> {
-    run(world, pipeline, 3, Box::new(|_, _| false))
 }
 
 /// Brings side rows to their sinks' columns, as the worker's commit does.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::kafka::{SimClient, Tamper};
 use davy_engine::Result;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
-use davy_engine::log::sim::{SimClient, Tamper};
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::wire::Record;
 use davy_engine::log::{Position, SplitId};

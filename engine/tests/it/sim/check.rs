@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use davy_engine::log::sim::{Broker, Isolation, Place};
+use super::kafka::{Broker, Isolation, TopicPartition};
 use davy_engine::log::{Position, SplitId};
 
 use super::case::Case;
@@ -12,16 +12,17 @@ use super::producer::SENTINEL;
 /// A committed reader of the sinks' topics that looks now and then.
 #[derive(Debug, Default)]
 pub struct Reader {
-    positions: BTreeMap<Place, u64>,
-    seen: BTreeMap<Place, Vec<(u64, String)>>,
+    positions: BTreeMap<TopicPartition, u64>,
+    seen: BTreeMap<TopicPartition, Vec<(u64, String)>>,
 }
 
-fn is_sink(case: &Case, place: &Place) -> bool {
-    case.planned.sinks.contains_key(&place.topic)
+fn is_sink(case: &Case, topic_partition: &TopicPartition) -> bool {
+    case.planned.sinks.contains_key(&topic_partition.topic)
 }
 
-fn read_all(broker: &Broker, place: &Place, from: u64) -> (Vec<(u64, String)>, u64) {
-    let read = broker.read(place, Position(from), Isolation::Committed, usize::MAX).expect("the topic is there");
+fn read_all(broker: &Broker, topic_partition: &TopicPartition, from: u64) -> (Vec<(u64, String)>, u64) {
+    let read =
+        broker.read(topic_partition, Position(from), Isolation::Committed, usize::MAX).expect("the topic is there");
     let text = |(offset, message): (u64, davy_engine::log::transactions::Message)| {
         (offset, String::from_utf8(message.value).expect("rows are text"))
     };
@@ -32,19 +33,20 @@ impl Reader {
     /// Reads what is new; a row that has been there as often as it should is one too many.
     pub fn poll(&mut self, case: &Case, broker: &Broker) -> Result<usize, String> {
         let mut n_new = 0;
-        for place in broker.places().iter().filter(|place| is_sink(case, place)) {
-            let from = self.positions.get(place).copied().unwrap_or(0);
-            let (new, next) = read_all(broker, place, from);
+        for topic_partition in broker.topic_partitions().iter().filter(|topic_partition| is_sink(case, topic_partition))
+        {
+            let from = self.positions.get(topic_partition).copied().unwrap_or(0);
+            let (new, next) = read_all(broker, topic_partition, from);
             n_new += new.len();
-            self.positions.insert(place.clone(), next);
-            self.seen.entry(place.clone()).or_default().extend(new);
+            self.positions.insert(topic_partition.clone(), next);
+            self.seen.entry(topic_partition.clone()).or_default().extend(new);
         }
         if 0 < n_new { self.compare(case, false).map(|()| n_new) } else { Ok(0) }
     }
 
     fn compare(&self, case: &Case, is_end: bool) -> Result<(), String> {
         for (sink, wanted) in &case.wanted {
-            let of_sink = self.seen.iter().filter(|(place, _)| *place.topic == **sink);
+            let of_sink = self.seen.iter().filter(|(topic_partition, _)| *topic_partition.topic == **sink);
             let mut found: Vec<&String> =
                 of_sink.flat_map(|(_, rows)| rows).map(|(_, row)| row).filter(|row| !row.contains(SENTINEL)).collect();
             found.sort();
@@ -62,24 +64,27 @@ impl Reader {
         self.poll(case, broker)?;
         self.compare(case, true)?;
         self.compare_bad(case)?;
-        for (place, seen) in &self.seen {
-            let (again, _) = read_all(broker, place, 0);
+        for (topic_partition, seen) in &self.seen {
+            let (again, _) = read_all(broker, topic_partition, 0);
             if again != *seen {
-                return Err(format!("{place}: seen {seen:#?}\nread again {again:#?}"));
+                return Err(format!("{topic_partition}: seen {seen:#?}\nread again {again:#?}"));
             }
         }
-        for place in broker.places() {
-            let end = broker.bounds(&place).expect("listed").end;
-            let stable = broker.last_stable(&place).expect("listed");
+        for topic_partition in broker.topic_partitions() {
+            let end = broker.bounds(&topic_partition).expect("listed").end;
+            let stable = broker.last_stable(&topic_partition).expect("listed");
             if end != stable {
-                return Err(format!("{place}: a transaction is open at {} of {}", stable.0, end.0));
+                return Err(format!("{topic_partition}: a transaction is open at {} of {}", stable.0, end.0));
             }
-            let readers = groups.iter().filter(|(_, topic)| **topic == *place.topic);
+            let readers = groups.iter().filter(|(_, topic)| **topic == *topic_partition.topic);
             for (group, _) in readers {
-                let split = SplitId::from(place.to_string().as_str());
+                let split = SplitId::from(topic_partition.to_string().as_str());
                 let committed = broker.committed(group, &split).map(|(position, _)| position);
                 if committed != Some(end) {
-                    return Err(format!("{place}: {group} has committed {committed:?}, the end is {}", end.0));
+                    return Err(format!(
+                        "{topic_partition}: {group} has committed {committed:?}, the end is {}",
+                        end.0
+                    ));
                 }
             }
         }
@@ -88,7 +93,9 @@ impl Reader {
 
     fn compare_bad(&self, case: &Case) -> Result<(), String> {
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, row) in self.seen.iter().filter(|(place, _)| *place.topic == *"bad").flat_map(|(_, rows)| rows) {
+        for (_, row) in
+            self.seen.iter().filter(|(topic_partition, _)| *topic_partition.topic == *"bad").flat_map(|(_, rows)| rows)
+        {
             let split = row.split(" | ").nth(1).unwrap_or_default();
             *found.entry(split.to_owned()).or_default() += 1;
         }

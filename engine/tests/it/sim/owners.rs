@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::kafka::{Broker, Choice, ExchangeSource, SimClient, TableSource, TableSourceOptions, TextRows};
 use davy_engine::Error;
 use davy_engine::log::memory::exchange_split;
-use davy_engine::log::sim::{Broker, Choice, ExchangeSource, SimClient, TableSource, TableSourceOptions, TextRows};
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
 use davy_engine::log::wire::Wire;
 use davy_engine::log::{Source, SplitId};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use davy_engine::log::sim::{Broker, Place};
+use super::kafka::{Broker, TopicPartition};
 
 use crate::random::Rng;
 use crate::random::stream::Input;
@@ -15,19 +15,19 @@ const N_PARTITIONS: usize = 3;
 
 /// Rows that have not been written yet.
 pub struct Producer {
-    waiting: BTreeMap<Place, VecDeque<String>>,
+    waiting: BTreeMap<TopicPartition, VecDeque<String>>,
     pub has_joined: bool,
 }
 
 impl Producer {
     pub fn new(input: &Input, broker: &mut Broker) -> Self {
-        let mut waiting: BTreeMap<Place, VecDeque<String>> = BTreeMap::new();
+        let mut waiting: BTreeMap<TopicPartition, VecDeque<String>> = BTreeMap::new();
         for (table, rows) in &input.0 {
             broker.make_topic(table, N_PARTITIONS);
             for row in rows {
                 let partition = row.split.0[1..].parse().expect("splits are called s0, s1, …");
-                let place = Place { topic: table.as_str().into(), partition };
-                waiting.entry(place).or_default().push_back(row.text.clone());
+                let topic_partition = TopicPartition { topic: table.as_str().into(), partition };
+                waiting.entry(topic_partition).or_default().push_back(row.text.clone());
             }
         }
         Self { waiting, has_joined: false }
@@ -42,30 +42,31 @@ impl Producer {
     /// Writes some rows of some partition.
     pub fn write_some(&mut self, rng: &mut Rng, broker: &mut Broker) -> Option<String> {
         let has_joined = self.has_joined;
-        let exists = |place: &Place| has_joined || (place.partition as usize) < N_PARTITIONS;
-        let places: Vec<Place> = self
+        let exists =
+            |topic_partition: &TopicPartition| has_joined || (topic_partition.partition as usize) < N_PARTITIONS;
+        let topic_partitions: Vec<TopicPartition> = self
             .waiting
             .iter()
-            .filter(|(place, rows)| exists(place) && !rows.is_empty())
-            .map(|(place, _)| place.clone())
+            .filter(|(topic_partition, rows)| exists(topic_partition) && !rows.is_empty())
+            .map(|(topic_partition, _)| topic_partition.clone())
             .collect();
-        if places.is_empty() {
+        if topic_partitions.is_empty() {
             return None;
         }
-        let place = rng.pick(&places).clone();
-        let rows = self.waiting.get_mut(&place)?;
+        let topic_partition = rng.pick(&topic_partitions).clone();
+        let rows = self.waiting.get_mut(&topic_partition)?;
         let n = (1 + rng.below(6)).min(rows.len());
         for row in rows.drain(..n) {
-            broker.append(&place, row.into_bytes()).expect("the partition is there");
+            broker.append(&topic_partition, row.into_bytes()).expect("the partition is there");
         }
-        Some(format!("{n} rows into {place}"))
+        Some(format!("{n} rows into {topic_partition}"))
     }
 
     /// Writes all that is left.
     pub fn write_all(&mut self, broker: &mut Broker) {
-        for (place, rows) in std::mem::take(&mut self.waiting) {
+        for (topic_partition, rows) in std::mem::take(&mut self.waiting) {
             for row in rows {
-                broker.append(&place, row.into_bytes()).expect("the partition is there");
+                broker.append(&topic_partition, row.into_bytes()).expect("the partition is there");
             }
         }
     }
@@ -73,8 +74,12 @@ impl Producer {
     /// Pushes every partition's watermark over all windows.
     pub fn write_sentinels(broker: &mut Broker, tables: &[String]) {
         let row = format!("{{\"ts\":\"1971-01-01T00:00:00\",\"k\":\"{SENTINEL}\",\"v\":1}}");
-        for place in broker.places().iter().filter(|place| tables.iter().any(|table| **table == *place.topic)) {
-            broker.append(place, row.clone().into_bytes()).expect("the partition is there");
+        for topic_partition in broker
+            .topic_partitions()
+            .iter()
+            .filter(|topic_partition| tables.iter().any(|table| **table == *topic_partition.topic))
+        {
+            broker.append(topic_partition, row.clone().into_bytes()).expect("the partition is there");
         }
     }
 }

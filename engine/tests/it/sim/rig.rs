@@ -1,15 +1,15 @@
 //! One run: a broker, owners of tasks, and a generator that decides what happens next.
 //!
-//! Everything happens in one thread. While an owner stands still in the middle of a commit (see [`Weather::pause`]) the world
+//! Everything happens in one thread. While an owner stands still in the middle of a commit (see [`FaultInjector::pause`]) the world
 //! goes on within that call: other owners step, commit and take over, and then it goes on where it stood.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use super::kafka::{Broker, Fate, FaultInjector, Network, Refusal, Request, Response, Rules};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
-use davy_engine::log::sim::{Broker, Fate, Network, Refusal, Request, Response, Rules, Weather};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::metrics::Metrics;
 
@@ -68,7 +68,7 @@ pub fn run(case: &Arc<Case>, plan: Plan) -> Outcome {
 /// The network's faults are drawn from the run's generator.
 struct Chance(Weak<Rig>);
 
-impl Weather for Chance {
+impl FaultInjector for Chance {
     fn fate(&self, owner: u64, request: &Request) -> Fate {
         let Some(rig) = self.0.upgrade() else { return Fate::Deliver };
         let comes_late = {
@@ -304,16 +304,16 @@ impl Rig {
             .iter()
             .flat_map(|slot| slot.topics.iter().map(|topic| (slot.group.clone(), topic.clone())))
             .collect();
-        for place in broker.places() {
-            let split = SplitId::from(place.to_string().as_str());
+        for topic_partition in broker.topic_partitions() {
+            let split = SplitId::from(topic_partition.to_string().as_str());
             let of_topic: Vec<&Arc<str>> =
-                readers.iter().filter(|(_, topic)| *topic == place.topic).map(|(group, _)| group).collect();
+                readers.iter().filter(|(_, topic)| *topic == topic_partition.topic).map(|(group, _)| group).collect();
             let needed =
                 |group: &&Arc<str>| broker.committed(group, &split).map_or(Position(0), |one| needed_from(&one));
             let Some(from) = of_topic.iter().copied().map(|group| needed(&group)).min() else { continue };
-            if broker.bounds(&place).expect("listed").first < from {
-                state.trace.push(format!("{place} is purged below {}", from.0));
-                broker.delete_before(&place, from).expect("listed");
+            if broker.bounds(&topic_partition).expect("listed").first < from {
+                state.trace.push(format!("{topic_partition} is purged below {}", from.0));
+                broker.delete_before(&topic_partition, from).expect("listed");
             }
         }
     }

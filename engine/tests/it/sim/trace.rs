@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 
-use davy_engine::log::sim::{Refusal, Request, Response};
+use super::kafka::{Refusal, Request, Response};
 
 /// A request in a few words.
 pub fn request(request: &Request) -> String {
     match request {
         Request::InitProducerId { task } => format!("init {task}"),
-        Request::AddPartition { task, producer, place } => format!("add {task} {producer} {place}"),
+        Request::AddPartition { task, producer, topic_partition } => format!("add {task} {producer} {topic_partition}"),
         Request::AddOffsets { task, producer, group } => format!("add-offsets {task} {producer} {group}"),
-        Request::Produce { task, producer, sequence, place, message } => {
+        Request::Produce { task, producer, sequence, topic_partition, message } => {
             let hash = message.value.iter().fold(17_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(*byte));
-            format!("produce {task} {producer} #{sequence} {place} {} bytes {hash:08x}", message.value.len())
+            format!("produce {task} {producer} #{sequence} {topic_partition} {} bytes {hash:08x}", message.value.len())
         }
         Request::TxnOffsetCommit { task, producer, positions, .. } => {
             let mut text = format!("offsets {task} {producer}");

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::error::Result;
-use crate::log::transactions::{Message, RowEncoder};
-use crate::plan::SinkPlan;
-use crate::task::fit_to_sink;
+use davy_engine::error::Result;
+use davy_engine::log::transactions::{Message, RowEncoder};
+use davy_engine::plan::SinkPlan;
+use davy_engine::task::fit_to_sink;
 
 /// Writes the rows of a table to a topic, cells parted by ` | `, nulls as `∅`.
 #[derive(Clone, Debug)]

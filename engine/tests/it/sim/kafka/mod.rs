@@ -2,7 +2,7 @@
 //!
 //! It answers as a broker of version 4 answers a client that does not speak KIP-890 (librdkafka): a request of the right epoch acts
 //! on whatever transaction is open when it arrives, however late it is. Pure: no clock, no threads, no chance but what is passed in.
-//! A test decides by [`Weather`] what becomes of each request, so that whatever follows can be played again. Left out: replicas,
+//! A test decides by [`FaultInjector`] what becomes of each request, so that whatever follows can be played again. Left out: replicas,
 //! batches, group membership (tasks assign their partitions themselves), and topics that are deleted.
 
 mod broker;
@@ -22,19 +22,19 @@ use std::sync::Arc;
 
 pub use broker::{Broker, Request, Response, Rules};
 pub use client::SimClient;
-pub use network::{Fate, Network, Weather};
-pub use partition::{Isolation, Read};
+pub use network::{Fate, FaultInjector, Network};
+pub use partition::Isolation;
 pub use sink::TextRows;
 pub use source::{ExchangeSource, TableSource, TableSourceOptions, Tamper};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TopicPartition {
     pub topic: Arc<str>,
     pub partition: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
     }
@@ -62,9 +62,9 @@ pub enum Refusal {
     InvalidState,
     /// A message before it is missing (`OUT_OF_ORDER_SEQUENCE_NUMBER`).
     OutOfSequence,
-    /// The last transaction is still being ended (`CONCURRENT_TRANSACTIONS`): ask again.
+    /// The last transaction is still being ended (`CONCURRENT_TRANSACTIONS`): retry.
     Concurrent,
-    /// The positions belong to an open transaction (`UNSTABLE_OFFSET_COMMIT`): ask again.
+    /// The positions belong to an open transaction (`UNSTABLE_OFFSET_COMMIT`): retry.
     Unstable,
     /// There is no such partition.
     Unknown,

@@ -28,7 +28,7 @@ pub enum Fate {
     PauseAfter,
 }
 
-pub trait Weather: Send + Sync {
+pub trait FaultInjector: Send + Sync {
     /// What becomes of a request of this owner.
     fn fate(&self, owner: u64, request: &Request) -> Fate;
 
@@ -50,12 +50,12 @@ pub(super) enum Sent {
 pub struct Network {
     broker: Mutex<Broker>,
     late: Mutex<Vec<(u64, Request)>>,
-    weather: Arc<dyn Weather>,
+    faults: Arc<dyn FaultInjector>,
 }
 
 impl Network {
-    pub fn new(broker: Broker, weather: Arc<dyn Weather>) -> Self {
-        Self { broker: Mutex::new(broker), late: Mutex::default(), weather }
+    pub fn new(broker: Broker, faults: Arc<dyn FaultInjector>) -> Self {
+        Self { broker: Mutex::new(broker), late: Mutex::default(), faults }
     }
 
     /// The broker, without the network.
@@ -87,12 +87,12 @@ impl Network {
 
     fn deliver(&self, owner: u64, request: &Request) -> Sent {
         let answer = self.broker().handle(request);
-        self.weather.answered(owner, request, &answer);
+        self.faults.answered(owner, request, &answer);
         Sent::Answer(answer)
     }
 
     pub(super) fn send(&self, owner: u64, request: &Request) -> Sent {
-        match self.weather.fate(owner, request) {
+        match self.faults.fate(owner, request) {
             Fate::Deliver => self.deliver(owner, request),
             Fate::LoseRequest => Sent::Nothing,
             Fate::LoseAnswer => {
@@ -109,12 +109,12 @@ impl Network {
                 Sent::Crashed
             }
             Fate::PauseBefore => {
-                self.weather.pause(owner);
+                self.faults.pause(owner);
                 self.deliver(owner, request)
             }
             Fate::PauseAfter => {
                 let answer = self.deliver(owner, request);
-                self.weather.pause(owner);
+                self.faults.pause(owner);
                 answer
             }
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Place, Producer, Refusal};
+use super::{Producer, Refusal, TopicPartition};
 
 /// How far a transaction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Stage {
 /// What a transaction has to be marked in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
-    Partition(Place),
+    Partition(TopicPartition),
     Group(Arc<str>),
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::log::{Position, SplitId};
+use davy_engine::log::{Position, SplitId};
 
 type Key = (Arc<str>, SplitId);
 

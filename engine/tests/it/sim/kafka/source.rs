@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::network::Network;
 use super::partition::{Isolation, Read};
-use super::{Choice, Place, Refusal};
-use crate::error::{Error, Result};
-use crate::log::transactions::Message;
-use crate::log::wire::{self, Record, Wire};
-use crate::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
+use super::{Choice, Refusal, TopicPartition};
+use davy_engine::error::{Error, Result};
+use davy_engine::log::transactions::Message;
+use davy_engine::log::wire::{self, Record, Wire};
+use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
 
 /// What both kinds of reader do.
 struct Reader {
     network: Arc<Network>,
-    positions: BTreeMap<SplitId, (Place, u64)>,
+    positions: BTreeMap<SplitId, (TopicPartition, u64)>,
     held: BTreeSet<SplitId>,
     choice: Choice,
 }
@@ -25,7 +25,7 @@ impl Reader {
     }
 
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
-        self.positions.insert(split.clone(), (place_of(split)?, from.0));
+        self.positions.insert(split.clone(), (parse_topic_partition(split)?, from.0));
         Ok(())
     }
 
@@ -33,13 +33,13 @@ impl Reader {
     fn read(&mut self, n_max: usize) -> Result<Option<(SplitId, u64, Read)>> {
         let broker = self.network.broker();
         let mut found = Vec::new();
-        for (split, (place, position)) in &self.positions {
-            let bounds = broker.bounds(place).map_err(|refusal| unreadable(split, refusal))?;
+        for (split, (topic_partition, position)) in &self.positions {
+            let bounds = broker.bounds(topic_partition).map_err(|refusal| unreadable(split, refusal))?;
             if *position < bounds.first.0 {
                 // Only what its task no longer needs is deleted: someone newer has committed.
                 return Err(Error::Fenced(format!("split `{split}`: records below {} are gone", bounds.first.0)));
             }
-            let end = broker.last_stable(place).map_err(|refusal| unreadable(split, refusal))?;
+            let end = broker.last_stable(topic_partition).map_err(|refusal| unreadable(split, refusal))?;
             if !self.held.contains(split) && *position < end.0 {
                 found.push(split.clone());
             }
@@ -48,17 +48,17 @@ impl Reader {
             return Ok(None);
         }
         let split = found.swap_remove((self.choice)(found.len()));
-        let Some((place, position)) = self.positions.get_mut(&split) else { return Ok(None) };
+        let Some((topic_partition, position)) = self.positions.get_mut(&split) else { return Ok(None) };
         let start = *position;
         let read = broker
-            .read(place, Position(start), Isolation::Committed, n_max)
+            .read(topic_partition, Position(start), Isolation::Committed, n_max)
             .map_err(|refusal| unreadable(&split, refusal))?;
         *position = read.next;
         Ok(Some((split, start, read)))
     }
 
     fn bounds(&self, split: &SplitId) -> Result<Bounds> {
-        self.network.broker().bounds(&place_of(split)?).map_err(|refusal| unreadable(split, refusal))
+        self.network.broker().bounds(&parse_topic_partition(split)?).map_err(|refusal| unreadable(split, refusal))
     }
 }
 
@@ -67,10 +67,11 @@ fn unreadable(split: &SplitId, refusal: Refusal) -> Error {
 }
 
 /// The partition that a split is.
-fn place_of(split: &SplitId) -> Result<Place> {
+fn parse_topic_partition(split: &SplitId) -> Result<TopicPartition> {
     let parts = split.0.rsplit_once('/');
-    let place = parts.and_then(|(topic, number)| Some(Place { topic: topic.into(), partition: number.parse().ok()? }));
-    place.ok_or_else(|| Error::internal(format!("split `{split}` is no partition")))
+    let topic_partition =
+        parts.and_then(|(topic, number)| Some(TopicPartition { topic: topic.into(), partition: number.parse().ok()? }));
+    topic_partition.ok_or_else(|| Error::internal(format!("split `{split}` is no partition")))
 }
 
 fn fetched(split: SplitId, start: u64, next: u64, payload: Payload, messages: Option<Messages>) -> Polled {

@@ -11,17 +11,17 @@ use std::time::Duration;
 use super::coordinator::{Member, Transactional};
 use super::group::Groups;
 use super::partition::{Isolation, Partition, Read};
-use super::{Place, Producer, Refusal};
-use crate::log::transactions::Message;
-use crate::log::{Bounds, Position, SplitId};
+use super::{Producer, Refusal, TopicPartition};
+use davy_engine::log::transactions::Message;
+use davy_engine::log::{Bounds, Position, SplitId};
 
 /// What a client asks for. `task` is its transactional id.
 #[derive(Clone, Debug)]
 pub enum Request {
     InitProducerId { task: Arc<str> },
-    AddPartition { task: Arc<str>, producer: Producer, place: Place },
+    AddPartition { task: Arc<str>, producer: Producer, topic_partition: TopicPartition },
     AddOffsets { task: Arc<str>, producer: Producer, group: Arc<str> },
-    Produce { task: Arc<str>, producer: Producer, sequence: u64, place: Place, message: Message },
+    Produce { task: Arc<str>, producer: Producer, sequence: u64, topic_partition: TopicPartition, message: Message },
     TxnOffsetCommit { task: Arc<str>, producer: Producer, group: Arc<str>, positions: Vec<(SplitId, Position, String)> },
     EndTxn { task: Arc<str>, producer: Producer, commits: bool },
     OffsetFetch { group: Arc<str>, splits: Vec<SplitId> },
@@ -78,18 +78,18 @@ impl Broker {
     }
 
     /// Every partition there is.
-    pub fn places(&self) -> Vec<Place> {
+    pub fn topic_partitions(&self) -> Vec<TopicPartition> {
         let of = |(topic, partitions): (&Arc<str>, &Vec<Partition>)| {
             let topic = Arc::clone(topic);
-            (0..partitions.len() as u32).map(move |partition| Place { topic: Arc::clone(&topic), partition })
+            (0..partitions.len() as u32).map(move |partition| TopicPartition { topic: Arc::clone(&topic), partition })
         };
         self.topics.iter().flat_map(of).collect()
     }
 
     /// Writes a message outside any transaction.
-    pub fn append(&mut self, place: &Place, value: Vec<u8>) -> Result<(), Refusal> {
-        let message = Message { topic: Arc::clone(&place.topic), value, ..Message::default() };
-        self.partition_mut(place)?.append_plain(message);
+    pub fn append(&mut self, topic_partition: &TopicPartition, value: Vec<u8>) -> Result<(), Refusal> {
+        let message = Message { topic: Arc::clone(&topic_partition.topic), value, ..Message::default() };
+        self.partition_mut(topic_partition)?.append_plain(message);
         Ok(())
     }
 
@@ -101,24 +101,30 @@ impl Broker {
     }
 
     /// Deletes records before an offset (DeleteRecords).
-    pub fn delete_before(&mut self, place: &Place, offset: Position) -> Result<(), Refusal> {
-        self.partition_mut(place)?.delete_before(offset.0);
+    pub fn delete_before(&mut self, topic_partition: &TopicPartition, offset: Position) -> Result<(), Refusal> {
+        self.partition_mut(topic_partition)?.delete_before(offset.0);
         Ok(())
     }
 
     /// What of a partition is still there, to its high watermark.
-    pub fn bounds(&self, place: &Place) -> Result<Bounds, Refusal> {
-        let partition = self.partition(place)?;
+    pub fn bounds(&self, topic_partition: &TopicPartition) -> Result<Bounds, Refusal> {
+        let partition = self.partition(topic_partition)?;
         Ok(Bounds { first: Position(partition.first()), end: Position(partition.high_watermark()) })
     }
 
     /// Up to where committed readers see.
-    pub fn last_stable(&self, place: &Place) -> Result<Position, Refusal> {
-        Ok(Position(self.partition(place)?.last_stable()))
+    pub fn last_stable(&self, topic_partition: &TopicPartition) -> Result<Position, Refusal> {
+        Ok(Position(self.partition(topic_partition)?.last_stable()))
     }
 
-    pub fn read(&self, place: &Place, from: Position, isolation: Isolation, n_max: usize) -> Result<Read, Refusal> {
-        Ok(self.partition(place)?.read(from.0, isolation, n_max))
+    pub fn read(
+        &self,
+        topic_partition: &TopicPartition,
+        from: Position,
+        isolation: Isolation,
+        n_max: usize,
+    ) -> Result<Read, Refusal> {
+        Ok(self.partition(topic_partition)?.read(from.0, isolation, n_max))
     }
 
     /// What is committed of a split.
@@ -132,8 +138,8 @@ impl Broker {
         let Some((producer, member, commits)) = self.transactional.values_mut().find_map(next) else { return false };
         match member {
             Member::Group(group) => self.groups.end(producer.id, &group, commits),
-            Member::Partition(place) => {
-                if let Ok(partition) = self.partition_mut(&place) {
+            Member::Partition(topic_partition) => {
+                if let Ok(partition) = self.partition_mut(&topic_partition) {
                     partition.end_transaction(producer, commits);
                 }
             }
@@ -149,14 +155,14 @@ impl Broker {
                 let one = self.transactional.entry(Arc::clone(task)).or_insert_with(|| Transactional::new(next_id));
                 return one.init().map(Response::Producer);
             }
-            Request::AddPartition { task, producer, place } => {
-                self.add(task, *producer, Member::Partition(place.clone()))?;
+            Request::AddPartition { task, producer, topic_partition } => {
+                self.add(task, *producer, Member::Partition(topic_partition.clone()))?;
             }
             Request::AddOffsets { task, producer, group } => {
                 self.add(task, *producer, Member::Group(Arc::clone(group)))?;
             }
-            Request::Produce { task, producer, sequence, place, message } => {
-                self.produce((task, *producer), *sequence, place, message)?;
+            Request::Produce { task, producer, sequence, topic_partition, message } => {
+                self.produce((task, *producer), *sequence, topic_partition, message)?;
             }
             Request::TxnOffsetCommit { task, producer, group, positions } => {
                 let member = Member::Group(Arc::clone(group));
@@ -180,19 +186,19 @@ impl Broker {
         &mut self,
         (task, producer): (&Arc<str>, Producer),
         sequence: u64,
-        place: &Place,
+        topic_partition: &TopicPartition,
         message: &Message,
     ) -> Result<(), Refusal> {
         let checks_epochs = self.rules.checks_epochs;
-        if !self.partition(place)?.is_new(producer, sequence, checks_epochs)? {
+        if !self.partition(topic_partition)?.is_new(producer, sequence, checks_epochs)? {
             return Ok(());
         }
-        if !self.partition(place)?.has_open(producer.id)
-            && !self.owned(task, producer)?.has(&Member::Partition(place.clone()))
+        if !self.partition(topic_partition)?.has_open(producer.id)
+            && !self.owned(task, producer)?.has(&Member::Partition(topic_partition.clone()))
         {
             return Err(Refusal::InvalidState);
         }
-        self.partition_mut(place)?.append(producer, sequence, message.clone());
+        self.partition_mut(topic_partition)?.append(producer, sequence, message.clone());
         Ok(())
     }
 
@@ -213,13 +219,13 @@ impl Broker {
         if checks_epochs && one.producer != producer { Err(Refusal::Fenced) } else { Ok(one) }
     }
 
-    fn partition(&self, place: &Place) -> Result<&Partition, Refusal> {
-        let partitions = self.topics.get(&place.topic).ok_or(Refusal::Unknown)?;
-        partitions.get(place.partition as usize).ok_or(Refusal::Unknown)
+    fn partition(&self, topic_partition: &TopicPartition) -> Result<&Partition, Refusal> {
+        let partitions = self.topics.get(&topic_partition.topic).ok_or(Refusal::Unknown)?;
+        partitions.get(topic_partition.partition as usize).ok_or(Refusal::Unknown)
     }
 
-    fn partition_mut(&mut self, place: &Place) -> Result<&mut Partition, Refusal> {
-        let partitions = self.topics.get_mut(&place.topic).ok_or(Refusal::Unknown)?;
-        partitions.get_mut(place.partition as usize).ok_or(Refusal::Unknown)
+    fn partition_mut(&mut self, topic_partition: &TopicPartition) -> Result<&mut Partition, Refusal> {
+        let partitions = self.topics.get_mut(&topic_partition.topic).ok_or(Refusal::Unknown)?;
+        partitions.get_mut(topic_partition.partition as usize).ok_or(Refusal::Unknown)
     }
 }

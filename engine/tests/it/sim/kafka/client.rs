@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::broker::{Request, Response};
 use super::network::{Network, Sent};
-use super::{Place, Producer, Refusal};
-use crate::error::{Error, Result};
-use crate::log::transactions::{Message, Transactions};
-use crate::log::{Position, SplitId};
+use super::{Producer, Refusal, TopicPartition};
+use davy_engine::error::{Error, Result};
+use davy_engine::log::transactions::{Message, Transactions};
+use davy_engine::log::{Position, SplitId};
 
 /// How often a request is sent before it is given up.
 const ATTEMPTS: usize = 3;
@@ -16,14 +16,14 @@ const ATTEMPTS: usize = 3;
 /// The client of one owner of a task.
 pub struct SimClient {
     network: Arc<Network>,
-    /// Which owner it belongs to, for the weather.
+    /// Which owner it belongs to, for the fault injector.
     owner: u64,
     task: Arc<str>,
     group: Arc<str>,
     producer: Option<Producer>,
-    sequences: BTreeMap<Place, u64>,
+    sequences: BTreeMap<TopicPartition, u64>,
     /// What takes part in the open transaction.
-    partitions: BTreeSet<Place>,
+    partitions: BTreeSet<TopicPartition>,
     is_open: bool,
     n_produced: u32,
     had_trouble: bool,
@@ -88,11 +88,11 @@ impl SimClient {
     }
 
     /// Where a message goes: where it says, else one partition after the other.
-    fn place(&mut self, message: &Message) -> Place {
+    fn choose_partition(&mut self, message: &Message) -> TopicPartition {
         let n_partitions = self.network.broker().n_partitions(&message.topic).max(1);
         self.n_produced = self.n_produced.wrapping_add(1);
         let partition = message.partition.unwrap_or(self.n_produced % n_partitions);
-        Place { topic: Arc::clone(&message.topic), partition }
+        TopicPartition { topic: Arc::clone(&message.topic), partition }
     }
 }
 
@@ -122,14 +122,19 @@ impl Transactions for SimClient {
     }
 
     fn produce(&mut self, message: Message) -> Result<()> {
-        let (task, producer, place) = (Arc::clone(&self.task), self.producer()?, self.place(&message));
-        if self.partitions.insert(place.clone()) {
-            self.call(&Request::AddPartition { task: Arc::clone(&task), producer, place: place.clone() })?;
+        let (task, producer, topic_partition) =
+            (Arc::clone(&self.task), self.producer()?, self.choose_partition(&message));
+        if self.partitions.insert(topic_partition.clone()) {
+            self.call(&Request::AddPartition {
+                task: Arc::clone(&task),
+                producer,
+                topic_partition: topic_partition.clone(),
+            })?;
         }
-        let next = self.sequences.entry(place.clone()).or_default();
+        let next = self.sequences.entry(topic_partition.clone()).or_default();
         let sequence = *next;
         *next += 1;
-        self.call(&Request::Produce { task, producer, sequence, place, message })?;
+        self.call(&Request::Produce { task, producer, sequence, topic_partition, message })?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Producer, Refusal};
-use crate::log::transactions::Message;
+use davy_engine::log::transactions::Message;
 
 /// What a reader is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

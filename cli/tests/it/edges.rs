@@ -12,13 +12,14 @@ const TESTKIT: &str = "testkit";
 /// Every crate of the workspace, and the crates it may use.
 const DRAWN: &[(&str, &[&str])] = &[
     ("cli", &["coordinator", "worker", "engine", "udfs/forest", "proto"]),
-    ("coordinator", &["proto"]),
-    ("worker", &["engine", "udfs/forest", "proto"]),
+    ("coordinator", &["kafka", "proto"]),
+    ("worker", &["engine", "kafka", "udfs/forest", "proto"]),
     ("engine", &["udfs/forest"]),
     ("udfs/forest", &[]),
+    ("kafka", &[]),
     ("proto", &[]),
     (TESTKIT, &[]),
-    ("benches", &["cli", "coordinator", "worker", "engine", "udfs/forest", "proto"]),
+    ("benches", &["cli", "coordinator", "worker", "engine", "kafka", "udfs/forest", "proto"]),
 ];
 
 /// A crate's folder and the folders of the workspace's crates that its product is built with.

@@ -1,87 +1,62 @@
 //! What a pipeline needs of the broker besides reading and writing: topics for its exchanges, and their purge.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use davy_engine::log::{Commit, Found, Position, SplitId, Transaction};
 use davy_engine::{Error, Result};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use davy_kafka::admin::{Admin, Created, NewTopic};
+use davy_kafka::offsets::MetadataClient;
+use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
 use tracing::{debug, warn};
 
-use super::client::{ANSWER, Context, admin, asking, failed};
-use super::options::Cluster;
-use super::reader::n_partitions;
+use super::of_kafka;
 use super::source::partition_of;
 use crate::clock;
-
-/// Waits for an answer of the admin client, which has a thread of its own.
-fn wait<T>(answer: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot wait for an answer: {error}")))?;
-    Ok(runtime.block_on(answer))
-}
 
 /// Makes an exchange's topic where it is missing, and checks it where it is there.
 ///
 /// Nothing may be deleted by age: a window may be open for longer than any retention. What is no longer needed is purged. Says whether
 /// it was made here.
-pub(crate) fn ensure_exchange(cluster: &Cluster, topic: &str, wanted: u32) -> Result<bool> {
-    if is_exchange_there(cluster, topic, wanted)? { Ok(false) } else { create(cluster, topic, wanted) }
+pub(crate) fn ensure_exchange(connection: &KafkaConnection, topic: &str, wanted: u32) -> Result<bool> {
+    if is_exchange_there(connection, topic, wanted)? { Ok(false) } else { create(connection, topic, wanted) }
 }
 
 /// Whether an exchange's topic is there, and as it must be.
-pub(crate) fn is_exchange_there(cluster: &Cluster, topic: &str, wanted: u32) -> Result<bool> {
-    let client = asking(cluster, None)?;
-    let found = match n_partitions(&client, cluster, topic) {
-        Ok(found) => found,
-        Err(Error::Invalid(_)) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if found as u32 == wanted {
-        return Ok(true);
+pub(crate) fn is_exchange_there(connection: &KafkaConnection, topic: &str, wanted: u32) -> Result<bool> {
+    let client = MetadataClient::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
+    match client.find_topic(topic).map_err(of_kafka)? {
+        None => Ok(false),
+        Some(found) if found as u32 == wanted => Ok(true),
+        Some(found) => Err(Error::invalid(format!(
+            "the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}"
+        ))
+        .hint(
+            "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",
+        )),
     }
-    Err(Error::invalid(format!("the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}")).hint(
-        "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",
-    ))
 }
 
 /// Returns whether this call created the topic; another process may have created it in the same moment.
-fn create(cluster: &Cluster, topic: &str, n_partitions: u32) -> Result<bool> {
-    // -1: as many replicas as the broker gives topics by default.
-    let new = NewTopic::new(topic, n_partitions as i32, TopicReplication::Fixed(-1))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", "-1")
-        .set("retention.bytes", "-1");
-    let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
-    let admin = admin(cluster)?;
-    let results = wait(admin.create_topics([&new], &options))?;
-    let results = results.map_err(|error| failed(&format!("create topic `{topic}`"), cluster, &error))?;
-    let mut is_made = false;
-    for result in results {
-        match result {
-            Ok(_) => is_made = true,
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => {
-                return Err(failed(&format!("create topic `{topic}`"), cluster, &KafkaError::AdminOp(code)).hint(
-                    "the pipeline makes topics that begin with `davy.`; grant CREATE on them, or create it yourself",
-                ));
-            }
-        }
-    }
-    Ok(is_made)
+fn create(connection: &KafkaConnection, topic: &str, n_partitions: u32) -> Result<bool> {
+    let new = NewTopic {
+        name: topic,
+        n_partitions: n_partitions as i32,
+        replication: None,
+        config: &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
+    };
+    let created = Admin::connect(connection).and_then(|admin| admin.create_topic(&new)).map_err(of_kafka)?;
+    Ok(created == Created::Here)
 }
 
 /// A commit that also deletes what no recovery will need any more from the exchanges that its task reads.
 pub(crate) struct PurgingCommit<C> {
     inner: C,
-    cluster: Cluster,
+    connection: KafkaConnection,
     /// The topic of each exchange.
     topics: HashMap<Arc<str>, Arc<str>>,
-    admin: Option<AdminClient<Context>>,
+    admin: Option<Admin>,
     purged: BTreeMap<SplitId, Position>,
     interval: Duration,
     last: Duration,
@@ -89,33 +64,35 @@ pub(crate) struct PurgingCommit<C> {
 
 impl<C> PurgingCommit<C> {
     /// Deletes at most once in `interval`.
-    pub(crate) fn new(inner: C, cluster: &Cluster, topics: HashMap<Arc<str>, Arc<str>>, interval: Duration) -> Self {
-        let cluster = cluster.clone();
-        Self { inner, cluster, topics, admin: None, purged: BTreeMap::new(), interval, last: clock::running() }
+    pub(crate) fn new(
+        inner: C,
+        connection: &KafkaConnection,
+        topics: HashMap<Arc<str>, Arc<str>>,
+        interval: Duration,
+    ) -> Self {
+        let connection = connection.clone();
+        Self { inner, connection, topics, admin: None, purged: BTreeMap::new(), interval, last: clock::running() }
     }
 
     fn purge(&mut self, replay_from: BTreeMap<SplitId, Position>) -> Result<()> {
-        let mut list = TopicPartitionList::new();
+        let mut before = Vec::new();
         for (split, from) in &replay_from {
             if self.purged.get(split).is_some_and(|purged| from <= purged) {
                 continue;
             }
-            let (exchange, number) = partition_of(split)?;
+            let TopicPartition { topic: exchange, partition } = partition_of(split)?;
             let Some(topic) = self.topics.get(&exchange) else { continue };
-            let offset = Offset::Offset(i64::try_from(from.0).unwrap_or(i64::MAX));
-            let added = list.add_partition_offset(topic, number, offset);
-            added.map_err(|error| failed("purge an exchange", &self.cluster, &error))?;
+            before.push((TopicPartition::new(Arc::clone(topic), partition), from.0));
         }
-        if list.count() == 0 {
+        if before.is_empty() {
             return Ok(());
         }
         let admin = match &self.admin {
             Some(admin) => admin,
-            None => self.admin.insert(admin(&self.cluster)?),
+            None => self.admin.insert(Admin::connect(&self.connection).map_err(of_kafka)?),
         };
         // The answer is not awaited: what is not deleted now is deleted next time.
-        let answer = admin.delete_records(&list, &AdminOptions::new().request_timeout(Some(ANSWER)));
-        drop(answer);
+        admin.delete_records(&before).map_err(of_kafka)?;
         self.purged = replay_from;
         Ok(())
     }

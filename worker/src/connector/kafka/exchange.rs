@@ -7,10 +7,11 @@ use std::time::Duration;
 use davy_engine::log::wire::{HEADER, Wire};
 use davy_engine::log::{Bounds, ExchangeId, Fetched, Payload, Polled, Position, Source, SplitId};
 use davy_engine::{Error, Result};
+use davy_kafka::reader::{Event, Message, Reader};
+use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
 
-use super::options::Cluster;
-use super::reader::{Event, Message, Partition, Reader};
-use super::source::{moved, partition_of, split_of};
+use super::of_kafka;
+use super::source::{bounds, moved, partition_of, split_of};
 
 /// How long a poll may wait for records.
 const WAIT: Duration = Duration::from_millis(20);
@@ -34,24 +35,28 @@ pub(crate) struct ExchangeSource {
 }
 
 impl ExchangeSource {
-    pub(crate) fn open(cluster: &Cluster, exchanges: Vec<ExchangeTopic>, partitions: Vec<i32>) -> Result<Self> {
+    pub(crate) fn open(
+        connection: &KafkaConnection,
+        exchanges: Vec<ExchangeTopic>,
+        partitions: Vec<i32>,
+    ) -> Result<Self> {
         let topics = exchanges.iter().map(|one| (one.exchange.clone(), Arc::clone(&one.topic))).collect();
         let exchanges = exchanges.into_iter().map(|one| (one.topic, (one.exchange, one.wire))).collect();
-        let reader = Reader::new(cluster, false)?;
+        let reader = Reader::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
         Ok(Self { reader, exchanges, topics, partitions, next: BTreeMap::new(), ready: VecDeque::new() })
     }
 
-    fn partition(&self, split: &SplitId) -> Result<Partition> {
-        let (exchange, number) = partition_of(split)?;
+    fn partition(&self, split: &SplitId) -> Result<TopicPartition> {
+        let TopicPartition { topic: exchange, partition } = partition_of(split)?;
         let topic = self.topics.get(&ExchangeId(exchange));
         let topic = topic.ok_or_else(|| Error::internal(format!("split `{split}` is of no exchange")))?;
-        Ok((Arc::clone(topic), number))
+        Ok(TopicPartition::new(Arc::clone(topic), partition))
     }
 
     fn fill(&mut self) -> Result<()> {
         let Self { reader, exchanges, ready, next, .. } = self;
         let mut problem = None;
-        reader.poll(WAIT, |event| {
+        let polled = reader.poll(WAIT, |event| {
             let made = match event {
                 Event::Message(message) => record(exchanges, &message).map(Some),
                 Event::End(topic, partition, at) => Ok(exchanges.get(topic).and_then(|(exchange, _)| {
@@ -70,7 +75,8 @@ impl ExchangeSource {
                     problem.get_or_insert(error);
                 }
             }
-        })?;
+        });
+        polled.map_err(of_kafka)?;
         problem.map_or(Ok(()), Err)
     }
 }
@@ -108,7 +114,7 @@ impl Source for ExchangeSource {
     }
 
     fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
-        self.reader.bounds(&self.partition(split)?).map(Some)
+        bounds(&self.reader, &self.partition(split)?).map(Some)
     }
 
     fn lag(&self) -> u64 {
@@ -122,7 +128,7 @@ impl Source for ExchangeSource {
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
         let partition = self.partition(split)?;
         // Where nothing was committed yet, a purge cannot have been either.
-        self.reader.assign(&partition, from.0)?;
+        self.reader.assign(&partition, from.0).map_err(of_kafka)?;
         self.next.insert(split.clone(), from.0);
         self.ready.retain(|fetched| fetched.split != *split);
         Ok(())

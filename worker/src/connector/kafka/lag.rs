@@ -4,40 +4,51 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use davy_engine::Result;
+use davy_engine::log::Position;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata};
-use davy_engine::log::{Bounds, Position};
+use davy_kafka::offsets::{ConsumerGroup, MetadataClient};
+use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
 
-use super::client::asking;
-use super::options::Cluster;
-use super::producer::{Identity, committed_so_far};
-use super::reader::{bounds, n_partitions};
-use super::source::split_of;
+use super::of_kafka;
 
 /// What is known of one partition.
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionLag {
     pub(crate) partition: i32,
-    pub(crate) bounds: Bounds,
+    /// The offset of the first record, and the one after the last.
+    pub(crate) offsets: std::ops::Range<u64>,
     pub(crate) committed: Option<(Position, OffsetMetadata)>,
 }
 
 /// Every partition of a topic, and how far `group` has come there; a group of `None` reads nothing.
-pub(crate) fn of_topic(cluster: &Cluster, topic: &Arc<str>, group: Option<&str>) -> Result<Vec<PartitionLag>> {
-    let client = asking(cluster, None)?;
-    let n = n_partitions(&client, cluster, topic)?;
-    let splits: Vec<_> = (0..n).map(|number| split_of(topic, number)).collect();
+pub(crate) fn of_topic(
+    connection: &KafkaConnection,
+    topic: &Arc<str>,
+    group: Option<&str>,
+) -> Result<Vec<PartitionLag>> {
+    of_client(connection, topic, group).map_err(of_kafka)
+}
+
+fn of_client(
+    connection: &KafkaConnection,
+    topic: &Arc<str>,
+    group: Option<&str>,
+) -> davy_kafka::Result<Vec<PartitionLag>> {
+    let client = MetadataClient::connect(connection, Isolation::ReadCommitted)?;
+    let n_partitions = client.n_partitions(topic)?;
+    let partitions: Vec<_> = (0..n_partitions).map(|number| TopicPartition::new(Arc::clone(topic), number)).collect();
     let mut found = HashMap::new();
     if let Some(group) = group {
-        let identity = Identity { transactional_id: String::new(), group: group.to_owned(), topics: HashMap::new() };
-        for (split, position, metadata) in committed_so_far(cluster, &identity, &splits)? {
-            found.insert(split, (position, SplitMetadata::decode(&metadata)));
+        // Open transactions may stay open for long; their positions do not count yet.
+        let group = ConsumerGroup::connect(connection, group, Isolation::ReadUncommitted)?;
+        for committed in group.committed(&partitions)? {
+            let metadata = SplitMetadata::decode(&committed.metadata);
+            found.insert(committed.partition, (Position(committed.offset), metadata));
         }
     }
-    let mut rows = Vec::new();
-    for (partition, split) in splits.iter().enumerate() {
-        let partition = partition as i32;
-        let bounds = bounds(&client, cluster, &(Arc::clone(topic), partition))?;
-        rows.push(PartitionLag { partition, bounds, committed: found.remove(split) });
-    }
-    Ok(rows)
+    let row = |partition: &TopicPartition| {
+        let offsets = client.offsets(partition)?;
+        Ok(PartitionLag { partition: partition.partition, offsets, committed: found.remove(partition) })
+    };
+    partitions.iter().map(row).collect()
 }

@@ -4,15 +4,13 @@
 //! group that has no members. A sink takes part in the transaction, or is written before it (`delivery`).
 
 pub(crate) mod admin;
-mod client;
 pub(crate) mod exchange;
 pub(crate) mod lag;
 mod options;
-pub(crate) mod producer;
-mod reader;
 pub(crate) mod sink;
 mod source;
 pub(crate) mod tail;
+pub(crate) mod transactions;
 
 use std::sync::Arc;
 
@@ -24,11 +22,13 @@ use davy_engine::log::{Sink, Source};
 use davy_engine::options::Options;
 use davy_engine::plan::SinkPlan;
 use davy_engine::{Error, Result};
+use davy_kafka::offsets::MetadataClient;
+pub(crate) use davy_kafka::producer::Compression;
+use davy_kafka::{Isolation, KafkaConnection};
 
 use super::Role;
-pub(crate) use options::{Cluster, Compression, Delivery};
+pub(crate) use options::Delivery;
 use options::{SinkOptions, SourceOptions};
-use reader::n_partitions;
 use sink::{Encode, Expressions, PlainSink};
 use source::KafkaSource;
 
@@ -36,7 +36,7 @@ use source::KafkaSource;
 #[derive(Debug)]
 pub(crate) struct KafkaTable {
     pub(crate) name: String,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: KafkaConnection,
     pub(crate) topic: Arc<str>,
     role: Role,
     format: Format,
@@ -54,7 +54,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
         None => Format::Json(JsonOptions::default()),
     };
     let role = Role::take(options)?;
-    let cluster = Cluster::take(request, options)?;
+    let cluster = options::connection(request, options)?;
     let topic = options.require("topic")?;
     if !is_topic_name(&topic) {
         return Err(options.bad_value("topic", &topic, "a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
@@ -69,6 +69,17 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     };
     let name = request.name.to_owned();
     Ok(Arc::new(KafkaTable { name, cluster, topic: topic.into(), role, format, source, sink }))
+}
+
+/// An error of the client, by what the receiver of the engine's errors does. A commit in doubt is tried again from the last commit, which
+/// the committed positions show.
+fn of_kafka(error: davy_kafka::Error) -> Error {
+    match error {
+        davy_kafka::Error::Invalid { message, remedy } => Error::invalid(message).hint(remedy),
+        davy_kafka::Error::Unavailable(message) => Error::Unavailable(message),
+        davy_kafka::Error::InDoubt(message) => Error::Unavailable(format!("a commit is in doubt: {message}")),
+        davy_kafka::Error::Fenced(message) => Error::Fenced(message),
+    }
 }
 
 fn is_topic_name(name: &str) -> bool {
@@ -89,8 +100,9 @@ impl KafkaTable {
 
     /// Whether its topic is there, and this user gets through to it. A message to a topic that is missing would wait for half a minute.
     pub(crate) fn check_topic(&self) -> Result<()> {
-        let found = n_partitions(&client::asking(&self.cluster, None)?, &self.cluster, &self.topic);
-        found.map(|_| ()).map_err(|error| error.context(&format!("table `{}`", self.name)))
+        let client = MetadataClient::connect(&self.cluster, Isolation::ReadCommitted);
+        let found = client.and_then(|client| client.n_partitions(&self.topic)).map_err(of_kafka);
+        found.map(drop).map_err(|error| error.context(&format!("table `{}`", self.name)))
     }
 
     /// How its messages are compressed.

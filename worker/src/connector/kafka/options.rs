@@ -1,35 +1,36 @@
-//! The options of a Kafka table, checked, and librdkafka's configuration made from them.
-//!
-//! Secrets stay in [`Security`], which never prints them; librdkafka's own errors name the property only.
+//! The options of a Kafka table, checked.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
+use davy_engine::Result;
 use davy_engine::connector::TableRequest;
 use davy_engine::options::Options;
-use davy_engine::{Error, Result};
+use davy_kafka::connection::{ConnectionOptions, SaslMechanism, SaslOptions, TlsOptions};
+use davy_kafka::producer::Compression;
+use davy_kafka::{Isolation, KafkaConnection};
 
-/// What every client of a table needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cluster {
-    pub(crate) bootstrap_servers: String,
-    pub(crate) security: Security,
-    /// Further librdkafka properties, from [`ALLOWED`].
-    pub(crate) properties: BTreeMap<String, String>,
-}
+use super::of_kafka;
 
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Security {
-    /// Properties of librdkafka, secrets among them.
-    pub(crate) properties: BTreeMap<&'static str, String>,
-    pub(crate) token: Option<String>,
-}
-
-impl fmt::Debug for Security {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.properties.keys().copied().collect();
-        write!(f, "Security({}; values are not shown)", names.join(", "))
-    }
+/// Takes the options that every table has.
+pub(super) fn connection(request: &TableRequest<'_>, options: &mut Options) -> Result<KafkaConnection> {
+    let mechanisms = SaslMechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
+    let given = ConnectionOptions {
+        bootstrap_servers: options.require("bootstrap_servers")?,
+        tls: TlsOptions {
+            is_enabled: options.parse_bool("tls")?,
+            ca: options.take("tls.ca"),
+            certificate: options.take("tls.certificate"),
+            key: options.take("tls.key"),
+            key_password: options.take("tls.key_password"),
+            accepts_any_host_name: options.parse_bool("tls.verify_hostname")? == Some(false),
+        },
+        sasl: SaslOptions {
+            mechanism: options.parse_choice("sasl.mechanism", &mechanisms)?,
+            username: options.take("sasl.username"),
+            password: options.take("sasl.password"),
+            token: options.take("sasl.token"),
+        },
+        properties: options.take_prefixed("kafka."),
+    };
+    given.check().map_err(|error| of_kafka(error).context(&format!("table `{}`", request.name)))
 }
 
 /// Where reading begins in a pipeline that starts.
@@ -46,8 +47,8 @@ pub(crate) struct SourceOptions {
     pub(crate) start: Start,
     /// Whether messages that are gone may be done without.
     pub(crate) accepts_loss: bool,
-    /// Whether messages of open and aborted transactions are read too.
-    pub(crate) reads_uncommitted: bool,
+    /// What of transactions is read.
+    pub(crate) isolation: Isolation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,160 +72,6 @@ pub(crate) struct SinkOptions {
     pub(crate) compression: Compression,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compression {
-    None,
-    Gzip,
-    Snappy,
-    Lz4,
-    Zstd,
-}
-
-impl Compression {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-/// librdkafka's properties that a script may set by `'kafka.<property>'`: those that tune. What makes exactly-once what it is,
-/// where a client connects to and who it is, is not among them.
-const ALLOWED: [&str; 34] = [
-    "batch.num.messages",
-    "batch.size",
-    "broker.address.family",
-    "broker.address.ttl",
-    "check.crcs",
-    "client.id",
-    "client.rack",
-    "compression.level",
-    "connections.max.idle.ms",
-    "fetch.error.backoff.ms",
-    "fetch.max.bytes",
-    "fetch.message.max.bytes",
-    "fetch.min.bytes",
-    "fetch.queue.backoff.ms",
-    "fetch.wait.max.ms",
-    "linger.ms",
-    "max.partition.fetch.bytes",
-    "message.max.bytes",
-    "message.timeout.ms",
-    "metadata.max.age.ms",
-    "queue.buffering.max.kbytes",
-    "queue.buffering.max.messages",
-    "queue.buffering.max.ms",
-    "queued.max.messages.kbytes",
-    "queued.min.messages",
-    "receive.message.max.bytes",
-    "reconnect.backoff.max.ms",
-    "reconnect.backoff.ms",
-    "socket.keepalive.enable",
-    "socket.nagle.disable",
-    "socket.receive.buffer.bytes",
-    "socket.send.buffer.bytes",
-    "socket.timeout.ms",
-    "transaction.timeout.ms",
-];
-
-impl Cluster {
-    /// Takes what every table has.
-    pub(crate) fn take(request: &TableRequest<'_>, options: &mut Options) -> Result<Self> {
-        let bootstrap_servers = options.require("bootstrap_servers")?;
-        if bootstrap_servers.split(',').any(|server| server.trim().is_empty()) {
-            return Err(options.bad_value("bootstrap_servers", &bootstrap_servers, "'host:port', several with commas"));
-        }
-        let security = Security::take(request, options)?;
-        let mut properties = BTreeMap::new();
-        for (name, value) in options.take_prefixed("kafka.") {
-            if !ALLOWED.contains(&name.as_str()) {
-                return Err(Error::invalid(format!(
-                    "table `{}`: property `kafka.{name}` may not be set",
-                    request.name
-                ))
-                .hint(format!("those that may are {}", ALLOWED.join(", "))));
-            }
-            properties.insert(name, value);
-        }
-        Ok(Self { bootstrap_servers, security, properties })
-    }
-}
-
-impl Security {
-    fn take(request: &TableRequest<'_>, options: &mut Options) -> Result<Self> {
-        let mut properties = BTreeMap::new();
-        let mut take = |option: &'static str, property: &'static str, options: &mut Options| {
-            if let Some(value) = options.take(option) {
-                properties.insert(property, value);
-            }
-        };
-        take("tls.ca", "ssl.ca.location", options);
-        take("tls.certificate", "ssl.certificate.location", options);
-        take("tls.key", "ssl.key.location", options);
-        take("tls.key_password", "ssl.key.password", options);
-        take("sasl.username", "sasl.username", options);
-        take("sasl.password", "sasl.password", options);
-        let token = options.take("sasl.token");
-        let needs_tls = properties.keys().any(|property| property.starts_with("ssl."));
-        let tls = options.parse_bool("tls")?;
-        if tls == Some(false) && needs_tls {
-            return Err(Error::invalid(format!("table `{}`: tls = 'false' with options of TLS", request.name))
-                .hint("leave out either"));
-        }
-        let has_tls = tls.unwrap_or(needs_tls);
-        if options.parse_bool("tls.verify_hostname")? == Some(false) {
-            properties.insert("ssl.endpoint.identification.algorithm", "none".to_owned());
-        }
-        let mechanisms =
-            ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"].map(|mechanism| (mechanism, mechanism));
-        let mechanism = options.parse_choice("sasl.mechanism", &mechanisms)?;
-        check_mechanism(request, mechanism, &properties, token.is_some())?;
-        if let Some(mechanism) = mechanism {
-            properties.insert("sasl.mechanism", mechanism.to_owned());
-        }
-        let protocol = match (has_tls, mechanism.is_some()) {
-            (false, false) => "plaintext",
-            (true, false) => "ssl",
-            (false, true) => "sasl_plaintext",
-            (true, true) => "sasl_ssl",
-        };
-        properties.insert("security.protocol", protocol.to_owned());
-        Ok(Self { properties, token })
-    }
-}
-
-/// Each mechanism needs its own secrets, and nothing but those.
-fn check_mechanism(
-    request: &TableRequest<'_>,
-    mechanism: Option<&str>,
-    properties: &BTreeMap<&str, String>,
-    has_token: bool,
-) -> Result<()> {
-    let name = request.name;
-    let (has_user, has_password) = (properties.contains_key("sasl.username"), properties.contains_key("sasl.password"));
-    match mechanism {
-        None if has_user || has_password || has_token => {
-            Err(Error::invalid(format!("table `{name}`: `sasl.mechanism` is missing"))
-                .hint("add 'sasl.mechanism' = 'SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN' or 'OAUTHBEARER'"))
-        }
-        None => Ok(()),
-        Some("OAUTHBEARER") if has_token && !has_user && !has_password => Ok(()),
-        Some("OAUTHBEARER") => {
-            Err(Error::invalid(format!("table `{name}`: OAUTHBEARER takes `sasl.token`, nothing else"))
-                .hint("add 'sasl.token' = '${file:/path/to/token}'"))
-        }
-        Some(_) if has_user && has_password && !has_token => Ok(()),
-        Some(mechanism) => {
-            Err(Error::invalid(format!("table `{name}`: {mechanism} takes `sasl.username` and `sasl.password`"))
-                .hint("add 'sasl.password' = '${env:KAFKA_PASSWORD}'"))
-        }
-    }
-}
-
 impl SourceOptions {
     pub(crate) fn take(options: &mut Options) -> Result<Self> {
         let start = match options.take("source.offset") {
@@ -234,9 +81,9 @@ impl SourceOptions {
             })?,
         };
         let on_loss = options.parse_choice("source.on_loss", &[("fail", false), ("continue", true)])?;
-        let read_mode =
-            options.parse_choice("source.read_mode", &[("read_committed", false), ("read_uncommitted", true)])?;
-        Ok(Self { start, accepts_loss: on_loss.unwrap_or(false), reads_uncommitted: read_mode.unwrap_or(false) })
+        let modes = [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
+        let isolation = options.parse_choice("source.read_mode", &modes)?.unwrap_or(Isolation::ReadCommitted);
+        Ok(Self { start, accepts_loss: on_loss.unwrap_or(false), isolation })
     }
 }
 
@@ -263,13 +110,7 @@ fn start(text: &str) -> Option<Start> {
 impl SinkOptions {
     pub(crate) fn take(options: &mut Options) -> Result<Self> {
         let deliveries = [("exactly_once", Delivery::ExactlyOnce), ("at_least_once", Delivery::AtLeastOnce)];
-        let compressions = [
-            ("none", Compression::None),
-            ("gzip", Compression::Gzip),
-            ("snappy", Compression::Snappy),
-            ("lz4", Compression::Lz4),
-            ("zstd", Compression::Zstd),
-        ];
+        let compressions = Compression::ALL.map(|compression| (compression.name(), compression));
         let rows_per_message = options.parse::<usize>("rows_per_message", "a number of rows")?;
         if rows_per_message == Some(0) {
             return Err(options.bad_value("rows_per_message", "0", "at least 1"));

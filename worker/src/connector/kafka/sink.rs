@@ -18,11 +18,12 @@ use davy_engine::log::transactions::{Message, RowEncoder};
 use davy_engine::plan::{ORIGIN, SinkPlan};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
-use rdkafka::producer::{BaseProducer, Producer};
+use davy_kafka::KafkaConnection;
+use davy_kafka::producer::IdempotentProducer;
 
-use super::client::{self, Context, Watch, failed};
-use super::options::{Cluster, SinkOptions};
-use super::producer::{producer_config, send};
+use super::of_kafka;
+use super::options::SinkOptions;
+use super::transactions::record;
 
 /// The headers of late rows and dead letters.
 const ORIGIN_TOPIC: &str = "davy-topic";
@@ -207,32 +208,22 @@ impl Origin {
 
 /// Writes outside of transactions, with an idempotent producer: at least once.
 pub(crate) struct PlainSink {
-    cluster: Cluster,
-    producer: BaseProducer<Context>,
+    producer: IdempotentProducer,
     encode: Encode,
     staged: Vec<Message>,
 }
 
 impl PlainSink {
-    pub(crate) fn open(cluster: &Cluster, options: &SinkOptions, encode: Encode) -> Result<Self> {
-        let config = producer_config(cluster, options.compression);
-        let producer = client::producer(cluster, &config, Watch::default())?;
-        Ok(Self { cluster: cluster.clone(), producer, encode, staged: Vec::new() })
+    pub(crate) fn open(connection: &KafkaConnection, options: &SinkOptions, encode: Encode) -> Result<Self> {
+        let producer = IdempotentProducer::connect(connection, options.compression).map_err(of_kafka)?;
+        Ok(Self { producer, encode, staged: Vec::new() })
     }
 
     fn send_all(&mut self) -> Result<()> {
-        let context = self.producer.client().context();
-        context.watch.clear_lost();
         for message in std::mem::take(&mut self.staged) {
-            let sent = send(&self.producer, &message);
-            sent.map_err(|error| failed(&format!("write to topic `{}`", message.topic), &self.cluster, &error))?;
+            self.producer.send(&record(&message)).map_err(of_kafka)?;
         }
-        let flushed = self.producer.flush(FLUSH);
-        flushed.map_err(|error| failed(&format!("write to topic `{}`", self.encode.topic), &self.cluster, &error))?;
-        match context.watch.lost() {
-            None => Ok(()),
-            Some(why) => Err(Error::Unavailable(format!("cannot write to topic `{}`: {why}", self.encode.topic))),
-        }
+        self.producer.flush(FLUSH).map_err(of_kafka)
     }
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use davy_engine::connector::Share;
 use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
 use davy_engine::{Error, Result};
+use davy_kafka::reader::{Event, Message, Reader};
+use davy_kafka::{KafkaConnection, TopicPartition};
 
-use super::options::{Cluster, SourceOptions, Start};
-use super::reader::{Event, Message, Partition, Reader};
+use super::of_kafka;
+use super::options::{SourceOptions, Start};
 use crate::clock;
 
 /// How long a poll may wait for messages.
@@ -46,9 +48,14 @@ struct Piece {
 }
 
 impl KafkaSource {
-    pub(crate) fn open(cluster: &Cluster, topic: &str, options: SourceOptions, share: Share) -> Result<Self> {
+    pub(crate) fn open(
+        connection: &KafkaConnection,
+        topic: &str,
+        options: SourceOptions,
+        share: Share,
+    ) -> Result<Self> {
         Ok(Self {
-            reader: Reader::new(cluster, options.reads_uncommitted)?,
+            reader: Reader::connect(connection, options.isolation).map_err(of_kafka)?,
             topic: topic.into(),
             options,
             share,
@@ -70,7 +77,7 @@ impl KafkaSource {
 
     fn fill(&mut self) -> Result<()> {
         let Self { reader, pieces, ready, next, topic, wants_keys, wants_headers, .. } = self;
-        reader.poll(WAIT, |event| match event {
+        let polled = reader.poll(WAIT, |event| match event {
             Event::Message(message) => {
                 let piece = pieces.entry(message.partition).or_default();
                 piece.add(&message, *wants_keys, *wants_headers);
@@ -86,7 +93,8 @@ impl KafkaSource {
                     ready.push_back(moved(topic, partition, from, at));
                 }
             }
-        })?;
+        });
+        polled.map_err(of_kafka)?;
         for (partition, piece) in std::mem::take(pieces) {
             next.insert(partition, piece.next);
             ready.push_back(piece.fetched(topic, partition));
@@ -162,14 +170,21 @@ pub(crate) fn split_of(topic: &str, partition: i32) -> SplitId {
 }
 
 /// A split's topic (or exchange) and partition.
-pub(crate) fn partition_of(split: &SplitId) -> Result<Partition> {
-    let parsed = split.0.rsplit_once('/').and_then(|(topic, number)| Some((topic.into(), number.parse().ok()?)));
+pub(crate) fn partition_of(split: &SplitId) -> Result<TopicPartition> {
+    let parse = |(topic, number): (&str, &str)| Some(TopicPartition::new(topic, number.parse().ok()?));
+    let parsed = split.0.rsplit_once('/').and_then(parse);
     parsed.ok_or_else(|| Error::internal(format!("split `{split}` is no partition")))
+}
+
+/// What of a partition is there.
+pub(crate) fn bounds(reader: &Reader, partition: &TopicPartition) -> Result<Bounds> {
+    let offsets = reader.metadata().offsets(partition).map_err(of_kafka)?;
+    Ok(Bounds { first: Position(offsets.start), end: Position(offsets.end) })
 }
 
 impl Source for KafkaSource {
     fn splits(&mut self) -> Result<Vec<SplitId>> {
-        self.known = self.reader.partitions(&self.topic)?;
+        self.known = self.reader.metadata().n_partitions(&self.topic).map_err(of_kafka)?;
         Ok(self.own(0, self.known))
     }
 
@@ -181,7 +196,7 @@ impl Source for KafkaSource {
         self.looked = now;
         let before = self.known;
         // The next discovery tries again.
-        match self.reader.partitions(&self.topic) {
+        match self.reader.metadata().n_partitions(&self.topic).map_err(of_kafka) {
             Ok(now) => self.known = now.max(before),
             Err(Error::Unavailable(_)) => {}
             Err(error) => return Err(error),
@@ -196,14 +211,16 @@ impl Source for KafkaSource {
     fn start(&mut self, split: &SplitId, has_joined: bool) -> Result<Position> {
         let partition = partition_of(split)?;
         match self.options.start {
-            Start::Latest if !has_joined => Ok(self.reader.bounds(&partition)?.end),
-            Start::Timestamp(ms) if !has_joined => self.reader.at_time(&partition, ms),
-            _ => Ok(self.reader.bounds(&partition)?.first),
+            Start::Latest if !has_joined => Ok(bounds(&self.reader, &partition)?.end),
+            Start::Timestamp(ms) if !has_joined => {
+                self.reader.metadata().offset_at(&partition, ms).map(Position).map_err(of_kafka)
+            }
+            _ => Ok(bounds(&self.reader, &partition)?.first),
         }
     }
 
     fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
-        self.reader.bounds(&partition_of(split)?).map(Some)
+        bounds(&self.reader, &partition_of(split)?).map(Some)
     }
 
     fn want(&mut self, keys: bool, headers: bool) {
@@ -223,12 +240,12 @@ impl Source for KafkaSource {
             self.unanswered = Some(clock::running());
             return Ok(false);
         };
-        Ok(!is_waiting && self.next.get(&partition.1).is_some_and(|next| end.0 <= *next))
+        Ok(!is_waiting && self.next.get(&partition.partition).is_some_and(|next| end <= *next))
     }
 
     fn lag(&self) -> u64 {
         let of = |(number, next): (&i32, &u64)| {
-            let end = self.reader.last_end(&(Arc::clone(&self.topic), *number));
+            let end = self.reader.last_end(&TopicPartition::new(Arc::clone(&self.topic), *number));
             end.map_or(0, |end| end.saturating_sub(*next))
         };
         self.next.iter().map(of).sum()
@@ -240,15 +257,15 @@ impl Source for KafkaSource {
             self.reader.stop(&partition);
             return Ok(());
         }
-        let from = self.next.get(&partition.1);
+        let from = self.next.get(&partition.partition);
         let from = *from.ok_or_else(|| Error::internal(format!("split `{split}` was held before it was assigned")))?;
-        self.reader.assign(&partition, from)
+        self.reader.assign(&partition, from).map_err(of_kafka)
     }
 
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
         let partition = partition_of(split)?;
-        self.reader.assign(&partition, from.0)?;
-        self.next.insert(partition.1, from.0);
+        self.reader.assign(&partition, from.0).map_err(of_kafka)?;
+        self.next.insert(partition.partition, from.0);
         self.ready.retain(|fetched| fetched.split != *split);
         Ok(())
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davy_engine::Result;
+use davy_kafka::reader::{Event, Reader};
+use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
 use davy_proto::domain::TailRow;
 
-use super::options::Cluster;
-use super::reader::{Event, Reader};
+use super::of_kafka;
 
 /// Reads all partitions of a topic.
 pub(crate) struct TopicTail {
@@ -15,13 +16,14 @@ pub(crate) struct TopicTail {
 }
 
 impl TopicTail {
-    pub(crate) fn open(cluster: &Cluster, topic: &str, from_beginning: bool) -> Result<Self> {
-        let mut reader = Reader::new(cluster, false)?;
+    pub(crate) fn open(connection: &KafkaConnection, topic: &str, from_beginning: bool) -> Result<Self> {
+        let mut reader = Reader::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
         let topic: Arc<str> = topic.into();
-        for number in 0..reader.partitions(&topic)? {
-            let partition = (Arc::clone(&topic), number);
-            let bounds = reader.bounds(&partition)?;
-            reader.assign(&partition, if from_beginning { bounds.first.0 } else { bounds.end.0 })?;
+        for number in 0..reader.metadata().n_partitions(&topic).map_err(of_kafka)? {
+            let partition = TopicPartition::new(Arc::clone(&topic), number);
+            let offsets = reader.metadata().offsets(&partition).map_err(of_kafka)?;
+            let from = if from_beginning { offsets.start } else { offsets.end };
+            reader.assign(&partition, from).map_err(of_kafka)?;
         }
         Ok(Self { reader })
     }
@@ -29,7 +31,7 @@ impl TopicTail {
     /// What has come, after waiting for some for at most `wait`.
     pub(crate) fn next(&mut self, wait: Duration) -> Result<Vec<TailRow>> {
         let mut rows = Vec::new();
-        self.reader.poll(wait, |event| {
+        let polled = self.reader.poll(wait, |event| {
             let Event::Message(message) = event else { return };
             rows.push(TailRow {
                 topic: message.topic.to_owned(),
@@ -39,7 +41,8 @@ impl TopicTail {
                 key: message.key.unwrap_or_default().to_vec(),
                 value: message.value.unwrap_or_default().to_vec(),
             });
-        })?;
+        });
+        polled.map_err(of_kafka)?;
         Ok(rows)
     }
 }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::KafkaTask;
 use crate::clock;
 use crate::connector::kafka::admin::PurgingCommit;
-use crate::connector::kafka::producer::KafkaTransactions;
+use crate::connector::kafka::transactions::KafkaTransactions;
 use crate::connector::kafka::{Compression, Delivery, KafkaTable};
 use crate::host::control::{Control, Phase};
 use crate::host::sinks::Shared as SharedSink;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitState};
 use davy_engine::plan::{Pipeline, StageInput};
 use davy_engine::{Error, Result};
+use davy_kafka::KafkaConnection;
 
 use super::naming::{exchange_topic, group};
+use crate::connector::kafka::KafkaTable;
 use crate::connector::kafka::lag::{PartitionLag, of_topic};
-use crate::connector::kafka::{Cluster, KafkaTable};
 use crate::host::HostOptions;
 
 /// What is known of one partition.
@@ -71,7 +72,7 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
 /// Every partition of the topics that the pipeline writes to.
 pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
     let mut rows = Vec::new();
-    let mut seen: Vec<(Cluster, Arc<str>)> = Vec::new();
+    let mut seen: Vec<(KafkaConnection, Arc<str>)> = Vec::new();
     for plan in &pipeline.sinks {
         let Some(table) = plan.table.as_deref().and_then(KafkaTable::of) else { continue };
         let topic = (table.cluster.clone(), Arc::clone(&table.topic));
@@ -86,7 +87,7 @@ pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
 
 /// Of no stage: topics that are only written.
 fn row(topic: &str, found: PartitionLag) -> LagRow {
-    let PartitionLag { partition, bounds, committed } = found;
+    let PartitionLag { partition, offsets, committed } = found;
     let position = committed.as_ref().map(|(position, _)| position.0);
     let metadata = committed.and_then(|(_, metadata)| match metadata {
         OffsetMetadata::Valid(metadata) => Some(metadata),
@@ -101,10 +102,10 @@ fn row(topic: &str, found: PartitionLag) -> LagRow {
         stage: 0,
         topic: topic.to_owned(),
         partition,
-        first: bounds.first.0,
-        end: bounds.end.0,
+        first: offsets.start,
+        end: offsets.end,
         position,
-        lag: bounds.end.0.saturating_sub(position.unwrap_or(bounds.first.0)),
+        lag: offsets.end.saturating_sub(position.unwrap_or(offsets.start)),
         watermark: watermark.filter(|watermark| *watermark != i64::MIN),
         task: metadata.map(|metadata| (metadata.task, metadata.n_tasks)),
     }

@@ -23,19 +23,20 @@ use davy_engine::log::{ExchangeId, Source};
 use davy_engine::operator::align::Board;
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::{Error, Result};
+use davy_kafka::KafkaConnection;
 
 use super::sinks::tables_of;
 use super::{Shared, WantedTasks};
 use crate::connector::kafka::exchange::ExchangeTopic;
-use crate::connector::kafka::producer::{Identity, committed_so_far};
-use crate::connector::kafka::{Cluster, Delivery, KafkaTable, admin};
+use crate::connector::kafka::transactions::{Identity, committed_so_far};
+use crate::connector::kafka::{Delivery, KafkaTable, admin};
 pub(crate) use attempt::drive;
 use naming::{exchange_topic, group, transactional_id};
 
 /// A task over Kafka, as it is made again and again.
 pub(crate) struct KafkaTask {
     pub(super) name: Arc<str>,
-    cluster: Cluster,
+    cluster: KafkaConnection,
     dataflow: Arc<Dataflow>,
     pub(crate) stage: usize,
     pub(crate) index: u32,
@@ -48,7 +49,7 @@ pub(crate) struct KafkaTask {
 }
 
 /// The cluster that a dataflow runs over; `None` when it reads no topic.
-pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<Cluster>> {
+pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<KafkaConnection>> {
     let mut topics: Vec<&KafkaTable> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
     for stage in &dataflow.stages {
@@ -98,7 +99,7 @@ pub(crate) enum Missing {
 /// Looks at what a dataflow has left behind, and at its exchanges' topics.
 pub(crate) fn examine(
     shared: &Shared,
-    cluster: &Cluster,
+    cluster: &KafkaConnection,
     (number, dataflow): (usize, &Dataflow),
     missing: Missing,
 ) -> Result<Examined> {
@@ -142,7 +143,7 @@ pub(crate) fn examine(
 /// The tasks of one dataflow.
 pub(crate) fn tasks_of(
     shared: &Shared,
-    cluster: &Cluster,
+    cluster: &KafkaConnection,
     number: usize,
     dataflow: &Arc<Dataflow>,
 ) -> Result<Vec<KafkaTask>> {
@@ -183,7 +184,7 @@ fn topics_of(input: &StageInput, topics: &HashMap<Arc<str>, Arc<str>>) -> HashMa
 }
 
 /// A transaction spans one Kafka cluster: a script with sinks elsewhere has to name the weaker guarantee.
-fn check_sinks(shared: &Shared, cluster: &Cluster, dataflow: &Dataflow) -> Result<()> {
+fn check_sinks(shared: &Shared, cluster: &KafkaConnection, dataflow: &Dataflow) -> Result<()> {
     for name in tables_of(dataflow) {
         let Some(table) = shared.sinks.plan(&name)?.table.as_deref().and_then(KafkaTable::of) else { continue };
         if table.cluster != *cluster && table.delivery() != Some(Delivery::AtLeastOnce) {
@@ -212,7 +213,7 @@ struct Past {
 
 fn past_of(
     shared: &Shared,
-    cluster: &Cluster,
+    cluster: &KafkaConnection,
     (input, wanted): (&StageInput, WantedTasks),
     identity: &Identity,
 ) -> Result<Past> {

@@ -12,16 +12,14 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use davy_engine::log::{Bounds, Position};
-use davy_engine::{Error, Result};
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys as sys;
 
-use super::client::{Context, ask, asking_beyond_transactions, config, consumer, failed};
-use super::options::Cluster;
+use crate::client::Context;
+use crate::error::{Error, Result};
+use crate::offsets::{MetadataClient, native};
+use crate::{Isolation, KafkaConnection, TopicPartition};
 
 /// Messages taken per call, at most: with one row each that is a batch whose fixed costs do not show.
 const BATCH: usize = 16_384;
@@ -30,36 +28,33 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Memory for messages that are fetched and not yet taken, in KiB, where the script says nothing.
 const QUEUE_KIB: &str = "32768";
 
-/// A partition of a topic.
-pub(crate) type Partition = (Arc<str>, i32);
-
 /// What a reader gives, one after the other. Borrowed: valid during the call.
-pub(crate) enum Event<'a> {
+pub enum Event<'a> {
     Message(Message<'a>),
     /// The end of a partition, for now: its next position.
     End(&'a str, i32, u64),
 }
 
 /// A message as it lies in librdkafka's memory.
-pub(crate) struct Message<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
-    pub(crate) offset: u64,
-    pub(crate) value: Option<&'a [u8]>,
-    pub(crate) key: Option<&'a [u8]>,
+pub struct Message<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub offset: u64,
+    pub value: Option<&'a [u8]>,
+    pub key: Option<&'a [u8]>,
     raw: *mut sys::rd_kafka_message_t,
 }
 
 impl Message<'_> {
     /// Milliseconds since 1970; -1 where there is none.
-    pub(crate) fn timestamp(&self) -> i64 {
+    pub fn timestamp(&self) -> i64 {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: `raw` is alive as long as the message is borrowed.
         unsafe { sys::rd_kafka_message_timestamp(self.raw, &mut kind) }
     }
 
     /// Calls `take` with each header.
-    pub(crate) fn headers(&self, mut take: impl FnMut(&str, &[u8])) {
+    pub fn headers(&self, mut take: impl FnMut(&str, &[u8])) {
         let mut headers: *mut sys::rd_kafka_headers_t = ptr::null_mut();
         // SAFETY: `raw` is alive; the headers belong to it, and so do the names and values that they give.
         unsafe {
@@ -80,18 +75,18 @@ impl Message<'_> {
     }
 }
 
-pub(crate) struct Reader {
-    cluster: Cluster,
+pub struct Reader {
+    connection: KafkaConnection,
     // Dropped in this order: queue, topics, client.
     queue: Queue,
     topics: BTreeMap<Arc<str>, Topic>,
-    client: BaseConsumer<Context>,
+    metadata: MetadataClient,
     /// Made when it is first needed.
-    beyond: Option<BaseConsumer<Context>>,
+    uncommitted: Option<MetadataClient>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
     /// Messages to be taken with the next call.
     wanted: usize,
-    reading: Vec<Partition>,
+    reading: Vec<TopicPartition>,
 }
 
 struct Queue(*mut sys::rd_kafka_queue_t);
@@ -116,65 +111,73 @@ impl Drop for Topic {
 unsafe impl Send for Reader {}
 
 impl Reader {
-    pub(crate) fn new(cluster: &Cluster, reads_uncommitted: bool) -> Result<Self> {
-        let mut config: ClientConfig = config(cluster);
+    /// Reads nothing until partitions are assigned.
+    pub fn connect(connection: &KafkaConnection, isolation: Isolation) -> Result<Self> {
+        let mut config = connection.config();
         config.set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true");
         // A position that is gone is a loss, and a loss is decided on, not skipped.
         config.set("auto.offset.reset", "error");
-        config.set("isolation.level", if reads_uncommitted { "read_uncommitted" } else { "read_committed" });
-        let defaults = [
-            ("queued.max.messages.kbytes", QUEUE_KIB),
-            ("fetch.wait.max.ms", "100"),
-            ("fetch.error.backoff.ms", "100"),
-        ];
-        for (name, value) in defaults {
-            if !cluster.properties.contains_key(name) {
-                config.set(name, value);
-            }
-        }
-        let client = consumer(cluster, &config)?;
+        config.set("isolation.level", isolation.name());
+        connection.set_defaults(
+            &mut config,
+            &[
+                ("queued.max.messages.kbytes", QUEUE_KIB),
+                ("fetch.wait.max.ms", "100"),
+                ("fetch.error.backoff.ms", "100"),
+            ],
+        );
+        let metadata = MetadataClient::with(connection, &config)?;
         // SAFETY: the client is alive, and outlives its queue.
-        let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
+        let queue = unsafe { sys::rd_kafka_queue_new(metadata.consumer.client().native_ptr()) };
         let batch = vec![ptr::null_mut(); BATCH];
         Ok(Self {
-            cluster: cluster.clone(),
+            connection: connection.clone(),
             queue: Queue(queue),
             topics: BTreeMap::new(),
-            client,
-            beyond: None,
+            metadata,
+            uncommitted: None,
             batch,
             wanted: 256,
             reading: Vec::new(),
         })
     }
 
-    /// How many partitions a topic has.
-    pub(crate) fn partitions(&self, topic: &str) -> Result<i32> {
-        n_partitions(&self.client, &self.cluster, topic)
+    /// Asks about partitions, with the isolation level of the reader.
+    pub fn metadata(&self) -> &MetadataClient {
+        &self.metadata
+    }
+
+    /// Why the client cannot connect, as it has last reported.
+    pub fn obstacle(&self) -> Option<String> {
+        self.client().client().context().obstacle().map(|(_, reason)| reason)
+    }
+
+    fn client(&self) -> &BaseConsumer<Context> {
+        &self.metadata.consumer
     }
 
     /// Begins to read a partition there.
-    pub(crate) fn assign(&mut self, partition: &Partition, from: u64) -> Result<()> {
-        let (topic, number) = partition;
+    pub fn assign(&mut self, partition: &TopicPartition, from: u64) -> Result<()> {
+        let TopicPartition { topic, partition: number } = partition;
         if self.reading.contains(partition) {
             self.stop(partition);
         }
         if !self.topics.contains_key(topic) {
-            let name = CString::new(&**topic).map_err(|_| Error::invalid(format!("`{topic}` is no topic's name")))?;
+            let name = CString::new(&**topic).map_err(|_| no_topic(topic))?;
             // SAFETY: the client is alive; a null configuration means the client's own.
             let made =
-                unsafe { sys::rd_kafka_topic_new(self.client.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
+                unsafe { sys::rd_kafka_topic_new(self.client().client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
             if made.is_null() {
-                return Err(Error::invalid(format!("`{topic}` is no topic's name")));
+                return Err(no_topic(topic));
             }
             self.topics.insert(Arc::clone(topic), Topic(made));
         }
-        let offset = i64::try_from(from).map_err(|_| Error::internal("an offset beyond 2^63"))?;
         // SAFETY: topic and queue are alive.
-        let code = unsafe { sys::rd_kafka_consume_start_queue(self.topics[topic].0, *number, offset, self.queue.0) };
+        let code =
+            unsafe { sys::rd_kafka_consume_start_queue(self.topics[topic].0, *number, native(from), self.queue.0) };
         if code != 0 {
-            return Err(Error::Unavailable(format!("cannot read partition {number} of topic `{topic}`")));
+            return Err(Error::Unavailable(format!("cannot read `{partition}`")));
         }
         self.reading.push(partition.clone());
         Ok(())
@@ -184,61 +187,42 @@ impl Reader {
     ///
     /// The library could pause it, but in its batches it counts the end of a partition as a message: resumed, it would leave out the
     /// first that was written while it was held.
-    pub(crate) fn stop(&mut self, partition: &Partition) {
-        if let Some(topic) = self.topics.get(&partition.0) {
+    pub fn stop(&mut self, partition: &TopicPartition) {
+        if let Some(topic) = self.topics.get(&partition.topic) {
             // SAFETY: the topic is alive.
-            unsafe { sys::rd_kafka_consume_stop(topic.0, partition.1) };
+            unsafe { sys::rd_kafka_consume_stop(topic.0, partition.partition) };
         }
         self.reading.retain(|other| other != partition);
     }
 
-    /// What of a partition is there.
-    pub(crate) fn bounds(&self, partition: &Partition) -> Result<Bounds> {
-        bounds(&self.client, &self.cluster, partition)
-    }
-
     /// The partition's end as of the last fetch response; sends no request.
-    pub(crate) fn last_end(&self, partition: &Partition) -> Option<u64> {
-        let name = CString::new(&*partition.0).ok()?;
+    pub fn last_end(&self, partition: &TopicPartition) -> Option<u64> {
+        let name = CString::new(&*partition.topic).ok()?;
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client is alive, and both numbers outlive the call.
         let code = unsafe {
-            let client = self.client.client().native_ptr();
-            sys::rd_kafka_get_watermark_offsets(client, name.as_ptr(), partition.1, &mut low, &mut high)
+            let client = self.client().client().native_ptr();
+            sys::rd_kafka_get_watermark_offsets(client, name.as_ptr(), partition.partition, &mut low, &mut high)
         };
         (code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| u64::try_from(high).ok())?
     }
 
-    /// The high watermark of a partition. Rows in a transaction that is open lie before it, and will come.
-    pub(crate) fn high_watermark(&mut self, partition: &Partition) -> Result<Position> {
-        let client = match &self.beyond {
+    /// The high watermark of a partition. Records of open transactions lie before it, and will come.
+    pub fn high_watermark(&mut self, partition: &TopicPartition) -> Result<u64> {
+        let client = match &self.uncommitted {
             Some(client) => client,
-            None => self.beyond.insert(asking_beyond_transactions(&self.cluster)?),
+            None => self.uncommitted.insert(MetadataClient::connect(&self.connection, Isolation::ReadUncommitted)?),
         };
-        Ok(bounds(client, &self.cluster, partition)?.end)
-    }
-
-    /// The first position whose message was made at or after `ms`; the end where there is none.
-    pub(crate) fn at_time(&self, partition: &Partition, ms: i64) -> Result<Position> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&partition.0, partition.1, Offset::Offset(ms))
-            .map_err(|error| failed("look for a time", &self.cluster, &error))?;
-        let found = ask(&self.client, &self.cluster, "look for a time", |wait| {
-            self.client.offsets_for_times(list.clone(), wait)
-        })?;
-        match found.elements().first().map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => Ok(Position(offset.unsigned_abs())),
-            _ => Ok(self.bounds(partition)?.end),
-        }
+        Ok(client.offsets(partition)?.end)
     }
 
     /// Waits up to `wait` for messages, and gives them to `take`; says how many events there were.
-    pub(crate) fn poll(&mut self, wait: Duration, mut take: impl FnMut(Event<'_>)) -> Result<usize> {
+    pub fn poll(&mut self, wait: Duration, mut take: impl FnMut(Event<'_>)) -> Result<usize> {
         // The main queue has no messages: this serves errors, logs and tokens.
-        if let Some(Err(error)) = self.client.poll(Duration::ZERO)
+        if let Some(Err(error)) = self.client().poll(Duration::ZERO)
             && let KafkaError::MessageConsumptionFatal(_) = error
         {
-            return Err(failed("read", &self.cluster, &error));
+            return Err(self.metadata.failed("read", &error));
         }
         let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is alive, and `batch` has room for `BATCH` messages, the most that are requested.
@@ -271,7 +255,7 @@ impl Reader {
             // Started again, the task finds out what is missing, and says so.
             return Error::Unavailable(format!("the position in `{topic}/{partition}` is no longer there"));
         }
-        failed(&format!("read `{topic}/{partition}`"), &self.cluster, &KafkaError::MessageConsumption(code))
+        self.metadata.failed(&format!("read `{topic}/{partition}`"), &KafkaError::MessageConsumption(code))
     }
 }
 
@@ -281,6 +265,10 @@ impl Drop for Reader {
             self.stop(&partition);
         }
     }
+}
+
+fn no_topic(name: &str) -> Error {
+    Error::invalid(format!("`{name}` is no topic's name"), "a name has no NUL, and at most 249 characters")
 }
 
 /// What the library's message is; errors of a partition that pass by themselves are nothing.
@@ -338,27 +326,4 @@ fn passes(code: RDKafkaErrorCode) -> bool {
 unsafe fn bytes<'a>(pointer: *const c_void, length: usize) -> Option<&'a [u8]> {
     // SAFETY: as above.
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast(), length) })
-}
-
-/// How many partitions a topic has.
-pub(crate) fn n_partitions(client: &BaseConsumer<Context>, cluster: &Cluster, topic: &str) -> Result<i32> {
-    let what = format!("look at topic `{topic}`");
-    let metadata = ask(client, cluster, &what, |wait| client.fetch_metadata(Some(topic), wait))?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
-    match (found, error) {
-        (Some(found), None) if !found.partitions().is_empty() => Ok(found.partitions().len() as i32),
-        (_, error) => {
-            let code = error.unwrap_or(RDKafkaErrorCode::UnknownTopicOrPartition);
-            Err(failed(&what, cluster, &KafkaError::MetadataFetch(code)))
-        }
-    }
-}
-
-/// What of a partition is there.
-pub(crate) fn bounds(client: &BaseConsumer<Context>, cluster: &Cluster, partition: &Partition) -> Result<Bounds> {
-    let (topic, number) = partition;
-    let what = format!("ask for the bounds of `{topic}/{number}`");
-    let (low, high) = ask(client, cluster, &what, |wait| client.fetch_watermarks(topic, *number, wait))?;
-    Ok(Bounds { first: Position(low.unsigned_abs()), end: Position(high.unsigned_abs()) })
 }

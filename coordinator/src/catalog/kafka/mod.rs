@@ -15,7 +15,6 @@
 //!
 //! Who cannot tell whether a write was done stops leading, and reads what is there when it leads again.
 
-mod client;
 mod codec;
 mod group;
 mod reader;
@@ -25,18 +24,26 @@ mod writer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU16;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use davy_kafka::KafkaConnection;
+use davy_proto::domain::is_name;
 use tracing::{debug, info};
 
 use self::codec::Message;
-use self::group::Membership;
-use self::writer::{Failure, Writer};
+use self::group::Candidate;
+use self::writer::Writer;
 use super::state::State;
 use super::{Catalog, CatalogError, Record, Snapshot};
 
 /// The default topic.
 pub const DEFAULT_TOPIC: &str = "davy.catalog";
+
+/// The longest message: a script, and then some. Scripts are much shorter, and are refused before they get here.
+const MESSAGE_BYTES_MAX: &str = "8388608";
+/// What the catalog's clients are set to, where the options do not say.
+const PROPERTIES: [(&str, &str); 3] =
+    [("client.id", "davy-coordinator"), ("message.max.bytes", MESSAGE_BYTES_MAX), ("check.crcs", "true")];
 
 /// The longest step of a wait: after each step the catalog checks whether the wait was cancelled.
 const SLICE: Duration = Duration::from_millis(100);
@@ -94,17 +101,23 @@ impl fmt::Debug for KafkaCatalogOptions {
     }
 }
 
+/// The topic, and how it is reached.
+struct CatalogTopic {
+    options: KafkaCatalogOptions,
+    connection: KafkaConnection,
+}
+
 /// One coordinator's view of a catalog in Kafka.
 ///
 /// Call [`Catalog::still_leads`] about once a second: a member of the group that is not polled for a minute loses its place.
 pub struct KafkaCatalog {
-    options: KafkaCatalogOptions,
+    topic: CatalogTopic,
     leading: Option<LeaderState>,
 }
 
 /// What a leader has. The group is left first, so that the next one need not wait for the rest.
 struct LeaderState {
-    group: Membership,
+    group: Candidate,
     /// `None` after trouble: the next write makes another.
     writer: Option<Writer>,
     /// What is in the topic.
@@ -128,23 +141,50 @@ impl From<CatalogError> for Halt {
     }
 }
 
+impl From<davy_kafka::Error> for Halt {
+    fn from(error: davy_kafka::Error) -> Self {
+        CatalogError::from(error).into()
+    }
+}
+
+impl From<davy_kafka::Error> for CatalogError {
+    fn from(error: davy_kafka::Error) -> Self {
+        match error {
+            davy_kafka::Error::Invalid { .. } => Self::Corrupt(error.to_string()),
+            davy_kafka::Error::Unavailable(why) => Self::Unavailable(why),
+            davy_kafka::Error::Fenced(why) => Self::Fenced(why),
+            davy_kafka::Error::InDoubt(why) => {
+                Self::Fenced(format!("cannot tell whether records were written, so who leads next reads it: {why}"))
+            }
+        }
+    }
+}
+
 impl KafkaCatalog {
-    /// Checks the options; asks no broker.
+    /// Checks the options; sends no request.
     pub fn new(options: KafkaCatalogOptions) -> Result<Self, CatalogError> {
-        client::check(&options)?;
-        Ok(Self { options, leading: None })
+        if !is_name(&options.cluster) {
+            return Err(CatalogError::Corrupt(format!(
+                "`{}` cannot be a cluster's name: use a-z, A-Z, 0-9, `_` and `-`, as a group and a topic are named after it",
+                options.cluster
+            )));
+        }
+        let given = options.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let connection = KafkaConnection::from_properties(&options.servers, PROPERTIES.into_iter().chain(given))?;
+        Ok(Self { topic: CatalogTopic { options, connection }, leading: None })
     }
 
     fn take_over(&self, is_over: &dyn Fn() -> bool) -> Result<LeaderState, Halt> {
-        topic::ensure(&self.options)?;
-        let group = Membership::join(&self.options)?;
-        debug!(cluster = self.options.cluster, "stands by");
+        let options = &self.topic.options;
+        topic::ensure(&self.topic)?;
+        let group = Candidate::join(&self.topic)?;
+        debug!(cluster = options.cluster, "stands by");
         group.wait(is_over)?;
         let proceed = || if is_over() { Err(Halt::Over) } else { Ok(group.check()?) };
-        let writer = Writer::init(&self.options, &proceed)?;
-        let mut state = read_all(&self.options, &writer, &proceed)?;
-        let leader = Record::Leader { term: state.next_term(), address: self.options.address.clone() };
-        writer.write(&[codec::encode(&self.options.cluster, &leader)]).map_err(CatalogError::from)?;
+        let writer = Writer::init(&self.topic, &proceed)?;
+        let mut state = read_all(&self.topic, &writer, &proceed)?;
+        let leader = Record::Leader { term: state.next_term(), address: options.address.clone() };
+        writer.write(&[codec::encode(&options.cluster, &leader)])?;
         state.apply(leader);
         let writer = Some(writer).filter(|writer| !writer.had_trouble());
         Ok(LeaderState { group, writer, state })
@@ -166,7 +206,7 @@ impl Catalog for KafkaCatalog {
             match self.take_over(is_over) {
                 Ok(leading) => {
                     let snapshot = leading.state.snapshot();
-                    info!(cluster = self.options.cluster, term = %snapshot.term, "leads");
+                    info!(cluster = self.topic.options.cluster, term = %snapshot.term, "leads");
                     self.leading = Some(leading);
                     return Ok(Some(snapshot));
                 }
@@ -180,7 +220,7 @@ impl Catalog for KafkaCatalog {
     fn write(&mut self, records: &[Record]) -> Result<(), CatalogError> {
         let leading = self.leading.as_mut().ok_or_else(not_leading)?;
         leading.state.check(records).expect("a leader's numbers only grow");
-        let written = leading.write(&self.options, records);
+        let written = leading.write(&self.topic, records);
         self.step_down_if_fenced(&written);
         written
     }
@@ -194,20 +234,24 @@ impl Catalog for KafkaCatalog {
 }
 
 impl LeaderState {
-    fn write(&mut self, options: &KafkaCatalogOptions, records: &[Record]) -> Result<(), CatalogError> {
+    fn write(&mut self, topic: &CatalogTopic, records: &[Record]) -> Result<(), CatalogError> {
         if records.is_empty() {
             return self.group.check();
         }
         if self.writer.is_none() {
-            self.writer = Some(self.renew(options)?);
+            self.writer = Some(self.renew(topic)?);
         }
         let writer = self.writer.as_ref().expect("made above");
-        let messages: Vec<Message> = records.iter().map(|record| codec::encode(&options.cluster, record)).collect();
-        let written = writer.write(&messages);
+        let encode = |record| codec::encode(&topic.options.cluster, record);
+        let written = writer.write(&records.iter().map(encode).collect::<Vec<Message>>());
         if writer.had_trouble() || written.is_err() {
             self.writer = None;
         }
-        written?;
+        written.map_err(|error| match error {
+            // It may be these records only, such as a script that is too long: the leader goes on.
+            davy_kafka::Error::Invalid { .. } => CatalogError::Unavailable(error.to_string()),
+            other => other.into(),
+        })?;
         self.state.apply_all(records);
         Ok(())
     }
@@ -216,12 +260,12 @@ impl LeaderState {
     /// the same producer, but never that of a fresh one.
     ///
     /// This fences a leader that has taken over in the meantime too, so the caller has to check afterwards that there is none.
-    fn renew(&self, options: &KafkaCatalogOptions) -> Result<Writer, CatalogError> {
+    fn renew(&self, topic: &CatalogTopic) -> Result<Writer, CatalogError> {
         let renewed = || {
             let proceed = || Ok(self.group.check()?);
             proceed()?;
-            let writer = Writer::init(options, &proceed)?;
-            let found = read_all(options, &writer, &proceed)?;
+            let writer = Writer::init(topic, &proceed)?;
+            let found = read_all(topic, &writer, &proceed)?;
             Ok((writer, found))
         };
         let (writer, found) = renewed().map_err(|halt| match halt {
@@ -235,32 +279,25 @@ impl LeaderState {
         let (ours, last) = (self.state.term(), found.term());
         Err(CatalogError::Fenced(format!(
             "topic `{}` has records that the leader of term {ours} did not write; the last term is {last}",
-            options.topic
+            topic.options.topic
         )))
     }
 }
 
 /// Everything that is in the topic before a barrier that is written now.
-fn read_all(
-    options: &KafkaCatalogOptions,
-    writer: &Writer,
-    proceed: &dyn Fn() -> Result<(), Halt>,
-) -> Result<State, Halt> {
-    let barrier = writer.write(&[codec::barrier(&options.cluster)]).map_err(CatalogError::from)?;
-    reader::read_until(options, barrier, proceed)
+fn read_all(topic: &CatalogTopic, writer: &Writer, proceed: &dyn Fn() -> Result<(), Halt>) -> Result<State, Halt> {
+    let barrier = writer.write(&[codec::barrier(&topic.options.cluster)])?;
+    let barrier = barrier.ok_or_else(|| {
+        CatalogError::Unavailable("the broker did not say at which offset it wrote the barrier".to_owned())
+    })?;
+    reader::read_until(topic, barrier, proceed)
 }
 
 fn not_leading() -> CatalogError {
     CatalogError::Fenced("this coordinator does not lead".to_owned())
 }
 
-impl From<Failure> for CatalogError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotWritten(error) => error,
-            Failure::InDoubt(why) => {
-                Self::Fenced(format!("cannot tell whether records were written, so who leads next reads it: {why}"))
-            }
-        }
-    }
+#[expect(clippy::disallowed_methods, reason = "how long a broker may take is a matter of this edge only")]
+fn now() -> Instant {
+    Instant::now()
 }

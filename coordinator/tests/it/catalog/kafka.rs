@@ -145,7 +145,7 @@ fn records_of_others_stop_the_start_and_are_named() {
 #[test]
 fn impossible_options_are_refused_without_a_broker_and_secrets_are_not_shown() {
     for (name, value, expected) in [
-        ("group.id", "mine", "property `group.id` of the catalog's Kafka client cannot be set"),
+        ("group.id", "mine", "property `group.id` of the Kafka client may not be set"),
         ("sasl.sausage", "hunter2", "property `sasl.sausage` of the Kafka client is refused"),
     ] {
         let mut options = options("nowhere:1", "a");

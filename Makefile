@@ -48,7 +48,7 @@ bench: setup ## Run the benchmarks in benches/
 bench-kafka: setup ## Measure throughput, commits, recovery and latency over a Kafka broker
 	cargo build --release --locked -p davy
 	scripts/kafka.sh with bench-$$$$ -- benches/kafka.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
-	scripts/kafka.sh with bench-$$$$ -- cargo test --workspace --locked --test it what_a_fresh_producer_costs -- --ignored --nocapture
+	scripts/kafka.sh with bench-$$$$ -- cargo test -p davy-kafka --locked --test it what_a_fresh_producer_costs -- --ignored --nocapture
 
 bench-cluster: setup ## Measure failover, hand-over and scaling of a cluster over a Kafka broker
 	cargo build --release --locked -p davy

@@ -5,4 +5,5 @@
 
 pub mod broker;
 pub mod proxy;
+pub mod token;
 pub mod wait;

@@ -3,7 +3,6 @@
 //! Every test has topics and a pipeline of its own, so that all of them share one broker and run at once. What crashes, paused brokers
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
-mod fresh;
 mod late;
 mod late_end;
 mod on_disk;

@@ -1,34 +1,10 @@
-//! Secure listeners: every kind of authentication, and the errors when it fails.
+//! Secure listeners: every kind of authentication that a table's options may have. Its errors are tested in `kafka/tests/`.
 
-use std::time::Instant;
+use davy_testkit::token::unsigned as token;
 
-use davy_engine::Error;
-
-use super::broker::{secure, servers};
-use super::pipeline::{at_once, error, notices, start, table, table_on};
+use super::broker::secure;
+use super::pipeline::{at_once, notices, start, table_on};
 use super::topics::{on, texts, unique};
-
-const WRONG: &str = "hunter2-is-wrong";
-
-/// An unsigned token, which the broker of these tests believes.
-fn token(expires: u64) -> String {
-    let part = |json: &str| base64(json.as_bytes());
-    let claims = format!(r#"{{"sub":"davy","iat":{},"exp":{expires}}}"#, expires - 3_600);
-    format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims))
-}
-
-/// As in URLs, without padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for piece in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(piece.get(at).copied().unwrap_or_default()));
-        for at in 0..=piece.len() {
-            text.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    text
-}
 
 fn in_an_hour() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
@@ -84,38 +60,4 @@ fn every_login_reads_aggregates_and_writes() {
     for secret in [secure("DAVY_KAFKA_PASSWORD"), &token(in_an_hour())[20..]] {
         assert_eq!(notices(secret), [""; 0], "a secret in the log");
     }
-}
-
-#[test]
-fn rejected_credentials_are_an_error_within_seconds_and_without_the_secret() {
-    let ca = format!("'tls.ca' = '{}'", secure("DAVY_KAFKA_CA"));
-    let sasl = |mechanism: &str| {
-        format!("{ca}, 'sasl.mechanism' = '{mechanism}', 'sasl.username' = 'davy', 'sasl.password' = '{WRONG}'")
-    };
-    let (sasl_ssl, mtls) = (secure("DAVY_KAFKA_SASL_SSL"), secure("DAVY_KAFKA_MTLS"));
-    let password = "check `sasl.mechanism` and its secrets";
-    let certificates = "check `tls.ca`, `tls.certificate` and `tls.key`";
-    let expired = format!("{ca}, 'sasl.mechanism' = 'OAUTHBEARER', 'sasl.token' = '{}'", token(4_000));
-    let cases = [
-        (sasl_ssl, sasl("PLAIN"), password),
-        (sasl_ssl, sasl("SCRAM-SHA-256"), password),
-        (sasl_ssl, sasl("SCRAM-SHA-512"), password),
-        (sasl_ssl, expired, password),
-        (sasl_ssl, sasl("PLAIN").replace(&ca, "tls = 'true'"), certificates),
-        (mtls, ca.clone(), certificates),
-        (sasl_ssl, format!("{ca}, 'tls.certificate' = '/not/there', 'tls.key' = '/not/there'"), certificates),
-    ];
-    at_once(&cases, |(address, login, hint)| {
-        let to = on(servers(), "to", 1);
-        let script = table_on(address, "a", "x TEXT", "flows", login)
-            + &table("b", "x TEXT", &to.name, "delivery = 'at_least_once'")
-            + "INSERT INTO b SELECT x FROM a;";
-        let begun = Instant::now();
-        let error = error(&unique("login"), &script);
-        assert!(matches!(error, Error::Invalid(_)), "{login}: {error:?}");
-        let said = format!("{error} {error:?}");
-        assert!(said.contains(hint), "{login}: {said} after {:?}", begun.elapsed());
-        assert!(!said.contains(WRONG), "{said}");
-    });
-    assert_eq!(notices(WRONG), [""; 0], "a secret in the log");
 }

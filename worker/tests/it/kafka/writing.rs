@@ -53,50 +53,6 @@ fn rows_become_messages_as_the_table_says() {
     }
 }
 
-/// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils`), which Java's producers choose partitions by.
-fn murmur2(data: &[u8]) -> i32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c ^ data.len() as u32;
-    let (words, rest) = data.as_chunks::<4>();
-    for word in words {
-        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
-        k = (k ^ (k >> 24)).wrapping_mul(M);
-        hash = hash.wrapping_mul(M) ^ k;
-    }
-    if !rest.is_empty() {
-        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        hash = (hash ^ last).wrapping_mul(M);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
-    (hash ^ (hash >> 15)) as i32
-}
-
-#[test]
-fn a_key_goes_where_a_java_producer_would_send_it() {
-    // From Kafka's own tests.
-    for (key, hash) in [
-        ("21", -973_932_308),
-        ("foobar", -790_332_482),
-        ("a-little-bit-long-string", -985_981_536),
-        ("abc", 479_470_107),
-    ] {
-        assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
-    }
-    let (from, to) = (topic("from", 1), topic("to", 7));
-    let rows: String = (0..300).map(|n| format!("10.0.{}.{n}\n", n % 3)).collect();
-    put(&from, &[value(0, &rows), value(0, &rows)]);
-    let script = table("a", "sa TEXT", &from, "format = 'csv'")
-        + &table("b", "sa TEXT", &to, "format = 'csv', key = 'sa'")
-        + "INSERT INTO b SELECT sa FROM a;";
-    let mut run = start(&unique("keys"), &script);
-    run.wait_for(&to, 600);
-    run.stop();
-    for message in all(&to) {
-        let key = message.key.as_deref().expect("a key");
-        assert_eq!(message.partition, (murmur2(key.as_bytes()) & 0x7fff_ffff) % 7, "{key}");
-    }
-}
-
 #[test]
 fn messages_are_compressed_and_in_transactions_as_the_table_says() {
     let here = secure("DAVY_KAFKA");

@@ -7,8 +7,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::broker::servers;
-use super::topics::{PATIENCE, topic, unique};
+use davy_testkit::broker::{servers, unique};
+
+use crate::{PATIENCE, topic};
 
 const TURNS: usize = 200;
 

@@ -20,13 +20,13 @@
 //! A log that keeps the record whole (the one in memory) is checked for the plan and for the replay only.
 
 use crate::error::Error;
-use crate::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
-use crate::log::transactions::record_of;
-use crate::log::{Bounds, CommitRecord, Found, Position, SplitId};
+use crate::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState, record_of};
+use crate::log::{Bounds, CommitRecord, Found, FoundSplit, Position, SplitId};
 
+/// The task that recovers.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
-    pub task: &'a str,
+pub struct TaskFacts<'a> {
+    pub name: &'a str,
     /// Which of its stage's tasks.
     pub index: u32,
     /// How many there are.
@@ -68,16 +68,16 @@ const PURGED: &str = "records were deleted before they could be done without; st
                       say 'source.on_loss' = 'continue' for the table";
 
 /// Decides; see the table above. `bounds` says what is still there of a split, where that is known.
-pub fn decide(asking: &Asking<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
+pub fn decide(task: &TaskFacts<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
     match found {
         Found::Whole(None) => Recovery::StartFresh,
-        Found::Whole(Some(record)) => decide_whole(asking, record),
+        Found::Whole(Some(record)) => decide_whole(task, record),
         Found::Splits(splits) if splits.is_empty() => Recovery::StartFresh,
-        Found::Splits(splits) => decide_splits(asking, splits, bounds).unwrap_or_else(Into::into),
+        Found::Splits(splits) => decide_splits(task, splits, bounds).unwrap_or_else(Into::into),
     }
 }
 
-/// Why not, and the way out.
+/// Why not, and how to fix it.
 struct Refusal {
     why: String,
     remedy: &'static str,
@@ -102,9 +102,9 @@ fn replays_too_far(split: &SplitId, from: Position) -> Refusal {
     refuse(format!("the last commit would replay split `{split}` from {} but never read that far", from.0), DAMAGED)
 }
 
-fn decide_whole(asking: &Asking<'_>, record: CommitRecord) -> Recovery {
-    if record.fingerprint != asking.fingerprint {
-        return other_plan(record.fingerprint, asking.fingerprint).into();
+fn decide_whole(task: &TaskFacts<'_>, record: CommitRecord) -> Recovery {
+    if record.fingerprint != task.fingerprint {
+        return other_plan(record.fingerprint, task.fingerprint).into();
     }
     for (split, from) in &record.replay_from {
         if record.positions.get(split).is_none_or(|position| position < from) {
@@ -115,13 +115,14 @@ fn decide_whole(asking: &Asking<'_>, record: CommitRecord) -> Recovery {
 }
 
 fn decide_splits(
-    asking: &Asking<'_>,
-    mut found: Vec<(SplitId, Position, OffsetMetadata)>,
+    task: &TaskFacts<'_>,
+    mut found: Vec<FoundSplit>,
     bounds: &dyn Fn(&SplitId) -> Option<Bounds>,
 ) -> Result<Recovery, Refusal> {
     let mut notices = Vec::new();
     let mut closed_through = None;
-    for (split, position, metadata) in &mut found {
+    for entry in &mut found {
+        let FoundSplit { split, position, metadata } = &*entry;
         match metadata {
             OffsetMetadata::Unreadable(why) => {
                 return Err(refuse(
@@ -133,33 +134,40 @@ fn decide_splits(
                 "split `{split}`: the position {} was set from outside; reading goes on there with nothing remembered",
                 position.0
             )),
-            OffsetMetadata::Valid(metadata) => check_metadata(asking, split, *position, metadata, &mut closed_through)?,
+            OffsetMetadata::Valid(metadata) => {
+                check_writer(task, split, metadata)?;
+                check_windows(split, *position, metadata.state, &mut closed_through)?;
+            }
         }
         if let Some(bounds) = bounds(split) {
-            check_bounds(asking, (split, position, metadata), bounds, &mut notices)?;
+            check_bounds(task, entry, bounds, &mut notices)?;
         }
     }
-    Ok(Recovery::Resume(CommitRecord { fingerprint: asking.fingerprint, ..record_of(&found) }, notices))
+    Ok(Recovery::Resume(CommitRecord { fingerprint: task.fingerprint, ..record_of(&found) }, notices))
 }
 
-fn check_metadata(
-    asking: &Asking<'_>,
-    split: &SplitId,
-    position: Position,
-    metadata: &SplitMetadata,
-    closed: &mut Option<i64>,
-) -> Result<(), Refusal> {
-    if metadata.fingerprint != asking.fingerprint {
-        return Err(other_plan(metadata.fingerprint, asking.fingerprint));
+fn check_writer(task: &TaskFacts<'_>, split: &SplitId, metadata: &SplitMetadata) -> Result<(), Refusal> {
+    if metadata.fingerprint != task.fingerprint {
+        return Err(other_plan(metadata.fingerprint, task.fingerprint));
     }
-    if (metadata.task, metadata.n_tasks) != (asking.index, asking.n_tasks) {
+    if (metadata.task, metadata.n_tasks) != (task.index, task.n_tasks) {
         let why = format!(
             "split `{split}` was committed by task {} of {}, this is task {} of {}",
-            metadata.task, metadata.n_tasks, asking.index, asking.n_tasks
+            metadata.task, metadata.n_tasks, task.index, task.n_tasks
         );
         return Err(refuse(why, FIXED_TASKS));
     }
-    let SplitState::Windows { replay_from, closed_through, .. } = metadata.state else { return Ok(()) };
+    Ok(())
+}
+
+/// `closed` is what the splits before it say is closed.
+fn check_windows(
+    split: &SplitId,
+    position: Position,
+    state: SplitState,
+    closed: &mut Option<i64>,
+) -> Result<(), Refusal> {
+    let SplitState::Windows { replay_from, closed_through, .. } = state else { return Ok(()) };
     if position < replay_from {
         return Err(replays_too_far(split, replay_from));
     }
@@ -173,11 +181,12 @@ fn check_metadata(
 }
 
 fn check_bounds(
-    asking: &Asking<'_>,
-    (split, position, metadata): (&SplitId, &mut Position, &mut OffsetMetadata),
+    task: &TaskFacts<'_>,
+    found: &mut FoundSplit,
     bounds: Bounds,
     notices: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    let FoundSplit { split, position, metadata } = found;
     let mut replay = match metadata {
         OffsetMetadata::Valid(SplitMetadata { state: SplitState::Windows { replay_from, .. }, .. }) => {
             Some(replay_from)
@@ -190,7 +199,7 @@ fn check_bounds(
     {
         let why =
             format!("open windows need split `{split}` from {}, but it begins at {}", replay_from.0, bounds.first.0);
-        if !asking.accepts_loss {
+        if !task.accepts_loss {
             return Err(refuse(why, PURGED));
         }
         notices.push(why);
@@ -212,7 +221,7 @@ fn check_bounds(
     } else {
         return Ok(());
     };
-    if !asking.accepts_loss {
+    if !task.accepts_loss {
         return Err(refuse(why, remedy));
     }
     notices.push(why);

@@ -30,11 +30,11 @@ struct State {
     read: BTreeMap<SplitId, u64>,
 }
 
-/// A log that lives as long as its handles.
+/// A log that is dropped with its last handle.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     state: Arc<Mutex<State>>,
-    /// Whether rows of sink tables are kept to be looked at (tests), or belong to someone else (see the worker's commit).
+    /// Whether rows of sink tables are kept for tests to read, or are written by the worker's commit.
     keeps_rows: bool,
 }
 
@@ -182,7 +182,7 @@ impl Source for MemorySource {
                 continue;
             };
             if *position < partition.base {
-                // Only a commit drops records, and only those that its task no longer needs: someone newer has committed.
+                // Only a commit drops records, and only those that its task no longer needs: a newer owner has committed.
                 return Err(Error::Fenced(format!("split `{split}`: records below {} are gone", partition.base)));
             }
             let Some(partials) = partition.records.get((*position - partition.base) as usize) else { continue };

@@ -97,7 +97,7 @@ pub struct Partials {
     pub senders: u32,
     /// Rows `pane, keys…, states…`; `None` when only the watermarks moved.
     pub batch: Option<RecordBatch>,
-    /// The sender's watermark per source split; a split that is idle is marked so. Last one wins.
+    /// The sender's watermark per source split; a split that is idle is in it as such. Last one wins.
     pub watermarks: Arc<BTreeMap<SplitId, SplitTime>>,
 }
 
@@ -114,7 +114,7 @@ pub enum SplitTime {
 #[derive(Clone, Debug)]
 pub enum Polled {
     Data(Fetched),
-    /// Nothing now; ask again.
+    /// Nothing now; poll again.
     Pending,
     /// Every assigned split is bounded and has been read to its end.
     End,
@@ -146,7 +146,7 @@ pub trait Source: Send {
         Ok(None)
     }
 
-    /// Tells whether the query wants messages' keys and headers, before anything is read.
+    /// Says whether the query wants messages' keys and headers, before anything is read.
     fn want(&mut self, _keys: bool, _headers: bool) {}
 
     /// Whether the split has been read to its current end. The task checks this before it sets a split idle. May send a request to a broker.
@@ -154,7 +154,7 @@ pub trait Source: Send {
         Ok(true)
     }
 
-    /// Messages not yet read, as far as is known without asking anyone.
+    /// Messages not yet read, as far as is known without a request.
     fn lag(&self) -> u64 {
         0
     }
@@ -211,7 +211,15 @@ pub enum Found {
     /// A log that keeps the record as it is.
     Whole(Option<CommitRecord>),
     /// A log that keeps a position and offset metadata per split; splits without a commit are not listed.
-    Splits(Vec<(SplitId, Position, OffsetMetadata)>),
+    Splits(Vec<FoundSplit>),
+}
+
+/// What is committed of a split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSplit {
+    pub split: SplitId,
+    pub position: Position,
+    pub metadata: OffsetMetadata,
 }
 
 impl Found {

@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::Position;
+use super::{CommitRecord, FoundSplit, Position};
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct SplitMetadata {
     pub task: u32,
     /// How many tasks its stage had.
     pub n_tasks: u32,
-    /// A number that no other owner of the task has; of two that both want it, the greater one keeps it.
+    /// A number that no other owner of the task has; of two, the greater one keeps the task.
     pub owner: u64,
     /// How many commits the owner had made.
     pub sequence: u64,
@@ -132,6 +132,28 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
     let (taken, rest) = bytes.split_first_chunk::<N>().ok_or("it is cut off")?;
     *bytes = rest;
     Ok(*taken)
+}
+
+/// The record that the offset metadata of a task's splits makes together; see [`crate::recovery`] for what is checked before.
+pub(crate) fn record_of(found: &[FoundSplit]) -> CommitRecord {
+    let mut record = CommitRecord::default();
+    for FoundSplit { split, position, metadata } in found {
+        record.positions.insert(split.clone(), *position);
+        let OffsetMetadata::Valid(metadata) = metadata else { continue };
+        record.fingerprint = metadata.fingerprint;
+        match metadata.state {
+            SplitState::Source { watermark } => {
+                record.watermarks.insert(split.clone(), watermark);
+            }
+            SplitState::Windows { replay_from, closed_through, expected } => {
+                record.replay_from.insert(split.clone(), replay_from);
+                record.closed_through = record.closed_through.max(Some(closed_through));
+                record.expected = record.expected.max(Some(expected));
+                record.watermarks.insert(split.clone(), expected);
+            }
+        }
+    }
+    record
 }
 
 #[cfg(test)]

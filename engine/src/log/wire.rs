@@ -55,12 +55,14 @@ impl Wire {
     /// Appends `partials` as records whose values are at most `max_bytes` long, where rows allow it.
     pub fn encode(&self, partials: &Partials, max_bytes: usize, records: &mut Vec<Record>) -> Result<()> {
         let Some(batch) = &partials.batch else {
-            records.push(self.record(partials, None, true)?);
+            records.push(self.record(partials, None, &partials.watermarks)?);
             return Ok(());
         };
         let mut pieces = vec![batch.clone()];
+        let none = BTreeMap::new();
         while let Some(piece) = pieces.pop() {
-            let record = self.record(partials, Some(&piece), pieces.is_empty())?;
+            let watermarks = if pieces.is_empty() { &*partials.watermarks } else { &none };
+            let record = self.record(partials, Some(&piece), watermarks)?;
             let n_rows = piece.num_rows();
             if max_bytes < record.value.len() && 1 < n_rows {
                 // The later half is put away first: pieces leave in the rows' order.
@@ -73,10 +75,14 @@ impl Wire {
         Ok(())
     }
 
-    fn record(&self, partials: &Partials, batch: Option<&RecordBatch>, is_last: bool) -> Result<Record> {
+    fn record(
+        &self,
+        partials: &Partials,
+        batch: Option<&RecordBatch>,
+        watermarks: &BTreeMap<SplitId, SplitTime>,
+    ) -> Result<Record> {
         let mut value = Vec::new();
-        let none = BTreeMap::new();
-        put_watermarks(if is_last { &partials.watermarks } else { &none }, &mut value);
+        put_watermarks(watermarks, &mut value);
         if let Some(batch) = batch {
             put_batch(batch, &mut value)?;
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ASKING: Asking<'_> = Asking { task: "1/1/0", index: 0, n_tasks: 2, fingerprint: 7, accepts_loss: false };
+const TASK: TaskFacts<'_> = TaskFacts { name: "1/1/0", index: 0, n_tasks: 2, fingerprint: 7, accepts_loss: false };
 
 fn split() -> SplitId {
     SplitId::from("x/0")
@@ -29,14 +29,14 @@ fn windows(replay_from: u64, closed_through: i64) -> SplitMetadata {
     metadata(SplitState::Windows { replay_from: Position(replay_from), closed_through, expected: 90 })
 }
 
-fn at(split: &str, position: u64, metadata: OffsetMetadata) -> (SplitId, Position, OffsetMetadata) {
-    (SplitId::from(split), Position(position), metadata)
+fn at(split: &str, position: u64, metadata: OffsetMetadata) -> FoundSplit {
+    FoundSplit { split: SplitId::from(split), position: Position(position), metadata }
 }
 
 /// What is decided, in one line.
-fn decided(asking: &Asking<'_>, found: Found, bounds: Option<(u64, u64)>) -> String {
+fn decided(task: &TaskFacts<'_>, found: Found, bounds: Option<(u64, u64)>) -> String {
     let bounds = bounds.map(|(first, end)| Bounds { first: Position(first), end: Position(end) });
-    match decide(asking, found, &|_| bounds) {
+    match decide(task, found, &|_| bounds) {
         Recovery::StartFresh => "fresh".to_owned(),
         Recovery::Refuse { why, .. } => format!("refuse: {why}"),
         Recovery::Resume(record, notices) => {
@@ -62,17 +62,17 @@ fn of_a_record_that_is_kept_whole() {
         (whole(7, Some(3), None), "refuse: the last commit would replay split `x/0` from 3 but never read that far"),
     ];
     for (found, expected) in cases {
-        assert_eq!(decided(&ASKING, found, None), expected);
+        assert_eq!(decided(&TASK, found, None), expected);
     }
 }
 
 #[test]
-fn of_positions_with_marks() {
+fn of_positions_with_offset_metadata() {
     use OffsetMetadata::{Erased, Unreadable, Valid};
     let other_plan = SplitMetadata { fingerprint: 8, ..source() };
     let other_task = SplitMetadata { task: 1, ..source() };
     let other_count = SplitMetadata { n_tasks: 3, ..source() };
-    type Case = (Vec<(SplitId, Position, OffsetMetadata)>, Option<(u64, u64)>, &'static str);
+    type Case = (Vec<FoundSplit>, Option<(u64, u64)>, &'static str);
     let cases: Vec<Case> = vec![
         (vec![], None, "fresh"),
         (vec![at("a/0", 4, Valid(source()))], None, "resume a/0@4"),
@@ -135,26 +135,24 @@ fn of_positions_with_marks() {
         ),
     ];
     for (found, bounds, expected) in cases {
-        assert_eq!(decided(&ASKING, Found::Splits(found), bounds), expected);
+        assert_eq!(decided(&TASK, Found::Splits(found), bounds), expected);
     }
 }
 
 #[test]
 fn of_a_loss_that_is_accepted() {
-    let asking = Asking { accepts_loss: true, ..ASKING };
+    let task = TaskFacts { accepts_loss: true, ..TASK };
     let found = || Found::Splits(vec![at("a/0", 4, OffsetMetadata::Valid(source()))]);
     let lost = "resume a/0@6 ! split `a/0` begins at 6, reading had come to 4: 2 messages are lost";
-    assert_eq!(decided(&asking, found(), Some((6, 10))), lost);
+    assert_eq!(decided(&task, found(), Some((6, 10))), lost);
     let anew = "resume a/0@1 ! split `a/0` ends at 3, but reading had come to 4: it is another topic now";
-    assert_eq!(decided(&asking, found(), Some((1, 3))), anew);
+    assert_eq!(decided(&task, found(), Some((1, 3))), anew);
     // Windows in the task that reads the table: what they would replay from is gone too.
     let local = |position| Found::Splits(vec![at("a/0", position, OffsetMetadata::Valid(windows(2, 60)))]);
     for (position, bounds, from) in [(4, (6, 10), 6), (9, (6, 10), 6), (4, (0, 3), 0)] {
         let bounds = Some(Bounds { first: Position(bounds.0), end: Position(bounds.1) });
-        let Recovery::Resume(record, notices) = decide(&asking, local(position), &|_| bounds) else {
-            panic!("resumed")
-        };
+        let Recovery::Resume(record, notices) = decide(&task, local(position), &|_| bounds) else { panic!("resumed") };
         assert_eq!(record.replay_from[&SplitId::from("a/0")], Position(from), "position {position}");
-        assert!(!notices.is_empty(), "and it is told");
+        assert!(!notices.is_empty(), "a notice says so");
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn side_topics(def: &mut TableDef, options: &mut Options) -> Result<V
         }
         let raw = Format::RawString(RawOptions::from_options(&mut Options::new(&*def.name))?);
         let value: FieldRef = Arc::new(Field::new("value", DataType::Binary, true));
-        let side = side_table(def, ("dead_letter_topic", &topic), raw, &[value])?;
+        let side = Side { option: "dead_letter_topic", topic: &topic, format: raw, columns: &[value] }.table(def)?;
         def.bad_record = BadRecordPolicy::DeadLetter(Arc::clone(&side.name));
         made.push(side);
     }
@@ -39,33 +39,42 @@ pub(super) fn side_topics(def: &mut TableDef, options: &mut Options) -> Result<V
             .filter(|column| matches!(column.from, ColumnSource::Record(_)))
             .map(|column| Arc::clone(&column.field))
             .collect();
-        let side = side_table(def, ("late_topic", &topic), format, &columns)?;
+        let side = Side { option: "late_topic", topic: &topic, format, columns: &columns }.table(def)?;
         def.late_table = Some(Arc::clone(&side.name));
         made.push(side);
     }
     Ok(made)
 }
 
-fn side_table(of: &TableDef, option: (&str, &str), format: Format, columns: &[FieldRef]) -> Result<TableDef> {
-    let (option, topic) = option;
-    let table = of.table.side_topic(topic, &format)?.ok_or_else(|| {
-        let table = option.replace("topic", "table");
-        Error::invalid(format!("table `{}`: `{option}` is for connector `kafka`", of.name))
-            .hint(format!("name a sink table with `{table}`"))
-    })?;
-    let column =
-        |(index, field): (usize, &FieldRef)| Column { field: Arc::clone(field), from: ColumnSource::Record(index) };
-    Ok(TableDef {
-        name: format!("__{}_{option}", of.name).into(),
-        columns: columns.iter().enumerate().map(column).collect(),
-        table,
-        format: Some(format),
-        event_time: None,
-        idle_timeout: None,
-        allowed_lateness: std::time::Duration::ZERO,
-        bad_record: BadRecordPolicy::Drop,
-        max_drift: None,
-        partitioned_by: Vec::new(),
-        late_table: None,
-    })
+struct Side<'a> {
+    option: &'static str,
+    topic: &'a str,
+    format: Format,
+    columns: &'a [FieldRef],
+}
+
+impl Side<'_> {
+    fn table(self, of: &TableDef) -> Result<TableDef> {
+        let Self { option, topic, format, columns } = self;
+        let table = of.table.side_topic(topic, &format)?.ok_or_else(|| {
+            let table = option.replace("topic", "table");
+            Error::invalid(format!("table `{}`: `{option}` is for connector `kafka`", of.name))
+                .hint(format!("name a sink table with `{table}`"))
+        })?;
+        let column =
+            |(index, field): (usize, &FieldRef)| Column { field: Arc::clone(field), from: ColumnSource::Record(index) };
+        Ok(TableDef {
+            name: format!("__{}_{option}", of.name).into(),
+            columns: columns.iter().enumerate().map(column).collect(),
+            table,
+            format: Some(format),
+            event_time: None,
+            idle_timeout: None,
+            allowed_lateness: std::time::Duration::ZERO,
+            bad_record: BadRecordPolicy::Drop,
+            max_drift: None,
+            partitioned_by: Vec::new(),
+            late_table: None,
+        })
+    }
 }

@@ -18,7 +18,7 @@ pub(super) struct Decoded {
     pub(super) batch: RecordBatch,
     /// What could not be decoded.
     pub(super) rejected: Vec<RejectedRecord>,
-    /// Per row the index of its message, where the plan asks for it.
+    /// Per row the index of its message, where the plan needs it.
     origins: Option<(Arc<Messages>, Vec<u32>)>,
     start: Position,
 }

@@ -17,8 +17,15 @@ use crate::operator::merge::WindowMerge;
 use crate::operator::partial::{Late, PartialAggregate};
 use crate::plan::LocalWindows;
 
-/// Where each split was at a commit: its position and its watermark.
-pub(super) type Places = BTreeMap<SplitId, (Position, i64)>;
+/// How far a split was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadTo {
+    pub(super) position: Position,
+    pub(super) watermark: i64,
+}
+
+/// How far each split was read at a commit.
+pub(super) type Positions = BTreeMap<SplitId, ReadTo>;
 
 /// Partials and open windows of one task.
 pub(super) struct LocalBody {
@@ -28,7 +35,7 @@ pub(super) struct LocalBody {
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
     /// What open windows may still need, oldest first: where it began, and its stamp (see [`crate::operator::merge`]).
-    needed: VecDeque<(Places, i64)>,
+    needed: VecDeque<(Positions, i64)>,
 }
 
 impl LocalBody {
@@ -52,7 +59,7 @@ impl LocalBody {
 
     /// At a commit: what was aggregated since the last one, at `begun`, joins the open windows; those that `watermark` has passed
     /// are given out. In a replay nothing closes before everything is back.
-    pub(super) fn flush(&mut self, context: &mut Context, begun: &Places, watermark: Option<i64>) -> Result<()> {
+    pub(super) fn flush(&mut self, context: &mut Context, begun: &Positions, watermark: Option<i64>) -> Result<()> {
         let is_replay = watermark.is_none();
         if let Some(batch) = self.partial.flush()? {
             self.needed.push_back((begun.clone(), self.query.window(0).stamp(&batch)));
@@ -73,8 +80,8 @@ impl LocalBody {
     }
 
     /// Where a replay of a split would begin; `now` is where it is.
-    pub(super) fn replay_from(&self, split: &SplitId, now: (Position, i64)) -> (Position, i64) {
-        self.needed.iter().find_map(|(places, _)| places.get(split)).copied().unwrap_or(now)
+    pub(super) fn replay_from(&self, split: &SplitId, now: ReadTo) -> ReadTo {
+        self.needed.iter().find_map(|(positions, _)| positions.get(split)).copied().unwrap_or(now)
     }
 
     pub(super) fn closed_through(&self) -> i64 {

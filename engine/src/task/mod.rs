@@ -2,7 +2,7 @@
 //!
 //! `step` reads one piece of input and runs the chain on it; `commit` flushes partials and makes progress true in one atomic
 //! step. Between two commits nothing is visible outside. An error in either leaves memory that has absorbed rows, so the only
-//! way on is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
+//! remedy is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
 
 mod bad_records;
 mod decode;
@@ -20,12 +20,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::error::{Error, Result};
 use crate::log::{
-    Bounds, Commit, CommitRecord, ExchangeId, Found, Partials, Polled, Source, SplitId, SplitTime, Transaction,
+    Bounds, Commit, CommitRecord, ExchangeId, Found, FoundSplit, Partials, Polled, Source, SplitId, SplitTime,
+    Transaction,
 };
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
-use crate::recovery::{Asking, Recovery, decide};
+use crate::recovery::{Recovery, TaskFacts, decide};
 pub use bad_records::fit_to_sink;
 use source::SourceBody;
 pub(crate) use timed::hidden_columns;
@@ -51,7 +52,7 @@ pub struct TaskParts {
     pub metrics: Arc<Metrics>,
     /// Where the tasks of this stage align their splits.
     pub board: Arc<Board>,
-    /// Called with the name of each point of a task's way that is reached; tests crash there.
+    /// Called with the name of each point that the task reaches; tests crash there.
     pub probe: fn(&'static str),
 }
 
@@ -95,8 +96,8 @@ pub(crate) struct Flushed {
     watermarks: Option<Arc<BTreeMap<SplitId, SplitTime>>>,
 }
 
-/// A task that has nothing to say still says so this often: a stage that has begun anew has to hear of everyone, and committed
-/// positions that are not renewed are forgotten by Kafka after a week.
+/// How often a task without news commits its positions and watermarks again: a restarted stage needs a report of every sender, and
+/// Kafka deletes committed positions that are not renewed for a week.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub struct Task {
@@ -125,22 +126,20 @@ impl Task {
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
-        let asking = asking(&name, index, n_tasks[stage], dataflow.state_fingerprint, accepts_loss);
-        let decided = decide_recovery(&asking, found.clone(), source.as_mut());
-        let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
-        commit.claim()?;
         let rows = Vec::new();
         let context =
             Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };
+        let decided = decide_recovery(&context.facts(accepts_loss), found.clone(), source.as_mut());
+        let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
+        commit.claim()?;
         let dataflow = Arc::clone(&context.dataflow);
         let body = match &dataflow.stages[stage].input {
-            StageInput::Table(plan) => Body::Source(SourceBody::recover(
-                &context,
-                Arc::clone(plan),
-                (&splits, last.as_ref()),
-                source.as_mut(),
-                now,
-            )?),
+            StageInput::Table(plan) => {
+                let closed_through = last.as_ref().and_then(|last| last.closed_through);
+                let mut body = SourceBody::new(&context, Arc::clone(plan), closed_through, source.as_mut())?;
+                body.read(&splits, last.as_ref(), source.as_mut(), now)?;
+                Body::Source(body)
+            }
             StageInput::Exchanges(inputs) => {
                 let last = last.unwrap_or_default();
                 Body::Windows(Box::new(WindowsBody::recover(&context, inputs, &last, source.as_mut())?))
@@ -260,7 +259,7 @@ impl Task {
         std::mem::take(&mut self.n_messages)
     }
 
-    /// Messages not yet read, as far as is known without asking.
+    /// Messages not yet read, as far as is known without a request.
     pub fn lag(&self) -> u64 {
         self.source.lag()
     }
@@ -287,52 +286,40 @@ impl Task {
         if joined.is_empty() {
             return Ok(());
         }
-        let context = &self.context;
-        let asking = asking(
-            &context.name,
-            context.index,
-            context.n_tasks[context.stage],
-            context.dataflow.state_fingerprint,
-            self.accepts_loss,
-        );
         let found = self.commit.find(&joined)?;
-        let (last, notices) = decide_recovery(&asking, found, self.source.as_mut())?;
+        let (last, notices) = decide_recovery(&self.context.facts(self.accepts_loss), found, self.source.as_mut())?;
         self.notices.extend(notices);
         self.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
-        body.read((&joined, true), &last.unwrap_or_default(), self.source.as_mut(), self.now)
+        body.read(&joined, Some(&last.unwrap_or_default()), self.source.as_mut(), self.now)
     }
-}
-
-fn asking(task: &str, index: u32, n_tasks: u32, fingerprint: u64, accepts_loss: bool) -> Asking<'_> {
-    Asking { task, index, n_tasks, fingerprint, accepts_loss }
 }
 
 /// Gathers what the decision needs, decides, and makes an error of a refusal.
 fn decide_recovery(
-    asking: &Asking<'_>,
+    task: &TaskFacts<'_>,
     found: Found,
     source: &mut dyn Source,
 ) -> Result<(Option<CommitRecord>, Vec<String>)> {
     let mut bounds: BTreeMap<SplitId, Bounds> = BTreeMap::new();
     if let Found::Splits(splits) = &found {
-        for (split, _, _) in splits {
+        for FoundSplit { split, .. } in splits {
             bounds.extend(source.bounds(split)?.map(|bounds| (split.clone(), bounds)));
         }
     }
-    match decide(asking, found, &|split| bounds.get(split).copied()) {
+    match decide(task, found, &|split| bounds.get(split).copied()) {
         Recovery::StartFresh => Ok((None, Vec::new())),
         Recovery::Resume(record, notices) => Ok((Some(record), notices)),
-        Recovery::Refuse { why, remedy } => Err(Recovery::refusal(asking.task, &why, remedy)),
+        Recovery::Refuse { why, remedy } => Err(Recovery::refusal(task.name, &why, remedy)),
     }
 }
 
-/// A refusal, if what it was decided on is still committed. An owner that stood still while a newer one went on, and while what that
-/// one no longer needs was deleted, would else say that rows are lost.
+/// A refusal, if what it was decided on is still committed. An owner that paused while a newer one continued, and while records that the
+/// newer one no longer needs were deleted, would otherwise report that rows are lost.
 fn unless_overtaken(refusal: Error, commit: &mut dyn Commit, splits: &[SplitId], found: &Found) -> Error {
     match (found, commit.find(splits)) {
         (Found::Whole(_), _) => refusal,
         (Found::Splits(_), Ok(again)) if again == *found => refusal,
-        (Found::Splits(_), Ok(_)) => Error::Fenced("someone else has committed since this owner took over".into()),
+        (Found::Splits(_), Ok(_)) => Error::Fenced("another owner has committed since this one took over".into()),
         (Found::Splits(_), Err(error)) => error,
     }
 }
@@ -343,7 +330,17 @@ impl Context {
         &self.dataflow.stages[self.stage].branches
     }
 
-    /// An envelope for partials of `branch`, with this task's place among the senders.
+    fn facts(&self, accepts_loss: bool) -> TaskFacts<'_> {
+        TaskFacts {
+            name: &self.name,
+            index: self.index,
+            n_tasks: self.n_tasks[self.stage],
+            fingerprint: self.dataflow.state_fingerprint,
+            accepts_loss,
+        }
+    }
+
+    /// An envelope for partials of `branch`, with this task's number among the senders.
     fn partials(&self, branch: usize, batch: Option<RecordBatch>) -> Option<Partials> {
         let Output::Exchange(aggregate) = &self.branches()[branch].output else { return None };
         let (first, senders) = self.dataflow.senders(&aggregate.exchange, self.stage, |stage| self.n_tasks[stage]);

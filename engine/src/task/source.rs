@@ -9,7 +9,7 @@ use arrow::compute::take_record_batch;
 
 use super::bad_records::{RejectedRecord, bad_records, late_rows};
 use super::decode::{Decoded, decode};
-use super::local::{LocalBody, Places};
+use super::local::{LocalBody, Positions, ReadTo};
 use super::timed::attach_event_time;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::operator::align::Progress;
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
-use crate::plan::{Metadata, Output, SourcePlan};
+use crate::plan::{Branch, Metadata, Output, SourcePlan};
 
 /// What is known of one split.
 struct Split {
@@ -27,15 +27,19 @@ struct Split {
     watermark: SplitWatermark,
     decoder: Option<Box<dyn Decoder>>,
     is_held: bool,
-    /// Where the last owner had come to: what lies before it was read once, and only windows need it again.
+    /// How far the last owner had read: records before it were read once, and only windows need them again.
     replay_until: Position,
 }
 
-/// What becomes of the rows of a branch.
-enum Way {
-    /// They go straight to a sink.
+impl Split {
+    fn progress(&self) -> ReadTo {
+        ReadTo { position: self.position, watermark: self.watermark.value() }
+    }
+}
+
+/// What a task keeps for the output of a branch.
+enum OutputState {
     Sink,
-    /// To an exchange, as partials.
     Exchange(Box<(PartialAggregate, Partitioner)>),
     Local(Box<LocalBody>),
 }
@@ -43,46 +47,46 @@ enum Way {
 pub(super) struct SourceBody {
     plan: Arc<SourcePlan>,
     splits: BTreeMap<SplitId, Split>,
-    ways: Vec<Way>,
+    outputs: Vec<OutputState>,
     /// Where every split was at the last flush.
-    flushed: Places,
+    flushed: Positions,
 }
 
 impl SourceBody {
-    pub(super) fn recover(
+    pub(super) fn new(
         context: &Context,
         plan: Arc<SourcePlan>,
-        (splits, last): (&[SplitId], Option<&CommitRecord>),
+        closed_through: Option<i64>,
         source: &mut dyn Source,
-        now: Duration,
     ) -> Result<Self> {
         let wants = |wanted: Metadata| plan.metadata().any(|metadata| metadata == wanted);
         source.want(wants(Metadata::Key), wants(Metadata::Headers));
-        let closed_through = last.and_then(|last| last.closed_through).unwrap_or(i64::MIN);
-        let way = |output: &Output| match output {
-            Output::Sink(_) => Ok(Way::Sink),
-            Output::Local(local) => Ok(Way::Local(Box::new(LocalBody::new(context, local, closed_through)?))),
+        let closed_through = closed_through.unwrap_or(i64::MIN);
+        let state = |branch: &Branch| match &branch.output {
+            Output::Sink(_) => Ok(OutputState::Sink),
+            Output::Local(local) => Ok(OutputState::Local(Box::new(LocalBody::new(context, local, closed_through)?))),
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
                 let partial = PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool)?;
-                Ok(Way::Exchange(Box::new((partial, partitioner))))
+                Ok(OutputState::Exchange(Box::new((partial, partitioner))))
             }
         };
-        let ways = context.branches().iter().map(|branch| way(&branch.output)).collect::<Result<Vec<_>>>()?;
-        let mut body = Self { plan, splits: BTreeMap::new(), ways, flushed: Places::new() };
-        let has_begun = last.is_some();
-        body.read((splits, has_begun), last.unwrap_or(&CommitRecord::default()), source, now)?;
-        Ok(body)
+        let outputs = context.branches().iter().map(state).collect::<Result<Vec<_>>>()?;
+        Ok(Self { plan, splits: BTreeMap::new(), outputs, flushed: Positions::new() })
     }
 
-    /// Begins to read splits, from where `last` says or from where they begin; and whether they have joined a pipeline that runs.
+    /// Begins to read splits, from where `last` says or from their start. Without `last` the pipeline itself begins; with it, splits
+    /// that it does not have joined later.
     pub(super) fn read(
         &mut self,
-        (splits, has_joined): (&[SplitId], bool),
-        last: &CommitRecord,
+        splits: &[SplitId],
+        last: Option<&CommitRecord>,
         source: &mut dyn Source,
         now: Duration,
     ) -> Result<()> {
+        let has_joined = last.is_some();
+        let none = CommitRecord::default();
+        let last = last.unwrap_or(&none);
         for split in splits {
             let committed = last.positions.get(split).copied();
             let position = match last.replay_from.get(split).copied().or(committed) {
@@ -92,8 +96,8 @@ impl SourceBody {
             source.assign(split, position)?;
             let replay_until = committed.unwrap_or(position);
             let watermark = SplitWatermark::new(last.watermarks.get(split).copied().unwrap_or(i64::MIN), now);
-            self.flushed.insert(split.clone(), (position, watermark.value()));
             let state = Split { position, watermark, decoder: None, is_held: false, replay_until };
+            self.flushed.insert(split.clone(), state.progress());
             self.splits.insert(split.clone(), state);
         }
         Ok(())
@@ -170,13 +174,13 @@ impl SourceBody {
         let dataflow = Arc::clone(&context.dataflow);
         let branches = &dataflow.stages[context.stage].branches;
         let mut late = BTreeSet::new();
-        for (branch, way) in branches.iter().zip(&mut self.ways) {
+        for (branch, output) in branches.iter().zip(&mut self.outputs) {
             let inputs = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
             for made in branch.plan.run(inputs, &context.runtime)? {
-                let found = match way {
-                    Way::Exchange(exchange) => exchange.0.process(&made)?,
-                    Way::Local(local) => local.process(&made)?,
-                    Way::Sink => {
+                let found = match output {
+                    OutputState::Exchange(exchange) => exchange.0.process(&made)?,
+                    OutputState::Local(local) => local.process(&made)?,
+                    OutputState::Sink => {
                         if let (Output::Sink(name), true) = (&branch.output, 0 < made.num_rows()) {
                             context.rows.push((Arc::clone(name), made));
                         }
@@ -198,11 +202,11 @@ impl SourceBody {
         Ok(())
     }
 
-    /// Looks after splits that are silent, or too far ahead. Before every commit, since partials carry what is decided here.
+    /// Sets silent splits idle, and holds back those too far ahead. Before every commit, since partials carry what is decided here.
     pub(super) fn update_idleness(&mut self, context: &Context, source: &mut dyn Source, now: Duration) -> Result<()> {
         let timeout = self.plan.table.idle_timeout;
         for (id, split) in &mut self.splits {
-            // The question whether anything waits may cost a round trip, so it comes last.
+            // Whether anything waits may cost a round trip, so this check comes last.
             if !split.is_held && split.watermark.is_silent(timeout, now) && source.is_at_end(id)? {
                 split.watermark.set_aside();
             }
@@ -244,18 +248,18 @@ impl SourceBody {
         let mut all = Vec::new();
         let dataflow = Arc::clone(&context.dataflow);
         let branches = &dataflow.stages[context.stage].branches;
-        for (index, (branch, way)) in branches.iter().zip(&mut self.ways).enumerate() {
-            match (way, &branch.output) {
-                (Way::Local(local), _) => {
+        for (index, (branch, output)) in branches.iter().zip(&mut self.outputs).enumerate() {
+            match (output, &branch.output) {
+                (OutputState::Local(local), _) => {
                     local.flush(context, &self.flushed, local_watermark)?;
                     record.closed_through = Some(local.closed_through());
                     for (id, split) in &self.splits {
-                        let (from, watermark) = local.replay_from(id, (split.position, split.watermark.value()));
-                        record.replay_from.insert(id.clone(), from);
+                        let ReadTo { position, watermark } = local.replay_from(id, split.progress());
+                        record.replay_from.insert(id.clone(), position);
                         record.watermarks.insert(id.clone(), watermark);
                     }
                 }
-                (Way::Exchange(exchange), Output::Exchange(aggregate)) => {
+                (OutputState::Exchange(exchange), Output::Exchange(aggregate)) => {
                     let (partial, partitioner) = exchange.as_mut();
                     for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
                         if let Some(partials) = context.partials(index, batch) {
@@ -267,8 +271,7 @@ impl SourceBody {
                 _ => {}
             }
         }
-        let place = |(id, split): (&SplitId, &Split)| (id.clone(), (split.position, split.watermark.value()));
-        self.flushed = self.splits.iter().map(place).collect();
+        self.flushed = self.splits.iter().map(|(id, split)| (id.clone(), split.progress())).collect();
         Ok(Flushed { partials: all, record, watermarks: Some(watermarks) })
     }
 }

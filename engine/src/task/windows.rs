@@ -94,12 +94,12 @@ impl WindowsBody {
     pub(super) fn step(&mut self, context: &mut Context, polled: Polled) -> Result<Step> {
         if let Polled::Data(fetched) = polled {
             self.merge(context, fetched)?;
-            self.listen();
+            self.combine_watermarks();
             self.advance(context)?;
             return Ok(Step::Worked(1));
         }
-        // After a recovery the last owner's word may be all there is to hear.
-        self.listen();
+        // After a recovery the last owner's watermark may be the only one.
+        self.combine_watermarks();
         match (self.is_behind(), self.closed_through) {
             (true, _) => Ok(Step::Worked(0)),
             (false, i64::MAX) => Ok(Step::Ended),
@@ -135,9 +135,8 @@ impl WindowsBody {
         Ok(())
     }
 
-    /// Takes the senders' words together, unless a replay is under way: a window must not close before what belongs to it is
-    /// back.
-    fn listen(&mut self) {
+    /// Combines the watermarks of the senders, unless a replay is running: a window must not close before its rows are back.
+    fn combine_watermarks(&mut self) {
         if self.inputs.values().any(|input| input.position < input.replay_until) {
             return;
         }
@@ -150,7 +149,7 @@ impl WindowsBody {
         self.closed_through < self.watermark
     }
 
-    /// Closes windows up to the watermark, as many as fit into one go.
+    /// Closes windows up to the watermark, as many as one advance may hold.
     pub(super) fn advance(&mut self, context: &mut Context) -> Result<()> {
         if !self.is_behind() {
             return Ok(());

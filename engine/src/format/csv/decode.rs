@@ -1,6 +1,6 @@
 //! CSV to columns.
 //!
-//! The way of a row: the scan finds it and the bounds that matter, its layout says which field is which column, and it waits in
+//! How a row is decoded: the scan finds it and the bounds that matter, its layout says which field is which column, and it waits in
 //! a row batch with its neighbours until their fields go into the columns, one column after the other. Everything that is not
 //! an ordinary row (quotes, no ASCII, headers, a bad value) leaves that road and is done by itself.
 //!
@@ -151,7 +151,7 @@ impl Lines {
         if columns < layout.columns_min() || layout.taken.is_empty() {
             return false;
         }
-        self.row_batch.push(columns, (start, end), bounds, &layout.taken);
+        self.row_batch.push(columns, start..end, bounds, &layout.taken);
         true
     }
 
@@ -186,7 +186,7 @@ impl Lines {
                 let columns = row_batch.columns;
                 let row = Row { text, data, start, end, bounds: &bounds, columns, is_ascii: true, is_quoted: &[] };
                 if let Err((reason, detail)) = self.rows.append(&row, layout) {
-                    // Nothing but the quote of a JSON string can stand on the line before its row.
+                    // Nothing but the quote of a JSON string can be on the line before its row.
                     let is_in_quotes = 0 < start && data[start - 1] == b'"';
                     let offset = (start - usize::from(is_in_quotes)) as u64;
                     BadSink { records: bad, offset }.push(reason, detail, text);

@@ -3,6 +3,8 @@
 //! Decoding a row batch column by column is what makes the decoder fast; the rare row that is bad is found by going over its
 //! row batch again, row by row.
 
+use std::ops::Range;
+
 use crate::format::number::Span;
 
 /// Rows of a row batch: so few that their spans and their text stay in the first cache.
@@ -15,7 +17,7 @@ pub(super) struct RowBatch {
     pub(super) columns: usize,
     /// Where each row begins and ends.
     pub(super) rows: Vec<(u32, u32)>,
-    /// Where the used fields begin and end, column by column: `ROWS_MAX` places for each.
+    /// Where the used fields begin and end, column by column: `ROWS_MAX` for each.
     spans: Vec<(u32, u32)>,
 }
 
@@ -28,18 +30,18 @@ impl RowBatch {
 
     /// Adds a row by its bounds; `taken` are the used columns, the same for the whole row batch.
     #[inline]
-    pub(super) fn push(&mut self, columns: usize, row: (usize, usize), bounds: &[usize], taken: &[(usize, usize)]) {
+    pub(super) fn push(&mut self, columns: usize, row: Range<usize>, bounds: &[usize], taken: &[(usize, usize)]) {
         self.columns = columns;
         self.spans.resize(self.spans.len().max(taken.len() * ROWS_MAX), (0, 0));
-        let place = self.rows.len();
-        assert!(place < ROWS_MAX, "the caller checks first that the row batch has room");
-        self.rows.push((row.0 as u32, row.1 as u32));
-        let span = |&(index, _): &(usize, usize)| {
+        let index = self.rows.len();
+        assert!(index < ROWS_MAX, "the caller checks first that the row batch has room");
+        self.rows.push((row.start as u32, row.end as u32));
+        let span = |&(field, _): &(usize, usize)| {
             // A row in the quotes of a JSON string begins after its first bound and ends before its last.
-            (bounds[index].max(row.0) as u32, (bounds[index + 1] - 1).min(row.1) as u32)
+            (bounds[field].max(row.start) as u32, (bounds[field + 1] - 1).min(row.end) as u32)
         };
-        for (places, field) in self.spans.as_chunks_mut::<ROWS_MAX>().0.iter_mut().zip(taken) {
-            places[place] = span(field);
+        for (spans, field) in self.spans.as_chunks_mut::<ROWS_MAX>().0.iter_mut().zip(taken) {
+            spans[index] = span(field);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{
-    Bounds, Commit, Found, Partials, Polled, Position, Source, SplitId, Transaction,
+    Bounds, Commit, Found, FoundSplit, Partials, Polled, Position, Source, SplitId, Transaction,
     offset_metadata::{OffsetMetadata, SplitMetadata, SplitState},
 };
 use davy_engine::plan::StageInput;
@@ -49,7 +49,7 @@ fn a_piece_of_a_flush_that_was_cut_closes_no_window() {
     assert_eq!(log.committed("0/1/0").unwrap().closed_through, Some(i64::MIN));
 }
 
-/// Stands still between reading its position and asking what is left of the split: by then a newer owner has committed `now`.
+/// Pauses between reading its position and reading the bounds of the split: by then a newer owner has committed `now`.
 struct Overtaken {
     fingerprint: u64,
     now: u64,
@@ -60,7 +60,8 @@ impl Overtaken {
         let state = SplitState::Source { watermark: i64::MIN };
         let metadata =
             SplitMetadata { fingerprint: self.fingerprint, task: 0, n_tasks: 1, owner: 1, sequence: position, state };
-        Found::Splits(vec![(SplitId::from("flows/0"), Position(position), OffsetMetadata::Valid(metadata))])
+        let metadata = OffsetMetadata::Valid(metadata);
+        Found::Splits(vec![FoundSplit { split: SplitId::from("flows/0"), position: Position(position), metadata }])
     }
 }
 

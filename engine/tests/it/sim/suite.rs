@@ -122,7 +122,7 @@ const SEEN: &[&str] = &[
     "is purged below",
     "are gone",
     "a partition joins",
-    "someone else has committed since",
+    "another owner has committed since",
     "does not come up",
 ];
 

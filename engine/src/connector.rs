@@ -1,4 +1,4 @@
-//! What the planner asks of a connector; the worker crate implements it.
+//! What planning needs from a connector; the worker crate implements it.
 //!
 //! Planning opens nothing that costs: a connector consumes its options and checks that what they name exists.
 

@@ -18,7 +18,7 @@ pub enum Error {
     /// The pipeline's memory budget is used up; the message names the operators that hold it.
     #[error("{0}")]
     OutOfMemory(String),
-    /// Someone with a newer epoch owns this task: stop quietly.
+    /// A newer owner has this task: stop without an error.
     #[error("{0}")]
     Fenced(String),
     /// A bug of ours.
@@ -28,7 +28,7 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A place in a script; both count from 1.
+/// A line and column in a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
     /// Line, from 1.

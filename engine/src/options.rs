@@ -45,7 +45,7 @@ impl Options {
         self.values.contains_key(name)
     }
 
-    /// Where a taken option stands in the script.
+    /// The location of a taken option in the script.
     pub fn location(&self, name: &str) -> Option<Location> {
         self.taken.get(name).copied().flatten()
     }

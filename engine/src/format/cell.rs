@@ -155,7 +155,7 @@ fn write_integer<T>(array: &PrimitiveArray<T>, row: usize, out: &mut Vec<u8>) ->
 where
     T: ArrowPrimitiveType<Native: Into<i128>>,
 {
-    // Twenty digits and a sign are the longest that 64 bits can ask for.
+    // Twenty digits and a sign are the longest number of 64 bits.
     let value: i128 = array.value(row).into();
     let mut digits = [0; 20];
     let mut at = digits.len();

@@ -66,7 +66,7 @@ pub trait Decoder: Send {
     /// The schema of the batches: `DecodeSpec::fields`, in order.
     fn schema(&self) -> SchemaRef;
 
-    /// Tells the first line of the split when reading resumes after it, so that a header still maps names to columns.
+    /// Passes the first line of the split when reading resumes after it, so that a header still maps names to columns.
     fn preamble(&mut self, line: &[u8]);
 
     /// Decodes `data`, which holds whole records only (the last line may lack its line end), and appends good rows.

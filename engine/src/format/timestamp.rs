@@ -186,7 +186,7 @@ fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     Some((value * 10u32.pow(9 - length as u32), rest))
 }
 
-/// `Z`, `±HH`, `±HHMM`, `±HH:MM` or nothing, in seconds east of UTC; a blank may stand before it.
+/// `Z`, `±HH`, `±HHMM`, `±HH:MM` or nothing, in seconds east of UTC; a blank may be before it.
 fn offset_seconds(zone: &[u8]) -> Option<i64> {
     let (sign, hour, minute) = match zone.trim_ascii_start() {
         [] | b"Z" | b"z" | b"UTC" => return Some(0),

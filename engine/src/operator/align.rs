@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_split_that_has_rows_sets_the_pace() {
+    fn the_slowest_split_that_has_rows_limits_the_others() {
         // (watermark, is_behind) per split, and which are held back with a drift of 10.
         type Case = (&'static [(i64, bool)], &'static [bool]);
         let cases: [Case; 6] = [

@@ -1,7 +1,7 @@
 //! A DataFusion plan that is run again and again over its inputs: one decoded batch, or one closed window's rows.
 //!
 //! The leaves of such a plan are placeholders, named slots that a run fills. The plan itself is immutable and shared by all tasks of
-//! a stage; what a run needs travels in its `TaskContext`. This is the only place that touches tokio: DataFusion's streams
+//! a stage; what a run needs travels in its `TaskContext`. This is the only module that touches tokio: DataFusion's streams
 //! are polled to their end on a private current-thread runtime, so callers stay synchronous.
 
 use std::any::Any;
@@ -187,7 +187,7 @@ impl BoundedPlan {
         self.plan.schema()
     }
 
-    /// Runs the plan over `inputs` to its end; operators account their memory in `runtime`'s pool.
+    /// Runs the plan over `inputs` to its end; operators reserve their memory in `runtime`'s pool.
     pub fn run(
         &self,
         inputs: HashMap<Arc<str>, Vec<RecordBatch>>,

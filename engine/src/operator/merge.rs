@@ -81,11 +81,11 @@ impl WindowMerge {
             State::Panes(panes) => merge_panes(&self.aggregate, panes, &batch)?,
             State::Sessions(sessions) => sessions.merge(batch),
         }
-        self.account()?;
+        self.resize_reservation()?;
         Ok(if is_replay { 0 } else { late_rows })
     }
 
-    fn account(&mut self) -> Result<()> {
+    fn resize_reservation(&mut self) -> Result<()> {
         let size = match &self.state {
             State::Panes(panes) => panes.values().map(pane_size).sum(),
             State::Sessions(sessions) => sessions.size(),
@@ -93,7 +93,7 @@ impl WindowMerge {
         Ok(self.memory.try_resize(size)?)
     }
 
-    /// The ends of windows that hold rows and end in `(closed, through]`, ascending. Sessions say nothing here: they close
+    /// The ends of windows that hold rows and end in `(closed, through]`, ascending. Sessions have none here: they close
     /// whenever others do, and at `through`.
     pub fn ends_through(&self, through: i64) -> BTreeSet<i64> {
         let State::Panes(panes) = &self.state else { return BTreeSet::new() };
@@ -122,7 +122,7 @@ impl WindowMerge {
         while panes.first_key_value().is_some_and(|(pane, _)| is_done(*pane)) {
             panes.pop_first();
         }
-        self.account()?;
+        self.resize_reservation()?;
         Ok(closed)
     }
 
@@ -135,13 +135,13 @@ impl WindowMerge {
         let State::Sessions(sessions) = &mut self.state else { return Err(Error::internal("panes with sessions")) };
         let closed = sessions.close_through(self.closed_through, through)?;
         self.advance(through);
-        self.account()?;
+        self.resize_reservation()?;
         let Some(closed) = closed else { return Ok(None) };
         let windows = window_array(closed.starts, closed.ends);
         output(&self.aggregate, windows, closed.columns).map(Some)
     }
 
-    /// What to remember of a batch of partials, to ask [`Self::needs`] later.
+    /// What to remember of a batch of partials, as the argument of [`Self::needs`].
     pub fn stamp(&self, batch: &RecordBatch) -> i64 {
         let spec = self.aggregate.spec;
         let times = batch.column(time_column(spec)).as_primitive::<Int64Type>().values();
@@ -174,7 +174,7 @@ fn pane_size(pane: &Pane) -> usize {
     frozen + pane.live.as_ref().map_or(0, GroupStates::size)
 }
 
-/// Merges a batch whose first column is the pane; rows of one pane usually stand together.
+/// Merges a batch whose first column is the pane; rows of one pane are usually adjacent.
 fn merge_panes(aggregate: &WindowedAggregate, panes: &mut BTreeMap<i64, Pane>, batch: &RecordBatch) -> Result<()> {
     let starts = batch.column(0).as_primitive::<Int64Type>().values();
     let mut rows_of: BTreeMap<i64, Vec<u32>> = BTreeMap::new();

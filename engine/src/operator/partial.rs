@@ -5,7 +5,7 @@
 //! Late rows are left out and counted; the caller gets their `__row`.
 //!
 //! Where nearly every row has a key of its own, looking for groups costs and saves nothing: then rows pass as partials of themselves
-//! for a while (see [`Bypass`]). Stage 2 cannot tell the difference.
+//! for a while (see [`Bypass`]). Stage 2 treats both alike.
 
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ pub struct Late {
 }
 
 impl PartialAggregate {
-    /// An empty operator that accounts for its memory in `pool`.
+    /// An empty operator that reserves its memory in `pool`.
     pub fn new(aggregate: Arc<WindowedAggregate>, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
         let state = match aggregate.spec {
             WindowSpec::Hop { .. } => {

@@ -62,7 +62,7 @@ pub(crate) fn sql_error(error: DataFusionError) -> Error {
     Error::invalid(tidy(&message)).at(location).about(subject)
 }
 
-/// What stands between two texts.
+/// The text between two others.
 fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = message.split_once(before)?;
     Some(rest.split_once(after).map_or(rest, |(inner, _)| inner))

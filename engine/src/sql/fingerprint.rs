@@ -1,4 +1,4 @@
-//! Numbers by which plans are told apart: FNV-1a over their text, stable across builds and machines.
+//! Numbers that identify plans: FNV-1a over their text, stable across builds and machines.
 //!
 //! There are two. The plan fingerprint covers every part: all tasks of a dataflow must run the same plan. The state fingerprint covers
 //! what stored state depends on: the query below the windows, the aggregates, and how partials are spread. The query above closed

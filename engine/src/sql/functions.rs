@@ -1,6 +1,6 @@
 //! Davy's own SQL functions: the window markers `tumble`, `hop` and `session`.
 //!
-//! They are never evaluated: planning replaces each by its window (see [`super::window`]). One that is left over stands
+//! They are never evaluated: planning replaces each by its window (see [`super::window`]). One that is left over is
 //! where no window can be, and that is an error.
 
 use std::sync::Arc;

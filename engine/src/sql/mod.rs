@@ -1,4 +1,4 @@
-//! SQL to a [`Pipeline`]: the only way in.
+//! SQL to a [`Pipeline`]: the only entry.
 //!
 //! ```text
 //! text ─script─▶ statements ─catalog, table─▶ names ─DataFusion─▶ logical plan ─lower─▶ stages

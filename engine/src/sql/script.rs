@@ -243,7 +243,7 @@ fn parse_create_table(parser: &mut Parser<'_>) -> Parsed<CreateTable> {
     Ok(table)
 }
 
-/// `(name = 'value', …)`, with their places.
+/// `(name = 'value', …)`, with their locations.
 pub(super) fn parse_options(parser: &mut Parser<'_>) -> Parsed<Vec<(String, String, Location)>> {
     parser.expect_token(&Token::LParen)?;
     let mut options = Vec::new();

@@ -332,7 +332,7 @@ fn joins_on_window(join: &Join, left: &Parts, right: &Parts) -> bool {
     join.on.iter().any(|(a, b)| same(a, b) || same(b, a))
 }
 
-/// `{start, end}`: the type that tells a window column where its name does not.
+/// `{start, end}`: the type that identifies a window column where its name does not.
 pub fn is_window_type(data_type: &DataType) -> bool {
     *data_type == window_type()
 }

@@ -1,6 +1,6 @@
 //! A model as SQL functions: `f(…)` gives the score, `f_class(…)` the class, `f_explain(…)` the reasons as JSON.
 //!
-//! Arguments are the card's features, in the card's order; any number will do and is brought to f32 by way of f64, as the
+//! Arguments are the card's features, in the card's order; any number will do and is converted to f64, then to f32, as the
 //! trainer did. Null in, null out: a row with a null has no score, no class and no reasons, and neither has one that the card's
 //! rule for values that are not finite leaves without.
 
@@ -208,7 +208,7 @@ impl Columns {
     }
 }
 
-/// To f32 by way of f64, rounding to nearest: what is too large becomes infinite, and the card says what that means.
+/// To f64, then to f32, rounding to nearest: what is too large becomes infinite, and the card says what that means.
 fn as_single(array: &ArrayRef) -> DfResult<ArrayRef> {
     let doubles = cast(array, &DataType::Float64)?;
     Ok(Arc::new(doubles.as_primitive::<Float64Type>().unary::<_, Float32Type>(|value| value as f32)))

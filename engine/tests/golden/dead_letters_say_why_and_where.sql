@@ -5,14 +5,14 @@ bad> b> 1970-01-01 00:00:02,y,two
 bad> 1970-01-01 00:00:04
 */
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
-WITH (connector = 'test', format = 'csv', dead_letter_table = 'letters');
-CREATE TABLE letters (reason TEXT, detail TEXT, split TEXT, position BIGINT, value TEXT) WITH (connector = 'sink');
+WITH (connector = 'test', format = 'csv', dead_letter_table = 'dead_letters');
+CREATE TABLE dead_letters (reason TEXT, detail TEXT, split TEXT, position BIGINT, value TEXT) WITH (connector = 'sink');
 SELECT ts, k, v FROM flows;
 /* expected counts
 bad records, too_short: 1
 bad records, wrong_type: 1
 */
-/* expected letters
+/* expected dead_letters
 too_short | 1 columns, the query needs 3 | 0 | 2 | 1970-01-01 00:00:04
 wrong_type | column `v`: `two` is no Int64 | b | 0 | 1970-01-01 00:00:02,y,two
 */

@@ -15,8 +15,8 @@ CREATE VIEW per_key AS SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) A
 SELECT k, v FROM per_key ORDER BY v DESC LIMIT 1;
 /* oracle
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts) WITH (connector = 'test', format = 'csv');
-SELECT k, v FROM (SELECT *, row_number() OVER (PARTITION BY window ORDER BY v DESC) AS place FROM (
-  SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2)) WHERE place <= 1;
+SELECT k, v FROM (SELECT *, row_number() OVER (PARTITION BY window ORDER BY v DESC) AS rank FROM (
+  SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS v FROM flows GROUP BY 1, 2)) WHERE rank <= 1;
 */
 /* expected results
 x | 20

@@ -9,8 +9,8 @@ WITH (connector = 'test', format = 'csv');
 SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2 ORDER BY total DESC LIMIT 1 OFFSET 1;
 /* oracle
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts) WITH (connector = 'test', format = 'csv');
-SELECT k, window, total FROM (SELECT *, row_number() OVER (PARTITION BY window ORDER BY total DESC) AS place FROM (
-  SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2)) WHERE place = 2;
+SELECT k, window, total FROM (SELECT *, row_number() OVER (PARTITION BY window ORDER BY total DESC) AS rank FROM (
+  SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2)) WHERE rank = 2;
 */
 /* expected results
 z | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 5

@@ -7,8 +7,8 @@
 )]
 
 mod golden;
+mod mutated_scripts;
 mod oracle;
 mod random;
 mod sim;
-mod soup;
 mod support;

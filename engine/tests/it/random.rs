@@ -1,6 +1,6 @@
 //! Random streams, crashes and owners: whatever the cut and whatever dies, the rows are those of the batch oracle.
 //!
-//! Every case follows from one seed: script, rows, their way through the splits, polls, commits, crashes. A failing test prints
+//! Every case follows from one seed: script, rows, their order in the splits, polls, commits, crashes. A failing test prints
 //! its seed, the rows that still fail after shrinking, and the line that replays exactly that case. `CASES=1000` runs more seeds.
 
 pub mod agree;

@@ -64,7 +64,7 @@ impl Column {
     }
 }
 
-/// The vector's array; a new vector of the same size takes its place, since the next batch will be like this one.
+/// The vector's array; a new vector of the same size replaces it, since the next batch will be like this one.
 fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
     let spare = Vec::with_capacity(values.len());
     Arc::new(PrimitiveArray::<T>::new(std::mem::replace(values, spare).into(), nulls))

@@ -1,6 +1,6 @@
 //! Columns to CSV.
 //!
-//! Quotes stand only where RFC 4180 needs them, and around an empty text, which would otherwise read back as a null. A row
+//! Quotes are only where RFC 4180 needs them, and around an empty text, which would otherwise read back as a null. A row
 //! that would be an empty line is written as `""`, since readers skip empty lines.
 
 use arrow::array::RecordBatch;

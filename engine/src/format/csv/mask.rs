@@ -46,7 +46,7 @@ impl Marker {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code, reason = "the one call into code for a newer processor, after asking the processor")]
+    #[allow(unsafe_code, reason = "the one call into code for a newer processor, after a check of the processor")]
     fn scan_whole(self, data: &[[u8; 64]], blocks: &mut Vec<Block>) {
         if self.has_avx2 {
             // SAFETY: `has_avx2` is only true when the processor has AVX2.

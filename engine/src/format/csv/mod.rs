@@ -1,4 +1,4 @@
-//! CSV: lines of delimited values, nfdump's and everyone else's.
+//! CSV: lines of delimited values, nfdump's and others.
 //!
 //! One line is one row: a quoted field cannot hold a line end, so that one stray quote cannot swallow the rows after it. A
 //! line that is a JSON string as a whole (`"a,b,c"`) is unwrapped first, and gives several rows when the string holds several;

@@ -136,7 +136,7 @@ fn note(bounds: &mut [usize], wanted: &Wanted, delimiters: u64, delimiters_befor
     if delimiters_before + count < wanted.next(delimiters_before + 1) {
         return;
     }
-    // Eight at a time, whatever stands behind the last: a loop of exactly `count` steps mispredicts its end.
+    // Eight at a time, whatever is behind the last: a loop of exactly `count` steps mispredicts its end.
     let mut rest = delimiters;
     let slots = &mut bounds[delimiters_before + 1..][..count.next_multiple_of(8)];
     for eight in slots.as_chunks_mut::<8>().0 {

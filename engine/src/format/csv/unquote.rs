@@ -80,7 +80,7 @@ pub(super) fn is_json_string(line: &[u8], delimiter: u8) -> bool {
     memchr::memchr(delimiter, inner).is_some() && first_quote(inner).is_none() && !ends_in_escape(inner)
 }
 
-/// The first quote that no backslash stands before.
+/// The first quote without a backslash before it.
 fn first_quote(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {

@@ -11,7 +11,7 @@ use crate::format::{Encoder, timestamp};
 
 /// Writes each row as one object on one line. A null is written, so that every row has every key.
 pub(super) struct JsonEncoder {
-    /// By column, `"name":` with what stands before it.
+    /// By column, `"name":` with what is before it.
     keys: Vec<Vec<u8>>,
 }
 

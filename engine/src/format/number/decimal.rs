@@ -1,6 +1,6 @@
 //! Short decimals without a branch per digit.
 //!
-//! Sixteen characters are one vector: the point is found by comparing, taken out by moving what stands before it, and the
+//! Sixteen characters are one vector: the point is found by comparing, taken out by moving what is before it, and the
 //! digits are added up in pairs, fours and eights. About 40 instructions, and none of them depends on where the point is.
 
 use super::Span;
@@ -10,11 +10,11 @@ use super::Span;
 pub(super) struct Decimal {
     /// All digits as one number: at most 15 when there is a point, else at most 16.
     digits: u64,
-    /// The point's place among 16 characters that end with the number; 16 for none.
+    /// The point's index among 16 characters that end with the number; 16 for none.
     point: usize,
 }
 
-/// By the point's place: what the digits are to be divided by. Doubles hold all of them exactly.
+/// By the point's index: what the digits are to be divided by. Doubles hold all of them exactly.
 const DIVISORS: [f64; 17] = [1e15, 1e14, 1e13, 1e12, 1e11, 1e10, 1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e0];
 
 /// By count: so many of the highest bytes. A table, since a shift of 128 bits by a variable costs more.
@@ -28,7 +28,7 @@ const LAST_BYTES: [u128; 17] = {
     masks
 };
 
-/// By the point's place: the characters before it, and those after it (all, when there is no point).
+/// By the point's index: the characters before it, and those after it (all, when there is no point).
 const AROUND_POINT: [(u128, u128); 17] = {
     let mut masks = [(0, u128::MAX); 17];
     let mut point = 0;
@@ -62,7 +62,7 @@ impl Decimal {
     }
 }
 
-/// The digits and the point's place in those characters that `mask` leaves; `None` when there is anything else.
+/// The digits and the point's index in those characters that `mask` leaves; `None` when there is anything else.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[allow(unsafe_code, reason = "vector instructions that every x86-64 has")]

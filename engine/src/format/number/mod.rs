@@ -1,7 +1,7 @@
 //! Numbers from text.
 //!
 //! The usual number has at most 16 characters: it is read as one or two machine words without a branch per digit, since a
-//! loop over the digits mispredicts once per value. Everything else goes the slow, exact way.
+//! loop over the digits mispredicts once per value. Everything else is parsed by the slow, exact code.
 
 mod decimal;
 
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads `text` at the start of its data and behind other bytes: both ways of loading.
+    /// Reads `text` at the start of its data and behind other bytes: both kinds of loading.
     fn both<T: PartialEq + std::fmt::Debug>(text: &str, parse: fn(Span<'_>) -> Option<T>) -> Option<T> {
         let behind = format!("9.9,-7777777777777,{text}");
         let alone = parse(Span::of(text.as_bytes()));

@@ -38,14 +38,14 @@ fn join_spans(groups: &[usize], first: &[i64], last: &[i64], gap: i64) -> Sorted
     order.sort_unstable_by_key(|&index| (groups[index as usize], first[index as usize]));
     let mut runs: Vec<Run> = Vec::new();
     let mut group = usize::MAX;
-    for (place, &index) in order.iter().enumerate() {
+    for (position, &index) in order.iter().enumerate() {
         let index = index as usize;
         match runs.last_mut() {
             Some(run) if group == groups[index] && first[index] < run.last.saturating_add(gap) => {
                 run.last = run.last.max(last[index]);
-                run.to = place + 1;
+                run.to = position + 1;
             }
-            _ => runs.push(Run { from: place, to: place + 1, first: first[index], last: last[index] }),
+            _ => runs.push(Run { from: position, to: position + 1, first: first[index], last: last[index] }),
         }
         group = groups[index];
     }

@@ -26,7 +26,7 @@ use crate::plan::TableDef;
 /// The window that an aggregate groups by.
 #[derive(Clone, Copy)]
 pub(super) struct GroupWindow {
-    /// Its place among the group's columns.
+    /// Its index among the group's columns.
     pub(super) index: usize,
     pub(super) spec: WindowSpec,
 }

@@ -79,7 +79,7 @@ pub(super) fn subject(plan: &LogicalPlan) -> Option<Subject> {
     }
 }
 
-/// Window markers belong in GROUP BY; what is left of them after cutting stands elsewhere.
+/// Window markers belong in GROUP BY; what is left of them after cutting is elsewhere.
 pub(super) fn refuse_markers(plan: &LogicalPlan) -> Result<()> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {

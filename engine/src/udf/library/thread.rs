@@ -145,7 +145,7 @@ fn wait<T>(answers: &Receiver<Answer<T>>, timeout: Duration) -> Result<T, Lost> 
 /// Does `work`, which calls into a plug-in; if it unwinds from there, says so and never returns.
 ///
 /// A panic of a plug-in's own runtime is a foreign exception to ours, as one of C++ is: `catch_unwind` does not catch it, it ends the
-/// process ("Rust cannot catch foreign exceptions, aborting"). What does run on its way are destructors. So this thread stays in one
+/// process ("Rust cannot catch foreign exceptions, aborting"). On unwinding, destructors do run. So this thread stays in one
 /// for good, and the exception never comes to a `catch_unwind`.
 fn guarded<T, R>(answers: &SyncSender<Answer<R>>, work: impl FnOnce() -> T) -> T {
     struct Landing<'a, R>(&'a SyncSender<Answer<R>>);

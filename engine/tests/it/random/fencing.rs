@@ -133,7 +133,7 @@ fn another_scripts_commit_is_refused_naming_both_plans() {
         let named = named.trim_start_matches("plan ");
         assert!(refused.contains(named), "{named} is not in {refused}");
     }
-    assert!(refused.contains("start fresh"), "and says a way out: {refused}");
+    assert!(refused.contains("start fresh"), "and says how to fix it: {refused}");
     assert_eq!(sorted_lines(&log.rows("results")), before, "nothing is written over it");
     run_over(&first, &input, Schedule::random(4), &log).unwrap();
     assert_eq!(sorted_lines(&log.rows("results")), before, "the first script goes on where it was: at its end");

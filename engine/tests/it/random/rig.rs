@@ -87,11 +87,11 @@ impl Rig<'_> {
     fn run(&mut self) -> Result<(), String> {
         let mut slots = self.slots()?;
         for _ in 0..MAX_TURNS {
-            let live: Vec<usize> = (0..slots.len()).filter(|&index| slots[index].task.is_some()).collect();
-            if live.is_empty() {
+            let running: Vec<usize> = (0..slots.len()).filter(|&index| slots[index].task.is_some()).collect();
+            if running.is_empty() {
                 return Ok(());
             }
-            let next = *self.rng.pick(&live);
+            let next = *self.rng.pick(&running);
             let n_crashes = self.n_crashes;
             self.turn(&mut slots[next])?;
             if n_crashes < self.n_crashes

@@ -98,17 +98,17 @@ pub const SCRIPTS: &[Script] = &[
     ),
     script(
         "top two by row number",
-        "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window ORDER BY n DESC, k NULLS FIRST) AS place FROM (
-         SELECT k, tumble(INTERVAL '10 seconds') AS window, count(*) AS n FROM flows GROUP BY k, window) w) p WHERE place <= 2",
+        "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window ORDER BY n DESC, k NULLS FIRST) AS rank FROM (
+         SELECT k, tumble(INTERVAL '10 seconds') AS window, count(*) AS n FROM flows GROUP BY k, window) w) p WHERE rank <= 2",
     ),
     Script {
         name: "top two by limit",
         query: "SELECT window, k, n FROM (SELECT k, hop(INTERVAL '5 seconds', INTERVAL '15 seconds') AS window, count(*) AS n
                 FROM flows GROUP BY k, window) w ORDER BY n DESC, k NULLS FIRST LIMIT 2",
         oracle: Some(
-            "SELECT window, k, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window ORDER BY n DESC, k NULLS FIRST) AS place
+            "SELECT window, k, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window ORDER BY n DESC, k NULLS FIRST) AS rank
              FROM (SELECT k, hop(INTERVAL '5 seconds', INTERVAL '15 seconds') AS window, count(*) AS n FROM flows
-             GROUP BY k, window) w) p WHERE place <= 2",
+             GROUP BY k, window) w) p WHERE rank <= 2",
         ),
     },
     script(

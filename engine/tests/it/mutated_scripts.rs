@@ -1,5 +1,5 @@
-//! The SQL front under fire: golden scripts with tokens dropped, doubled, swapped and thrown in are planned or refused, never
-//! an internal error, never a panic. `SOUP_SECONDS=600` keeps on for so long; `SEED=…` replays one case.
+//! Golden scripts with tokens dropped, doubled, swapped and thrown in are planned or refused, never
+//! an internal error, never a panic. `MUTATION_SECONDS=600` sets how long; `SEED=…` replays one case.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use davy_engine::Error;
 
+use crate::random::number_from_environment;
 use crate::support::World;
 
-/// Words that mean something to the planner.
+/// Words of the dialect.
 const WORDS: &[&str] = &[
     "SELECT",
     "FROM",
@@ -98,7 +99,7 @@ fn scripts() -> Vec<String> {
     paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-fn stir(script: &str, random: &mut Random) -> String {
+fn mutate(script: &str, random: &mut Random) -> String {
     let mut tokens: Vec<String> =
         script.split_inclusive([' ', '\n', '(', ')', ',', ';', '\'']).map(str::to_owned).collect();
     for _ in 0..=random.below(4) {
@@ -120,21 +121,17 @@ fn stir(script: &str, random: &mut Random) -> String {
     tokens.concat()
 }
 
-fn wish(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 fn now() -> Instant {
     Instant::now()
 }
 
 #[test]
-fn stirred_scripts_are_planned_or_refused() {
+fn mutated_scripts_are_planned_or_refused() {
     let scripts = scripts();
     let world = World::new(BTreeMap::new());
     let begun = now();
-    let length = wish("SOUP_SECONDS").map(Duration::from_secs);
-    let seeds = wish("SEED").map_or(0..u64::MAX, |seed| seed..seed.saturating_add(1));
+    let length = number_from_environment("MUTATION_SECONDS").map(Duration::from_secs);
+    let seeds = number_from_environment("SEED").map_or(0..u64::MAX, |seed| seed..seed.saturating_add(1));
     let mut n_planned = 0;
     let mut n_cases = 0_u64;
     for seed in seeds {
@@ -144,7 +141,7 @@ fn stirred_scripts_are_planned_or_refused() {
         }
         n_cases += 1;
         let mut random = Random(seed);
-        let script = stir(&scripts[random.below(scripts.len())], &mut random);
+        let script = mutate(&scripts[random.below(scripts.len())], &mut random);
         match world.plan(&script) {
             Ok(_) => n_planned += 1,
             Err(Error::Internal(message)) => panic!("SEED={seed}: {message}\n{script}"),

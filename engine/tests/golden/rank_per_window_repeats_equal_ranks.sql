@@ -6,7 +6,7 @@
 */
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
-SELECT k, window.start AS s, total, RANK() OVER (PARTITION BY window ORDER BY total DESC) AS place,
+SELECT k, window.start AS s, total, RANK() OVER (PARTITION BY window ORDER BY total DESC) AS rank,
   DENSE_RANK() OVER (PARTITION BY window ORDER BY total DESC) AS dense
 FROM (SELECT k, tumble(INTERVAL '1 minute') AS window, sum(v) AS total FROM flows GROUP BY 1, 2);
 /* expected results

@@ -1,7 +1,7 @@
 //! Golden scripts: `tests/golden/*.sql` with their input and expected rows in comment blocks.
 //!
 //! ```sql
-//! /* input flows          records in order of arrival; `a> …` for split a (default `0>`), `late> …` and `bad> …` mark what the
+//! /* input flows          records in order of arrival; `a> …` for split a (default `0>`), `late> …` and `bad> …` begin what the
 //! 00:01,x,1               oracle does not see, `raw> …` a record in which `\r` and `\n` are line ends; `@quiet 10s` lets time
 //! */                      pass, `@commit` commits
 //! CREATE TABLE … ; SELECT … ;
@@ -62,8 +62,8 @@ pub fn inputs(blocks: &[Block]) -> (BTreeMap<String, Vec<Event>>, BTreeMap<Strin
             let mut split = "0";
             let mut is_seen = true;
             let mut is_raw = false;
-            while let Some((mark, rest)) = record.split_once("> ") {
-                match mark {
+            while let Some((prefix, rest)) = record.split_once("> ") {
+                match prefix {
                     "late" | "bad" => is_seen = false,
                     "raw" => is_raw = true,
                     name if name.len() <= 2 => split = &line[line.find(name).unwrap()..][..name.len()],

@@ -34,7 +34,7 @@ pub fn check(mut decoder: Box<dyn Decoder>, data: &[u8]) {
     let mut bad = Vec::new();
     let mut rows = 0;
     for piece in [first, second] {
-        decoder.push(piece, &mut bad);
+        decoder.push(piece, &mut bad).expect("the split fits the table");
         let expected = decoder.rows();
         let batch = decoder.finish().expect("a batch");
         assert_eq!(batch.num_rows(), expected);

@@ -71,8 +71,15 @@ pub trait Decoder: Send {
 
     /// Decodes `data`, which holds whole records only (the last line may lack its line end), and appends good rows.
     ///
-    /// Bad records go to `bad`; their `offset` counts from the start of `data`.
-    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>);
+    /// Bad records go to `bad`; their `offset` counts from the start of `data`. An error says that the split as a whole does not fit
+    /// the table.
+    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) -> Result<()>;
+
+    /// As [`Self::push`], for messages one after the other; `ends` are their ends in `data`. What a message says about others
+    /// (a header) is not used beyond it, so that a restart between them changes nothing.
+    fn push_messages(&mut self, data: &[u8], _ends: &[u32], bad: &mut Vec<BadRecord>) -> Result<()> {
+        self.push(data, bad)
+    }
 
     /// Rows appended since the last `finish`.
     fn rows(&self) -> usize;

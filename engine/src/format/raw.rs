@@ -108,13 +108,14 @@ impl Decoder for RawDecoder {
 
     fn preamble(&mut self, _line: &[u8]) {}
 
-    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) {
+    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) -> Result<()> {
         let mut at = 0;
         while at < data.len() {
             let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |newline| at + newline);
             self.line(without_line_end(&data[at..end]), &mut BadSink { records: bad, offset: at as u64 });
             at = end + 1;
         }
+        Ok(())
     }
 
     fn rows(&self) -> usize {
@@ -178,7 +179,7 @@ mod tests {
     fn every_line_is_a_row_or_bad() {
         let mut decoder = format().decoder(spec(DataType::Utf8, &["value"])).expect("a decoder");
         let mut bad = Vec::new();
-        decoder.push(b"a,\"b\n\n\xff\n\0\ntoo long\nlast\r\n c", &mut bad);
+        decoder.push(b"a,\"b\n\n\xff\n\0\ntoo long\nlast\r\n c", &mut bad).expect("the split fits the table");
         let reasons: Vec<(&str, u64)> = bad.iter().map(|record| (record.reason.label(), record.offset)).collect();
         assert_eq!(reasons, [("bad_utf8", 6), ("nul", 8), ("too_long", 10)]);
         let batch = decoder.finish().expect("a batch");

@@ -1,7 +1,8 @@
 //! Timestamps and dates, as text and back.
 //!
 //! Text is `YYYY-MM-DD HH:MM[:SS[.fraction]]` with a blank or `T`, and optionally `Z` or an offset; no offset means UTC, since
-//! a collector's time zone cannot be known here. An integer is an epoch whose unit follows from its size. Day arithmetic:
+//! a collector's time zone cannot be known here. An integer is an epoch whose unit follows from its size; with a fraction it is in
+//! seconds. Day arithmetic:
 //! Howard Hinnant, "chrono-compatible low-level date algorithms".
 
 use arrow::datatypes::TimeUnit;
@@ -39,9 +40,9 @@ impl TimestampReader {
     #[inline]
     fn instant(&mut self, span: Span<'_>) -> Option<Instant> {
         let text = span.bytes();
-        let Some((date, rest)) = text.split_first_chunk::<10>() else { return epoch(number::signed(span)?) };
+        let Some((date, rest)) = text.split_first_chunk::<10>() else { return epoch_text(span) };
         if *date != self.date {
-            let Some(days) = date_days(date) else { return epoch(number::signed(span)?) };
+            let Some(days) = date_days(date) else { return epoch_text(span) };
             self.day_seconds = days * 86_400;
             self.date = *date;
         }
@@ -50,11 +51,29 @@ impl TimestampReader {
     }
 }
 
+/// Reads an integer epoch, or one in seconds with a fraction.
+fn epoch_text(span: Span<'_>) -> Option<Instant> {
+    let text = span.bytes();
+    let Some(point) = memchr::memchr(b'.', text) else { return epoch(number::signed(span)?) };
+    let whole = number::signed(Span { end: span.start + point, ..span })?;
+    let (nanos, []) = fraction(&text[point + 1..])? else { return None };
+    if EPOCH_SECONDS_MAX <= whole.unsigned_abs() {
+        return None;
+    }
+    Some(match (text[0], nanos) {
+        (b'-', 1..) => Instant { seconds: whole - 1, nanos: 1_000_000_000 - nanos },
+        _ => Instant { seconds: whole, nanos },
+    })
+}
+
+/// Integer epochs from here on are not in seconds.
+const EPOCH_SECONDS_MAX: u64 = 100_000_000_000;
+
 /// An epoch in seconds, milliseconds, microseconds or nanoseconds: the ranges do not meet between 1973 and 5138.
 fn epoch(number: i64) -> Option<Instant> {
     let per_second: i64 = match number.unsigned_abs() {
-        0..100_000_000_000 => 1,
-        100_000_000_000..100_000_000_000_000 => 1_000,
+        0..EPOCH_SECONDS_MAX => 1,
+        EPOCH_SECONDS_MAX..100_000_000_000_000 => 1_000,
         100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
         _ => 1_000_000_000,
     };
@@ -290,7 +309,13 @@ mod tests {
             "2023-01-01 00:00:00+25:00",
             "9999-01-01 00:00:00",
             "\0\0\0\0\0\0\0\0\0\0",
-            "12.5",
+            "12.",
+            ".5",
+            "-.5",
+            "12.5.1",
+            "12.5 ",
+            "100000000000.5",
+            "12.0123456789",
             "0000-00-00 00:00:00",
         ];
         for text in cases {
@@ -319,6 +344,11 @@ mod tests {
         assert_eq!(read("2023-02-19 12:31"), Some(1_676_809_860_000_000_000));
         assert_eq!(read("1970-01-01"), Some(0));
         assert_eq!(read("-1"), Some(-1_000_000_000));
+        assert_eq!(read("1687492697.088"), Some(1_687_492_697_088_000_000));
+        assert_eq!(read("1664491696.000000"), Some(1_664_491_696_000_000_000));
+        assert_eq!(read("12.5"), Some(12_500_000_000));
+        assert_eq!(read("-12.5"), Some(-12_500_000_000));
+        assert_eq!(read("-0.25"), Some(-250_000_000));
     }
 
     #[test]

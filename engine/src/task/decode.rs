@@ -53,7 +53,9 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
     }
     let mut bad = Vec::new();
     let Some(messages) = messages else {
-        decoder.push(&data, &mut bad);
+        decoder
+            .push(&data, &mut bad)
+            .map_err(|error| error.context(&format!("table `{}`, `{}`", plan.table.name, split.0)))?;
         let at = |record: BadRecord| RejectedRecord { position: Position(start.0 + record.offset), record };
         let rejected = bad.into_iter().map(at).collect();
         return of_rows(plan, &split, Decoded { batch: decoder.finish()?, rejected, origins: None, start });
@@ -64,14 +66,14 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
         // Message by message, so that each row's message is known; each costs the decoder a start of its own.
         for (index, &end) in messages.ends.iter().enumerate() {
             let before = bad.len();
-            decoder.push(&data[from as usize..end as usize], &mut bad);
+            decoder.push_messages(&data[from as usize..end as usize], &[end - from], &mut bad)?;
             bad[before..].iter_mut().for_each(|record| record.offset += u64::from(from));
             rows.resize(decoder.rows(), index as u32);
             from = end;
         }
         Some((Arc::clone(&messages), rows))
     } else {
-        decoder.push(&data, &mut bad);
+        decoder.push_messages(&data, &messages.ends, &mut bad)?;
         None
     };
     let mut rejected: Vec<RejectedRecord> = bad.into_iter().map(|record| at_message(&messages, record)).collect();

@@ -143,7 +143,9 @@ fn the_engine_decodes_every_record_and_counts_the_bad_file() {
     for (name, n_rows, n_bad) in [("nfcapd.sample", 3018, 0), ("nfcapd-corrupt", 0, 1), ("nfcapd-empty", 0, 0)] {
         let mut decoder = nfdump.decoder(spec.clone()).expect("a decoder");
         let mut bad = Vec::new();
-        decoder.push(read_text(table(&collector.join(name), &[]).as_ref()).as_bytes(), &mut bad);
+        decoder
+            .push(read_text(table(&collector.join(name), &[]).as_ref()).as_bytes(), &mut bad)
+            .expect("the split fits the table");
         assert_eq!((decoder.rows(), bad.len()), (n_rows, n_bad), "{name}: {bad:?}");
     }
 }

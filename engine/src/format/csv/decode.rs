@@ -21,7 +21,7 @@ use super::rows::{Fault, Row, Rows};
 use super::scan::{RawRow, Scanner};
 use super::unquote::{self, Unquoted};
 use super::{Columns, CsvOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, BadSink, DecodeCounts, DecodeSpec, Decoder, without_bom, without_line_end};
 
 pub(super) struct CsvDecoder {
@@ -38,6 +38,8 @@ struct Lines {
     has_one_column: bool,
     mapping: Mapping,
     mapping_changed: bool,
+    /// Where in the data the header stands that is in force.
+    header_at: Option<usize>,
     is_first_line: bool,
     /// Lines of nfdump's trailer that are still to come.
     trailer_lines: u8,
@@ -49,7 +51,7 @@ struct Lines {
 
 impl CsvDecoder {
     pub(super) fn new(options: &CsvOptions, spec: &DecodeSpec) -> Result<Self> {
-        let mapping = Mapping::new(&options.columns, spec)?;
+        let mapping = Mapping::new(options, spec)?;
         let is_nfdump = options.columns == Columns::Nfdump;
         let lines = Lines {
             delimiter: options.delimiter,
@@ -58,6 +60,7 @@ impl CsvDecoder {
             has_one_column: !is_nfdump && spec.declared.len() == 1,
             mapping,
             mapping_changed: false,
+            header_at: None,
             is_first_line: true,
             trailer_lines: 0,
             unquoted: Unquoted::default(),
@@ -79,22 +82,22 @@ impl Decoder for CsvDecoder {
         self.scanner.want(self.lines.mapping.wanted());
     }
 
-    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) {
-        let Self { scanner, lines } = self;
-        let is_first = std::mem::take(&mut lines.is_first_line) && !data.is_empty();
-        scanner.start(if is_first { data.len() - without_bom(data).len() } else { 0 });
-        while let Some(raw) = scanner.next_row(data) {
-            lines.counts.lines += 1;
-            if lines.joins_row_batch(data, raw, &scanner.bounds, bad) {
-                continue;
-            }
-            lines.end_row_batch(data, bad);
-            lines.line(data, raw, &scanner.bounds, &mut BadSink { records: bad, offset: raw.start as u64 });
-            if std::mem::take(&mut lines.mapping_changed) {
-                scanner.want(lines.mapping.wanted());
-            }
+    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) -> Result<()> {
+        self.push_rows(data, &[], bad);
+        match self.lines.mapping.bad_header() {
+            Some(problem) => Err(Error::invalid(problem).hint(
+                "declare the columns that the header names, or say with `csv.columns` how fields get their names",
+            )),
+            None => Ok(()),
         }
-        lines.end_row_batch(data, bad);
+    }
+
+    fn push_messages(&mut self, data: &[u8], ends: &[u32], bad: &mut Vec<BadRecord>) -> Result<()> {
+        self.lines.forget_header();
+        self.lines.is_first_line = true;
+        self.scanner.want(self.lines.mapping.wanted());
+        self.push_rows(data, ends, bad);
+        Ok(())
     }
 
     fn rows(&self) -> usize {
@@ -112,6 +115,31 @@ impl Decoder for CsvDecoder {
     }
 }
 
+impl CsvDecoder {
+    fn push_rows(&mut self, data: &[u8], ends: &[u32], bad: &mut Vec<BadRecord>) {
+        let Self { scanner, lines } = self;
+        let is_first = std::mem::take(&mut lines.is_first_line) && !data.is_empty();
+        scanner.start(if is_first { data.len() - without_bom(data).len() } else { 0 });
+        while let Some(raw) = scanner.next_row(data) {
+            lines.counts.lines += 1;
+            if lines.is_header_of_earlier_message(raw.start, ends) {
+                lines.end_row_batch(data, bad);
+                lines.forget_header();
+                lines.mapping_changed = true;
+            }
+            if lines.joins_row_batch(data, raw, &scanner.bounds, bad) {
+                continue;
+            }
+            lines.end_row_batch(data, bad);
+            lines.line(data, raw, &scanner.bounds, &mut BadSink { records: bad, offset: raw.start as u64 });
+            if std::mem::take(&mut lines.mapping_changed) {
+                scanner.want(lines.mapping.wanted());
+            }
+        }
+        lines.end_row_batch(data, bad);
+    }
+}
+
 impl Lines {
     fn preamble(&mut self, line: &[u8]) {
         self.is_first_line = false;
@@ -119,12 +147,24 @@ impl Lines {
         if unquoted.split(line, self.delimiter) {
             let row = unquoted_row(line, &unquoted);
             match self.mapping.find(row.columns) {
-                Found::NeedsHeader => self.take_header(&row),
-                _ if self.is_nfdump && fields::is_nfdump_name(row.field(0).trim().bytes()) => self.take_header(&row),
+                Found::NeedsHeader => self.take_header(&row, 0),
+                _ if self.is_nfdump && fields::is_nfdump_name(row.field(0).trim().bytes()) => self.take_header(&row, 0),
                 _ => {}
             }
         }
         self.unquoted = unquoted;
+    }
+
+    /// Whether the header in force belongs to an earlier message than the line at `start`. `ends` are the messages' ends.
+    fn is_header_of_earlier_message(&self, start: usize, ends: &[u32]) -> bool {
+        let message = |at: usize| ends.partition_point(|&end| end as usize <= at);
+        self.header_at.is_some_and(|header_at| message(header_at) != message(start))
+    }
+
+    fn forget_header(&mut self) {
+        self.mapping.forget_header();
+        self.header_at = None;
+        self.trailer_lines = 0;
     }
 
     /// Puts an ordinary row (plain ASCII, all used columns there) aside, to be decoded together with its neighbours.
@@ -222,8 +262,10 @@ impl Lines {
 
     /// Takes a line that holds quotes, NUL bytes or something that is not ASCII.
     fn special_line(&mut self, data: &[u8], raw: RawRow, bounds: &[usize], bad: &mut BadSink<'_>) {
-        let RawRow { start, end, columns, .. } = raw;
-        let text = &data[start..end];
+        let RawRow { end, columns, .. } = raw;
+        // Each message may begin with a BOM, and so may each part of files that were put together.
+        let text = without_bom(&data[raw.start..end]);
+        let start = end - text.len();
         if memchr::memchr(0, text).is_some() {
             bad.push(BadReason::Nul, "a NUL byte".to_owned(), text);
         } else if !self.has_one_column && unquote::is_json_string(text, self.delimiter) {
@@ -276,14 +318,14 @@ impl Lines {
 
     #[inline]
     fn row_or_bad(&mut self, row: &Row<'_>, bad: &mut BadSink<'_>) {
-        if let Err((reason, detail)) = self.row(row) {
+        if let Err((reason, detail)) = self.row(row, bad.offset) {
             bad.push(reason, detail, row.text);
         }
     }
 
     #[inline]
-    fn row(&mut self, row: &Row<'_>) -> Result<(), Fault> {
-        if self.may_be_furniture(row.text[0]) && self.is_furniture(row) {
+    fn row(&mut self, row: &Row<'_>, at: u64) -> Result<(), Fault> {
+        if self.may_be_furniture(row.text[0]) && self.is_furniture(row, at) {
             self.counts.skipped_lines += 1;
             return Ok(());
         }
@@ -293,22 +335,31 @@ impl Lines {
             Found::Unknown => {
                 Err((BadReason::Malformed, format!("{} columns are no record that is known", row.columns)))
             }
+            Found::TooLong(most) => {
+                Err((BadReason::TooLong, format!("{} columns, at most {most} are known", row.columns)))
+            }
+            Found::BadHeader(problem) => Err((BadReason::Malformed, problem.to_owned())),
             Found::NeedsHeader => {
-                self.take_header(row);
+                self.take_header(row, at);
+                if let Some(problem) = self.mapping.bad_header() {
+                    return Err((BadReason::Malformed, problem.to_owned()));
+                }
                 self.counts.skipped_lines += 1;
                 Ok(())
             }
         }
     }
 
-    fn take_header(&mut self, row: &Row<'_>) {
+    /// `at` is where the header's line begins in the data.
+    fn take_header(&mut self, row: &Row<'_>, at: u64) {
         self.mapping.header(&row.names(self.delimiter), &self.rows.fields);
+        self.header_at = Some(at as usize);
         self.mapping_changed = true;
     }
 
     /// Whether the line is one that nfdump prints around its rows; a header is remembered.
     #[cold]
-    fn is_furniture(&mut self, row: &Row<'_>) -> bool {
+    fn is_furniture(&mut self, row: &Row<'_>, at: u64) -> bool {
         let trailer_lines = std::mem::take(&mut self.trailer_lines);
         let is_number = row.text[0].is_ascii_digit();
         let first_name = || row.text.split(|&byte| byte == self.delimiter).next().unwrap_or_default().trim_ascii();
@@ -317,7 +368,7 @@ impl Lines {
             1 if is_number && row.columns == TRAILER_COLUMNS => {}
             _ if row.text.starts_with(b"Summary") => self.trailer_lines = 2,
             _ if row.text.starts_with(b"No match") => {}
-            _ if fields::is_nfdump_name(first_name()) => self.take_header(row),
+            _ if fields::is_nfdump_name(first_name()) => self.take_header(row, at),
             _ => return false,
         }
         true

@@ -3,9 +3,9 @@
 //! Rows of one stream may differ: nfdump's 48 columns, the detection system's 57 or 71, and what was glued on in between. Each
 //! row is read by the layout that its own column count (or the header above it) names, never by its neighbour's.
 
-use super::super::{DecodeField, DecodeSpec, FieldFrom};
-use super::Columns;
+use super::super::{DecodeField, DecodeSpec, FieldFrom, shorten};
 use super::scan::Wanted;
+use super::{Columns, CsvOptions, ExtraColumns};
 use crate::error::{Error, Result};
 
 /// nfdump's old `-o csv`: the first 48 columns of every record.
@@ -38,6 +38,9 @@ const RENAMED: [(&str, &str); 10] = [
     ("bytes", "ibyt"),
     ("flows", "flows"),
 ];
+
+/// Columns of the longest of [`known_layouts`].
+const KNOWN_MAX: usize = 74;
 
 /// The records known by their column count: 48, 49, 56, 57, 62, 70, 71 and 74.
 fn known_layouts() -> [Vec<&'static str>; 8] {
@@ -77,12 +80,18 @@ pub(super) struct Layout {
     pub(super) taken: Vec<(usize, usize)>,
     /// Output columns that such a row does not have.
     pub(super) absent: Vec<usize>,
+    /// Fields that a row may have.
+    columns_max: usize,
 }
 
 impl Layout {
-    /// Finds each used column with `find`.
-    fn new(fields: &[DecodeField], mut find: impl FnMut(&DecodeField, usize) -> Option<usize>) -> Self {
-        let mut layout = Self { taken: Vec::new(), absent: Vec::new() };
+    /// Finds each used column with `find`; a row has at most `columns_max` fields.
+    fn new(
+        fields: &[DecodeField],
+        columns_max: usize,
+        mut find: impl FnMut(&DecodeField, usize) -> Option<usize>,
+    ) -> Self {
+        let mut layout = Self { taken: Vec::new(), absent: Vec::new(), columns_max };
         for (output, field) in fields.iter().enumerate() {
             let FieldFrom::Column(declared) = field.from else { continue };
             match find(field, declared) {
@@ -94,14 +103,27 @@ impl Layout {
         layout
     }
 
-    fn by_names<T: AsRef<str>>(fields: &[DecodeField], names: &[T]) -> Self {
-        Self::new(fields, |field, _| position(names, &field.name))
+    /// Every used column has to be there, once; says which is not.
+    fn by_names(fields: &[DecodeField], names: &[String]) -> Result<Self, String> {
+        let used = || fields.iter().filter(|field| field.from != FieldFrom::Value);
+        if let Some(field) = used().find(|field| positions(names, &field.name).count() != 1) {
+            let count = if positions(names, &field.name).next().is_none() { "no" } else { "more than one" };
+            return Err(format!("{count} column `{}`", field.name));
+        }
+        Ok(Self::new(fields, names.len(), |field, _| positions(names, &field.name).next()))
     }
 
     /// A query may use nfdump's old names or the new ones, whichever the rows have.
     fn by_either_name<T: AsRef<str>>(fields: &[DecodeField], names: &[T]) -> Self {
-        let find = |name: &str| position(names, name).or_else(|| position(names, other_name(name)?));
-        Self::new(fields, |field, _| find(&field.name))
+        let find = |name: &str| positions(names, name).next().or_else(|| positions(names, other_name(name)?).next());
+        Self::new(fields, names.len(), |field, _| find(&field.name))
+    }
+
+    fn with(self, extra_columns: ExtraColumns) -> Self {
+        match extra_columns {
+            ExtraColumns::Reject => self,
+            ExtraColumns::Ignore => Self { columns_max: usize::MAX, ..self },
+        }
     }
 
     /// Fields that a row must have.
@@ -110,19 +132,31 @@ impl Layout {
     }
 }
 
-/// The name as it is written, else ignoring case: SQL folds names.
-fn position<T: AsRef<str>>(names: &[T], name: &str) -> Option<usize> {
-    let exact = names.iter().position(|candidate| candidate.as_ref() == name);
-    exact.or_else(|| names.iter().position(|candidate| candidate.as_ref().eq_ignore_ascii_case(name)))
+/// Where the name is as it is written, else ignoring case: SQL folds names.
+fn positions<'a, T: AsRef<str>>(names: &'a [T], name: &'a str) -> impl Iterator<Item = usize> {
+    let has_exact = names.iter().any(|candidate| candidate.as_ref() == name);
+    let is_it = move |candidate: &str| candidate == name || (!has_exact && candidate.eq_ignore_ascii_case(name));
+    names.iter().enumerate().filter(move |(_, candidate)| is_it(candidate.as_ref())).map(|(index, _)| index)
 }
 
 /// How rows find their layout.
 #[derive(Clone, Debug)]
 pub(super) enum Mapping {
-    /// One layout for all; `None` until the header has been seen.
-    One(Option<Layout>),
+    /// One layout for all.
+    One(Layout),
+    /// By the header above the row.
+    Header { header: Header, extra_columns: ExtraColumns },
     /// By column count. The header's layout, if one was seen, comes before the known ones.
-    Nfdump { header: Option<(usize, Layout)>, known: Vec<(usize, Layout)> },
+    Nfdump { header: Option<(usize, Layout)>, known: Vec<(usize, Layout)>, extra_columns: ExtraColumns },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Header {
+    /// The next row is it.
+    Missing,
+    Found(Layout),
+    /// A used column is not in it, or twice.
+    Refused(String),
 }
 
 /// What a row's column count says.
@@ -134,44 +168,75 @@ pub(super) enum Found<'a> {
     NeedsHeader,
     /// More columns than nfdump's, but no known record: only the first 48 are sure, and the query uses others.
     Unknown,
+    /// More columns than this, the most that a row may have.
+    TooLong(usize),
+    /// The header does not fit the table.
+    BadHeader(&'a str),
 }
 
 impl Mapping {
     /// Maps the used columns; an error names the column that can never be found.
-    pub(super) fn new(columns: &Columns, spec: &DecodeSpec) -> Result<Self> {
+    pub(super) fn new(options: &CsvOptions, spec: &DecodeSpec) -> Result<Self> {
         let fields = &spec.fields;
-        match columns {
-            Columns::Position => Ok(Self::one(Layout::new(fields, |_, declared| Some(declared)))),
-            Columns::Header => Ok(Self::One(None)),
+        let extra_columns = options.extra_columns();
+        match &options.columns {
+            Columns::Position => {
+                let layout = Layout::new(fields, spec.declared.len(), |_, declared| Some(declared));
+                Ok(Self::One(layout.with(extra_columns)))
+            }
+            Columns::Header => Ok(Self::Header { header: Header::Missing, extra_columns }),
             Columns::Names(names) => {
-                let layout = Layout::by_names(fields, names);
-                let hint = format!("listed are `{}`", names.join("`, `"));
-                all_found(&layout, fields, "is not in `csv.columns`", &hint)?;
-                Ok(Self::one(layout))
+                let layout = Layout::by_names(fields, names).map_err(|problem| {
+                    Error::invalid(format!("`csv.columns` lists {problem}"))
+                        .hint(format!("listed are `{}`", names.join("`, `")))
+                })?;
+                Ok(Self::One(layout.with(extra_columns)))
             }
             Columns::Nfdump => {
                 let is_absent = |field: &DecodeField| field.from != FieldFrom::Value && !is_known(&field.name);
                 if let Some(field) = fields.iter().find(|field| is_absent(field)) {
-                    return Err(no_such_column(&field.name, "is none of nfdump's or the detection system's")
-                        .hint("use `csv.columns = 'header'` where a header names it, or list the names"));
+                    return Err(Error::invalid(format!(
+                        "column `{}` is none of nfdump's or the detection system's",
+                        field.name
+                    ))
+                    .hint("use `csv.columns = 'header'` where a header names it, or list the names"));
                 }
                 let layout = |names: Vec<&'static str>| (names.len(), Layout::by_either_name(fields, &names));
-                Ok(Self::Nfdump { header: None, known: known_layouts().map(layout).into() })
+                Ok(Self::Nfdump { header: None, known: known_layouts().map(layout).into(), extra_columns })
             }
         }
-    }
-
-    fn one(layout: Layout) -> Self {
-        Self::One(Some(layout))
     }
 
     /// Takes a header's names.
     pub(super) fn header(&mut self, names: &[String], fields: &[DecodeField]) {
         match self {
-            Self::One(layout) => *layout = Some(Layout::by_names(fields, names)),
+            Self::One(_) => {}
+            Self::Header { header, extra_columns } => {
+                *header = match Layout::by_names(fields, names) {
+                    Ok(layout) => Header::Found(layout.with(*extra_columns)),
+                    Err(problem) => Header::Refused(format!("the header `{}` has {problem}", listed(names))),
+                };
+            }
             Self::Nfdump { header, .. } => {
                 *header = Some((names.len(), Layout::by_either_name(fields, names)));
             }
+        }
+    }
+
+    /// Forgets the header: the next message may come from another producer.
+    pub(super) fn forget_header(&mut self) {
+        match self {
+            Self::One(_) => {}
+            Self::Header { header, .. } => *header = Header::Missing,
+            Self::Nfdump { header, .. } => *header = None,
+        }
+    }
+
+    /// What is wrong with the header.
+    pub(super) fn bad_header(&self) -> Option<&str> {
+        match self {
+            Self::Header { header: Header::Refused(problem), .. } => Some(problem),
+            _ => None,
         }
     }
 
@@ -179,14 +244,19 @@ impl Mapping {
     #[inline]
     pub(super) fn find(&self, columns: usize) -> Found<'_> {
         match self {
-            Self::One(None) => Found::NeedsHeader,
-            Self::One(Some(layout)) => Found::Layout(layout),
-            Self::Nfdump { header, known } => {
+            Self::Header { header: Header::Missing, .. } => Found::NeedsHeader,
+            Self::Header { header: Header::Refused(problem), .. } => Found::BadHeader(problem),
+            Self::One(layout) | Self::Header { header: Header::Found(layout), .. } => match layout.columns_max {
+                most if most < columns => Found::TooLong(most),
+                _ => Found::Layout(layout),
+            },
+            Self::Nfdump { header, known, extra_columns } => {
                 let found = header.iter().chain(known).find(|(count, _)| *count == columns);
                 let first_48 = &known[0].1;
                 match found {
                     Some((_, layout)) => Found::Layout(layout),
                     None if columns < NFDUMP.len() => Found::TooShort,
+                    None if *extra_columns == ExtraColumns::Reject && KNOWN_MAX < columns => Found::TooLong(KNOWN_MAX),
                     None if first_48.absent.is_empty() => Found::Layout(first_48),
                     None => Found::Unknown,
                 }
@@ -197,8 +267,9 @@ impl Mapping {
     /// What a scan has to note for any row that may come.
     pub(super) fn wanted(&self) -> Wanted {
         let layouts: Vec<&Layout> = match self {
-            Self::One(layout) => layout.iter().collect(),
-            Self::Nfdump { header, known } => header.iter().chain(known).map(|(_, layout)| layout).collect(),
+            Self::One(layout) | Self::Header { header: Header::Found(layout), .. } => vec![layout],
+            Self::Header { .. } => Vec::new(),
+            Self::Nfdump { header, known, .. } => header.iter().chain(known).map(|(_, layout)| layout).collect(),
         };
         Wanted::new(layouts.into_iter().flat_map(|layout| layout.taken.iter().map(|(index, _)| *index)))
     }
@@ -213,13 +284,9 @@ fn other_name(name: &str) -> Option<&'static str> {
     })
 }
 
-fn all_found(layout: &Layout, fields: &[DecodeField], problem: &str, hint: &str) -> Result<()> {
-    match layout.absent.first() {
-        None => Ok(()),
-        Some(&output) => Err(no_such_column(&fields[output].name, problem).hint(hint)),
-    }
-}
-
-fn no_such_column(name: &str, problem: &str) -> Error {
-    Error::invalid(format!("column `{name}` {problem}"))
+/// A header for a message: its first names.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names.iter().take(SHOWN).map(|name| shorten(name.as_bytes())).collect::<Vec<_>>().join(",");
+    if names.len() <= SHOWN { shown } else { format!("{shown},…") }
 }

@@ -30,7 +30,17 @@ pub struct CsvOptions {
     delimiter: u8,
     null: Option<String>,
     max_record_bytes: usize,
+    /// `None`: as the columns' names decide, see [`CsvOptions::extra_columns`].
+    extra_columns: Option<ExtraColumns>,
     writes_header: bool,
+}
+
+/// What becomes of a row with more columns than its layout has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExtraColumns {
+    /// It is a bad record: a delimiter too many moves values into other columns.
+    Reject,
+    Ignore,
 }
 
 /// How a row's fields get their names.
@@ -45,6 +55,8 @@ enum Columns {
     Names(Vec<String>),
 }
 
+const EXTRA_COLUMNS: [(&str, ExtraColumns); 2] = [("reject", ExtraColumns::Reject), ("ignore", ExtraColumns::Ignore)];
+
 impl Default for CsvOptions {
     fn default() -> Self {
         Self {
@@ -52,13 +64,14 @@ impl Default for CsvOptions {
             delimiter: b',',
             null: None,
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
+            extra_columns: None,
             writes_header: false,
         }
     }
 }
 
 impl CsvOptions {
-    /// Consumes `csv.columns`, `csv.delimiter`, `csv.null`, `csv.max_record_bytes` and `csv.header`.
+    /// Consumes `csv.columns`, `csv.delimiter`, `csv.null`, `csv.max_record_bytes`, `csv.extra_columns` and `csv.header`.
     pub fn from_options(options: &mut Options) -> Result<Self> {
         let default = Self::default();
         Ok(Self {
@@ -66,7 +79,16 @@ impl CsvOptions {
             delimiter: delimiter(options)?.unwrap_or(default.delimiter),
             null: options.take("csv.null").filter(|text| !text.is_empty()),
             max_record_bytes: super::max_record_bytes("csv.max_record_bytes", options)?,
+            extra_columns: options.parse_choice("csv.extra_columns", &EXTRA_COLUMNS)?,
             writes_header: options.parse_bool("csv.header")?.unwrap_or(default.writes_header),
+        })
+    }
+
+    /// A declaration by position may name the first columns only; a header or a list names all.
+    fn extra_columns(&self) -> ExtraColumns {
+        self.extra_columns.unwrap_or(match self.columns {
+            Columns::Position => ExtraColumns::Ignore,
+            Columns::Header | Columns::Nfdump | Columns::Names(_) => ExtraColumns::Reject,
         })
     }
 

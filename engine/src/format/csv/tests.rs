@@ -62,7 +62,7 @@ fn data_type(name: &str) -> DataType {
 /// Rows as `a|b; a|b`, null as `∅`; then ` ! ` and the reasons.
 fn decode(decoder: &mut dyn Decoder, data: &[u8]) -> String {
     let mut bad = Vec::new();
-    decoder.push(data, &mut bad);
+    decoder.push(data, &mut bad).expect("the split fits the table");
     let counts_before_finish = decoder.counts();
     let rows = decoder.rows() as u64;
     let shown = show(&decoder.finish().expect("a batch"));
@@ -120,7 +120,7 @@ fn a_row_that_is_too_long_is_cut_in_the_report_and_the_next_is_read() {
     let mut decoder = decoder(&[("csv.max_record_bytes", "70000")], "a text");
     let data = format!("{}\nshort\n", "x".repeat(70_001));
     let mut bad = Vec::new();
-    decoder.push(data.as_bytes(), &mut bad);
+    decoder.push(data.as_bytes(), &mut bad).expect("the split fits the table");
     assert_eq!(decoder.rows(), 1);
     assert_eq!((bad[0].reason, bad[0].bytes.len()), (BadReason::TooLong, BadRecord::MAX_BYTES));
 }
@@ -129,7 +129,7 @@ fn a_row_that_is_too_long_is_cut_in_the_report_and_the_next_is_read() {
 fn a_bad_record_says_where_and_what() {
     let mut decoder = decoder(&[], "a i64, b i64");
     let mut bad = Vec::new();
-    decoder.push(b"1,2\r\n3,6/3/23 12:29\r\n", &mut bad);
+    decoder.push(b"1,2\r\n3,6/3/23 12:29\r\n", &mut bad).expect("the split fits the table");
     let expected = BadRecord {
         reason: BadReason::WrongType,
         detail: "column `b`: `6/3/23 12:29` is no Int64".to_owned(),
@@ -148,7 +148,7 @@ fn options_and_types_that_cannot_be_are_refused_by_name() {
     assert!(error.expect("refused").to_string().starts_with("column `tags`: CSV cannot hold List"));
     let cases = [
         (("csv.columns", "nfdmup"), "option `csv.columns` cannot be `nfdmup`"),
-        (("csv.columns", "x,y"), "column `a` is not in `csv.columns`; listed are `x`, `y`"),
+        (("csv.columns", "x,y"), "`csv.columns` lists no column `a`; listed are `x`, `y`"),
         (("csv.columns", "nfdump"), "column `a` is none of nfdump's or the detection system's"),
         (("csv.delimiter", "ab"), "option `csv.delimiter` cannot be `ab`"),
         (("csv.delimiter", "\""), "option `csv.delimiter` cannot be `\"`"),
@@ -176,9 +176,91 @@ fn lines_end_as_they_like() {
             ("\u{feff}1,x\n", "1|x"),
             ("1,x\n\n2,\r\n", "1|x; 2|∅"),
             (" 7 ,  x y \n", "7|x y"),
-            ("1,x,more,and,more\n", "1|x"),
+            ("\u{feff}1,x\n\u{feff}2,y\n\u{feff}\"3\",z\n", "1|x; 2|y; 3|z"),
         ],
     );
+}
+
+/// Options, input or messages, and what is read.
+type Case<'a, T> = (&'a [(&'a str, &'a str)], T, &'a str);
+
+#[test]
+fn a_row_with_more_columns_than_its_layout_is_bad_unless_they_are_ignored() {
+    let cases: [Case<'_, &str>; 4] = [
+        (&[("csv.extra_columns", "reject")], "1,x,2\n3,y\n\"4\",z,\n", "3|y ! too_long too_long"),
+        (&[("csv.columns", "a,b")], "1,x,2\n3,y\n", "3|y ! too_long"),
+        (&[("csv.columns", "header")], "b,a\nx,1,2\ny,3\n", "3|y ! too_long"),
+        (&[], "1,x,2\n3,y\n", "1|x; 3|y"),
+    ];
+    for (options, input, expected) in cases {
+        check(options, "a i64, b text", &[(input, expected)]);
+    }
+    // Three records of nfdump that lost their line ends.
+    let glued = [numbered(48), numbered(48), numbered(48)].concat();
+    check(&NFDUMP, "sa text", &[(&glued, "! too_long"), (&numbered(74), "3"), (&numbered(75), "! too_long")]);
+}
+
+#[test]
+fn a_header_without_a_used_column_is_an_error_that_names_both() {
+    let cases = [
+        ("ts,key,v\n1,a,2\n", "the header `ts,key,v` has no column `k`"),
+        ("ts,k,k,v\n1,a,b,2\n", "the header `ts,k,k,v` has more than one column `k`"),
+        ("ts,K,k,v\n1,a,b,2\n", ""),
+        ("ts,K,v\n1,a,2\n", ""),
+    ];
+    for (input, expected) in cases {
+        let mut decoder = decoder(&[("csv.columns", "header")], "ts i64, k text, v i64");
+        let error =
+            decoder.push(input.as_bytes(), &mut Vec::new()).err().map_or(String::new(), |error| error.to_string());
+        assert!(error.starts_with(expected) && error.is_empty() == expected.is_empty(), "{input:?}: {error}");
+    }
+}
+
+/// Rows and bad records of messages, as [`decode`] shows them.
+fn decode_messages(decoder: &mut dyn Decoder, messages: &[&str]) -> String {
+    let ends: Vec<u32> = messages
+        .iter()
+        .scan(0, |end, message| {
+            *end += message.len() as u32;
+            Some(*end)
+        })
+        .collect();
+    let mut bad = Vec::new();
+    decoder.push_messages(messages.concat().as_bytes(), &ends, &mut bad).expect("messages stand for themselves");
+    let shown = show(&decoder.finish().expect("a batch"));
+    let reasons: Vec<String> =
+        bad.iter().map(|record| format!("{}@{}", record.reason.label(), record.offset)).collect();
+    if reasons.is_empty() { shown } else { format!("{shown} ! {}", reasons.join(" ")).trim().to_owned() }
+}
+
+#[test]
+fn a_header_is_in_force_for_its_message_only() {
+    let header = [("csv.columns", "header")];
+    let cases: [Case<'_, &[&str]>; 6] = [
+        (&header, &["a,b\n1,x\n2,y\n", "b,a\nz,3\n"], "1|x; 2|y; 3|z"),
+        // Without a header of its own, a message's first row is taken for one and refused, rather than read by another's.
+        (&header, &["a,b\n1,x\n", "2,y\n3,z\n", "\u{feff}b,a\nz,3\n"], "1|x; 3|z ! malformed@8 malformed@12"),
+        (&header, &["a,c\n1,x\n", "a,b\n2,y\n"], "2|y ! malformed@0 malformed@4"),
+        (&header, &["a,b\n", "1,x\n"], "! malformed@4"),
+        (&[], &["1,x\n", "\u{feff}2,y\n"], "1|x; 2|y"),
+        (&header, &["", "a,b\n1,x"], "1|x"),
+    ];
+    for (options, messages, expected) in cases {
+        let mut decoder = decoder(options, "a i64, b text");
+        assert_eq!(decode_messages(&mut *decoder, messages), expected, "{messages:?}");
+        // As after a restart before the last message.
+        let (last, before) = messages.split_last().expect("a message");
+        let mut decoder = try_decoder(options, "a i64, b text").expect("a decoder");
+        let parts = [decode_messages(&mut *decoder, before), decode_messages(&mut *decoder, &[last])];
+        let rows =
+            parts.iter().filter_map(|part| part.split('!').next()).map(str::trim).filter(|rows| !rows.is_empty());
+        assert_eq!(rows.collect::<Vec<_>>().join("; "), expected.split('!').next().unwrap_or_default().trim());
+    }
+    let custom = "firstSeen,srcAddr,bytes\n2024-01-01 00:00:00,10.0.0.1,7\n";
+    let mut nfdump = decoder(&NFDUMP, "sa text, ibyt i64");
+    let messages = [custom, &numbered(48), "2024-01-01 00:00:00,10.0.0.1,7\n"];
+    assert_eq!(decode_messages(&mut *nfdump, &messages[..2]), "10.0.0.1|7; 3|12");
+    assert_eq!(decode_messages(&mut *nfdump, &[custom, messages[2]]), "10.0.0.1|7 ! too_short@55");
 }
 
 #[test]
@@ -248,15 +330,14 @@ fn names_come_from_a_list_or_from_the_first_line() {
     let header = [("csv.columns", "header")];
     check(
         &header,
-        "b text, a i64, gone text",
+        "b text, a i64",
         &[
-            ("A, b \n1,y\n", "y|1|∅"),
-            ("\u{feff}\"b\",\"a\"\r\n\"y,z\",1\r\n", "y,z|1|∅"),
+            ("A, b \n1,y\n", "y|1"),
+            ("\u{feff}\"b\",\"a\"\r\n\"y,z\",1\r\n", "y,z|1"),
             ("a,b\n1\n", "! too_short"),
             ("a,b\n", ""),
         ],
     );
-    check(&header, "gone text!", &[("a,b\n1,y\n", "! missing")]);
     let mut resumed = decoder(&header, "b text, a i64");
     resumed.preamble("\u{feff}a,x,b\r\n".as_bytes());
     assert_eq!(decode(&mut *resumed, b"1,2,y\n"), "y|1");
@@ -348,7 +429,8 @@ fn a_duration_that_underflowed_is_zero_and_counted() {
     let mut decoder = decoder(&NFDUMP, "td f64, flg text");
     assert_eq!(decode(&mut *decoder, data.as_bytes()), "0.0|8; 0.347|8; 0.0|8");
     assert_eq!(decoder.counts().clamped_durations, 2);
-    check(&[("csv.columns", "a,b,td")], "td f64", &[(&data, "1.844674407370954e16; 0.347; 1.844674407370955e16")]);
+    let listed = [("csv.columns", "a,b,td"), ("csv.extra_columns", "ignore")];
+    check(&listed, "td f64", &[(&data, "1.844674407370954e16; 0.347; 1.844674407370955e16")]);
 }
 
 #[test]
@@ -372,7 +454,7 @@ fn what_is_encoded_reads_back() {
     let columns = "a i64, b f64, c text, d text, e ts, f bool, g date";
     let data = "1,1.0,x,\"a,\"\"b\"\"\",2023-08-31 06:50:44,true,2024-02-29\n,,\"\",\" x \",,,\n-5,0.74,\"NULL\",,1969-12-31 23:59:59.999,false,1969-12-31\n";
     let mut decoder = decoder(&[], columns);
-    decoder.push(data.as_bytes(), &mut Vec::new());
+    decoder.push(data.as_bytes(), &mut Vec::new()).expect("the split fits the table");
     let batch = decoder.finish().expect("a batch");
     assert_eq!(encoded(&[], &batch), data.replace("\"NULL\"", "NULL"));
     let with_header = encoded(&[("csv.header", "true"), ("csv.delimiter", ";"), ("csv.null", "NULL")], &batch);
@@ -384,7 +466,7 @@ fn what_is_encoded_reads_back() {
 #[test]
 fn a_row_of_one_null_is_no_empty_line() {
     let mut decoder = decoder(&[("csv.null", "-")], "a i64");
-    decoder.push(b"1\n-\n", &mut Vec::new());
+    decoder.push(b"1\n-\n", &mut Vec::new()).expect("the split fits the table");
     let text = encoded(&[], &decoder.finish().expect("a batch"));
     assert_eq!(text, "1\n\"\"\n");
     check(&[], "a i64", &[(&text, "1; ∅")]);
@@ -394,7 +476,7 @@ fn a_row_of_one_null_is_no_empty_line() {
 fn a_bad_row_in_a_json_string_is_reported_where_its_line_begins() {
     let mut decoder = decoder(&[], "a i64, b i64");
     let mut bad = Vec::new();
-    decoder.push(b"\"1,2\"\n\"3,x\"\n\"5,6\"", &mut bad);
+    decoder.push(b"\"1,2\"\n\"3,x\"\n\"5,6\"", &mut bad).expect("the split fits the table");
     assert_eq!(show(&decoder.finish().expect("a batch")), "1|2; 5|6");
     assert_eq!((bad.len(), bad[0].offset, &bad[0].bytes[..]), (1, 6, &b"3,x"[..]));
 }
@@ -406,7 +488,7 @@ fn bad_rows_in_long_data_are_reported_in_order() {
     let data: String = (0..1000).map(line).collect();
     let mut decoder = decoder(&[], "a i64, b f64, $value text");
     let mut bad = Vec::new();
-    decoder.push(data.as_bytes(), &mut bad);
+    decoder.push(data.as_bytes(), &mut bad).expect("the split fits the table");
     let rows: Vec<String> = bad.iter().map(|record| String::from_utf8_lossy(&record.bytes).into_owned()).collect();
     assert_eq!(rows, (0..20).map(|n| format!("{},x", n * 50 + 7)).collect::<Vec<_>>());
     let found = |record: &BadRecord| data.as_bytes()[record.offset as usize..].starts_with(&record.bytes);
@@ -424,8 +506,8 @@ fn count_lines(data: &[u8]) -> u64 {
 fn push_and_count(decoder: &mut dyn Decoder, data: &[u8], cut: usize) -> Result<(), TestCaseError> {
     let cut = data[..cut.min(data.len())].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     let mut bad = Vec::new();
-    decoder.push(&data[..cut], &mut bad);
-    decoder.push(&data[cut..], &mut bad);
+    // A header that does not fit the table is an error of its own; the lines are counted all the same.
+    let _refused = [decoder.push(&data[..cut], &mut bad), decoder.push(&data[cut..], &mut bad)];
     let rows = decoder.rows();
     let batch = decoder.finish().expect("a batch");
     prop_assert_eq!(batch.num_rows(), rows);
@@ -497,7 +579,7 @@ proptest! {
         let theirs = theirs.next().expect("a batch").expect("good rows");
         let mut ours = decoder(&[], "a i64, b f64, c text, d text, e ms");
         let mut bad = Vec::new();
-        ours.push(data.as_bytes(), &mut bad);
+        ours.push(data.as_bytes(), &mut bad).expect("the split fits the table");
         prop_assert_eq!(&bad, &[]);
         let ours = ours.finish().expect("a batch");
         for column in [0, 1, 2, 4] {
@@ -553,7 +635,7 @@ fn real_captures_have_as_many_rows_and_bytes_as_a_plain_parser_finds() {
         let duration: f64 = durations.filter(|&seconds| seconds < 1e16).sum();
         let mut decoder = decoder(&NFDUMP, "ibyt u64!, td f64!, te ts!, sa text!");
         let mut bad = Vec::new();
-        decoder.push(&data, &mut bad);
+        decoder.push(&data, &mut bad).expect("the split fits the table");
         let batch = decoder.finish().expect("a batch");
         bad.retain(|record| !record.bytes.starts_with(b"# "));
         assert_eq!(bad, [], "{}", file.display());

@@ -1,7 +1,8 @@
 //! JSON to columns.
 //!
-//! Types are not bent: a number in quotes is no number. Only times may be text or a number, and an object or an array in a
-//! text column is kept as JSON text.
+//! A number may stand in quotes, as writers do whose readers know doubles only; a time may be text or a number; an object or an array
+//! in a text column is kept as JSON text. Nothing else is converted. A name without capitals is found whatever capitals the field
+//! has, unless a field is spelled exactly so.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use serde::Deserializer;
 
 use super::JsonOptions;
-use super::value::{Json, Record};
+use super::value::{self, Json, Record, Slot};
 use crate::error::{Error, Result};
 use crate::format::column::{Column, Values};
 use crate::format::number::Span;
@@ -22,7 +23,6 @@ use crate::format::{
 
 pub(super) struct JsonDecoder {
     max_record_bytes: usize,
-    is_first_line: bool,
     schema: SchemaRef,
     fields: Vec<DecodeField>,
     /// The names that the query uses, each once.
@@ -50,7 +50,6 @@ impl JsonDecoder {
         Ok(Self {
             name_indices: name_indices.collect(),
             max_record_bytes: options.max_record_bytes,
-            is_first_line: true,
             schema: spec.schema(),
             columns: spec.fields.iter().map(column).collect::<Result<_>>()?,
             fields: spec.fields.clone(),
@@ -61,7 +60,8 @@ impl JsonDecoder {
     }
 
     fn line(&mut self, text: &[u8], bad: &mut BadSink<'_>) {
-        let text = text.trim_ascii();
+        // Each message may begin with a BOM.
+        let text = without_bom(text).trim_ascii();
         self.counts.lines += 1;
         if text.is_empty() {
             self.counts.skipped_lines += 1;
@@ -97,18 +97,23 @@ impl JsonDecoder {
     }
 
     fn row(&mut self, text: &[u8]) -> Result<(), Fault> {
-        let mut slots = vec![None; self.names.len()];
+        let mut slots = vec![Slot::Absent; self.names.len()];
         let mut json = serde_json::Deserializer::from_slice(text);
         let parsed = (&mut json).deserialize_map(Record { names: &self.names, slots: &mut slots });
         parsed.and_then(|()| json.end()).map_err(|error| fault(text, &error))?;
         for (output, column) in self.columns.iter_mut().enumerate() {
-            let value = self.name_indices[output].map(|index| slots[index].as_ref());
-            let result = match value {
-                None => push_whole(column, text),
-                Some(None) => column.push_missing(),
-                Some(Some(value)) => push(column, value),
+            let field = &self.fields[output];
+            let (result, value) = match self.name_indices[output].map(|index| &slots[index]) {
+                None => (push_whole(column, text), None),
+                Some(Slot::Absent) => (column.push_missing(), None),
+                Some(Slot::Exact(value) | Slot::Folded(_, value)) => (push(column, value), Some(value)),
+                Some(Slot::Ambiguous(one, other)) => {
+                    let detail =
+                        format!("column `{}` may be `{one}` or `{other}`: quote its name as the field's", field.name);
+                    return Err((BadReason::Malformed, detail));
+                }
             };
-            result.map_err(|reason| (reason, detail(reason, &self.fields[output], value.flatten())))?;
+            result.map_err(|reason| (reason, detail(reason, field, value)))?;
         }
         Ok(())
     }
@@ -119,18 +124,16 @@ impl Decoder for JsonDecoder {
         Arc::clone(&self.schema)
     }
 
-    fn preamble(&mut self, _line: &[u8]) {
-        self.is_first_line = false;
-    }
+    fn preamble(&mut self, _line: &[u8]) {}
 
-    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) {
-        let is_first = std::mem::take(&mut self.is_first_line) && !data.is_empty();
-        let mut at = if is_first { data.len() - without_bom(data).len() } else { 0 };
+    fn push(&mut self, data: &[u8], bad: &mut Vec<BadRecord>) -> Result<()> {
+        let mut at = 0;
         while at < data.len() {
             let end = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |newline| at + newline);
             self.line(without_line_end(&data[at..end]), &mut BadSink { records: bad, offset: at as u64 });
             at = end + 1;
         }
+        Ok(())
     }
 
     fn rows(&self) -> usize {
@@ -218,6 +221,9 @@ fn detail(reason: BadReason, field: &DecodeField, value: Option<&Json<'_>>) -> S
         BadReason::Missing => format!("column `{name}` is missing"),
         BadReason::BadUtf8 => format!("column `{name}` is not UTF-8"),
         BadReason::Nul => format!("column `{name}` holds a NUL character"),
+        BadReason::Malformed => {
+            format!("column `{name}`: two fields have the same name but for capitals: `{}`", shorten(&text))
+        }
         _ => format!("column `{name}`: `{}` is no {data_type}", shorten(&text)),
     }
 }
@@ -238,6 +244,19 @@ fn push(column: &mut Column, value: &Json<'_>) -> Result<(), BadReason> {
     match (&mut column.values, value) {
         (_, Json::Null) => column.push_missing(),
         (Values::Boolean(values), Json::Boolean(value)) => keep(values, Some(*value)),
+        (
+            Values::Int8(_)
+            | Values::Int16(_)
+            | Values::Int32(_)
+            | Values::Int64(_)
+            | Values::UInt8(_)
+            | Values::UInt16(_)
+            | Values::UInt32(_)
+            | Values::UInt64(_)
+            | Values::Float32(_)
+            | Values::Float64(_),
+            Json::Text(text),
+        ) if !text.trim().is_empty() => column.push_field(Span::of(text.as_bytes()), None),
         (Values::Int8(values), value) => keep(values, integer(value)),
         (Values::Int16(values), value) => keep(values, integer(value)),
         (Values::Int32(values), value) => keep(values, integer(value)),
@@ -269,8 +288,8 @@ fn push(column: &mut Column, value: &Json<'_>) -> Result<(), BadReason> {
         }
         (Values::Struct(fields, columns, rows), Json::Object(values)) => {
             for (field, column) in fields.iter().zip(columns) {
-                match values.iter().rev().find(|(key, _)| key == field.name()) {
-                    Some((_, value)) => push(column, value)?,
+                match value::find(values, field.name())? {
+                    Some(value) => push(column, value)?,
                     None => column.push_missing()?,
                 }
             }

@@ -28,7 +28,7 @@ fn decoder_with(options: &[(&str, &str)], fields: Vec<DecodeField>) -> Box<dyn D
 fn decode(decoder: &mut dyn Decoder, data: &[u8]) -> String {
     let mut bad = Vec::new();
     let before = decoder.counts();
-    decoder.push(data, &mut bad);
+    decoder.push(data, &mut bad).expect("the split fits the table");
     let counts = decoder.counts();
     let (lines, skipped) = (counts.lines - before.lines, counts.skipped_lines - before.skipped_lines);
     assert_eq!(decoder.rows() as u64 + bad.len() as u64 + skipped, lines);
@@ -68,13 +68,17 @@ fn a_line_that_is_no_object_is_bad_and_the_next_is_read() {
 }
 
 #[test]
-fn types_are_not_bent() {
+fn values_of_another_type_are_bad_but_numbers_may_stand_in_quotes() {
     let (yes, no) = (true, false);
     check(
         &DataType::Int64,
         yes,
         &[
-            ("{\"a\":\"5\"}\n{\"a\":5.5}\n{\"a\":5.0}\n{\"a\":true}", "{\"a\":5} ! wrong_type wrong_type wrong_type"),
+            ("{\"a\":\"5\"}\n{\"a\":5.5}\n{\"a\":5.0}\n{\"a\":true}", "{\"a\":5}; {\"a\":5} ! wrong_type wrong_type"),
+            (
+                "{\"a\":\"9007199254740993\"}\n{\"a\":\"\"}\n{\"a\":\"5x\"}\n{\"a\":\"9223372036854775808\"}",
+                "{\"a\":9007199254740993} ! wrong_type wrong_type wrong_type",
+            ),
             ("{\"a\":9223372036854775808}\n{\"a\":-9223372036854775808}", "{\"a\":-9223372036854775808} ! wrong_type"),
             ("{}\n{\"a\":null}\n{\"b\":[{}]}", "{\"a\":null}; {\"a\":null}; {\"a\":null}"),
         ],
@@ -83,17 +87,42 @@ fn types_are_not_bent() {
     check(
         &DataType::UInt64,
         yes,
-        &[("{\"a\":18446744073709551615}\n{\"a\":-1}", "{\"a\":18446744073709551615} ! wrong_type")],
+        &[("{\"a\":\"18446744073709551615\"}\n{\"a\":-1}", "{\"a\":18446744073709551615} ! wrong_type")],
     );
     check(
         &DataType::Float64,
         yes,
-        &[("{\"a\":1}\n{\"a\":0.74}\n{\"a\":\"1\"}", "{\"a\":1.0}; {\"a\":0.74} ! wrong_type")],
+        &[("{\"a\":1}\n{\"a\":0.74}\n{\"a\":\"1\"}", "{\"a\":1.0}; {\"a\":0.74}; {\"a\":1.0}")],
     );
     check(&DataType::Float32, yes, &[("{\"a\":1e300}\n{\"a\":0.5}", "{\"a\":0.5} ! wrong_type")]);
     check(&DataType::Boolean, yes, &[("{\"a\":true}\n{\"a\":1}", "{\"a\":true} ! wrong_type")]);
     check(&DataType::Binary, yes, &[("{\"a\":\"00fF\"}\n{\"a\":\"0\"}", "{\"a\":\"00ff\"} ! wrong_type")]);
     check(&DataType::Date32, yes, &[("{\"a\":\"2024-02-29\"}\n{\"a\":5}", "{\"a\":\"2024-02-29\"} ! wrong_type")]);
+}
+
+#[test]
+fn a_name_without_capitals_is_found_however_the_field_is_spelled() {
+    let inner = DataType::Struct([Field::new("inbytes", DataType::Int64, true)].into_iter().collect());
+    let cases = [
+        ("srcip", r#"{"srcIp":"x"}"#, r#"{"srcip":"x"}"#),
+        ("srcip", r#"{"srcIp":"x","srcip":"y","SRCIP":"z"}"#, r#"{"srcip":"y"}"#),
+        ("srcip", r#"{"srcIp":"x","srcIp":"y"}"#, r#"{"srcip":"y"}"#),
+        ("srcip", r#"{"srcIp":"x","SRCIP":"y"}"#, "! malformed"),
+        ("srcIp", r#"{"srcip":"x","SRCIP":"y"}"#, r#"{"srcIp":null}"#),
+        ("srcip", r#"{"srcIpx":"x"}"#, r#"{"srcip":null}"#),
+    ];
+    for (name, input, expected) in cases {
+        let mut decoder = decoder(vec![field(name, DataType::Utf8, true)]);
+        assert_eq!(decode(&mut *decoder, input.as_bytes()), expected, "{name}: {input}");
+    }
+    let cases = [
+        (r#"{"a":{"inBytes":5}}"#, r#"{"a":{"inbytes":5}}"#),
+        (r#"{"a":{"inBytes":5,"inbytes":6}}"#, r#"{"a":{"inbytes":6}}"#),
+        (r#"{"a":{"inBytes":5,"INBYTES":6}}"#, "! malformed"),
+    ];
+    check(&inner, true, &cases);
+    let mut both = decoder(vec![field("srcIp", DataType::Utf8, true), field("srcip", DataType::Utf8, true)]);
+    assert_eq!(decode(&mut *both, br#"{"srcIp":"x"}"#), r#"{"srcIp":"x","srcip":null}"#);
 }
 
 #[test]
@@ -141,7 +170,7 @@ fn nested_values_are_read_whole_or_not_at_all() {
         &[
             (r#"{"a":{"n":[1,2],"s":"x","t":0}}"#, r#"{"a":{"n":[1,2],"s":"x"}}"#),
             (
-                "{\"a\":{\"n\":[1,\"2\"]}}\n{\"a\":{\"n\":[]}}\n{\"a\":null}",
+                "{\"a\":{\"n\":[1,\"x\"]}}\n{\"a\":{\"n\":[]}}\n{\"a\":null}",
                 "{\"a\":{\"n\":[],\"s\":null}}; {\"a\":null} ! wrong_type",
             ),
             ("{\"a\":{\"n\":[1],\"s\":5}}\n{\"a\":{\"n\":[7,8]}}", "{\"a\":{\"n\":[7,8],\"s\":null}} ! wrong_type"),

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::encode::write_string;
+use crate::format::BadReason;
 
 /// A value of a field that the query uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,10 +65,51 @@ fn write_between<T>(open: u8, items: &[T], close: u8, out: &mut Vec<u8>, write: 
     out.push(close);
 }
 
+/// What was found of a used name.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Slot<'a> {
+    #[default]
+    Absent,
+    /// Spelled as the name; of several the last counts.
+    Exact(Json<'a>),
+    /// Spelled with other capitals.
+    Folded(Cow<'a, str>, Json<'a>),
+    /// Spelled with other capitals, in two ways.
+    Ambiguous(Cow<'a, str>, Cow<'a, str>),
+}
+
+impl<'a> Slot<'a> {
+    fn fold(&mut self, key: Cow<'a, str>, value: Json<'a>) {
+        *self = match std::mem::take(self) {
+            Self::Folded(other, _) if other != key => Self::Ambiguous(other, key),
+            Self::Absent | Self::Folded(..) => Self::Folded(key, value),
+            known @ (Self::Exact(_) | Self::Ambiguous(..)) => known,
+        };
+    }
+}
+
+/// Whether `key` may be what a query calls `name`: SQL folds names that are not quoted to small letters.
+fn is_folded(name: &str, key: &str) -> bool {
+    key.eq_ignore_ascii_case(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// The value of a struct's field, by the same rules as [`Record`]'s.
+pub(super) fn find<'v, 'a>(
+    fields: &'v [(Cow<'a, str>, Json<'a>)],
+    name: &str,
+) -> Result<Option<&'v Json<'a>>, BadReason> {
+    if let Some((_, value)) = fields.iter().rev().find(|(key, _)| key == name) {
+        return Ok(Some(value));
+    }
+    let mut folded = fields.iter().rev().filter(|(key, _)| is_folded(name, key));
+    let Some((found, value)) = folded.next() else { return Ok(None) };
+    if folded.any(|(key, _)| key != found) { Err(BadReason::Malformed) } else { Ok(Some(value)) }
+}
+
 /// Reads an object's used fields: `slots[index]` for the name at `index`.
 pub(super) struct Record<'s, 'de> {
     pub(super) names: &'s [String],
-    pub(super) slots: &'s mut [Option<Json<'de>>],
+    pub(super) slots: &'s mut [Slot<'de>],
 }
 
 impl<'de> Visitor<'de> for Record<'_, 'de> {
@@ -79,9 +121,12 @@ impl<'de> Visitor<'de> for Record<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
-            match self.names.iter().position(|name| **name == *key) {
-                Some(index) => self.slots[index] = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
+            if let Some(index) = self.names.iter().position(|name| **name == *key) {
+                self.slots[index] = Slot::Exact(map.next_value()?);
+            } else if let Some(index) = self.names.iter().position(|name| is_folded(name, &key)) {
+                self.slots[index].fold(key, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(())

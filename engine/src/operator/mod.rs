@@ -6,6 +6,7 @@
 pub mod align;
 pub mod bounded;
 pub mod closed;
+mod float;
 pub mod merge;
 pub mod partial;
 pub mod partition;

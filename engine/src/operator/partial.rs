@@ -14,6 +14,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, SchemaRef, UInt32Type};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
+use super::float::with_canonical_columns;
 use super::window::pane::{AggregateCall, GroupLayout, GroupStates};
 use super::window::session::{SessionPartial, event_times, partial_schema};
 use super::window::spec::{WindowSpec, floor};
@@ -147,6 +148,8 @@ impl PartialAggregate {
 
     pub fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
         let times = event_times(batch, EVENT_TIME)?;
+        let canonical = with_canonical_columns(batch, self.aggregate.layout.keys.len())?;
+        let batch = canonical.as_ref().unwrap_or(batch);
         let (late, kept) = self.split_late(batch, &times)?;
         match kept {
             Some((batch, times)) => self.aggregate_rows(batch, &times)?,

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, SortField};
 
+use super::float::canonical;
 use super::partial::WindowedAggregate;
 use crate::error::Result;
 
@@ -48,7 +48,7 @@ impl Partitioner {
     }
 
     fn hashes(&mut self, batch: &RecordBatch) -> Result<Vec<u64>> {
-        let keys: Vec<ArrayRef> = self.columns.iter().map(|&column| with_one_zero(batch.column(column))).collect();
+        let keys: Vec<ArrayRef> = self.columns.iter().map(|&column| canonical(batch.column(column))).collect();
         let converter = match &mut self.converter {
             Some(converter) => converter,
             empty => {
@@ -61,25 +61,12 @@ impl Partitioner {
     }
 }
 
-/// GROUP BY takes -0.0 and 0.0 for the same, the row format does not.
-fn with_one_zero(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Float64 => {
-            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
-        }
-        DataType::Float32 => {
-            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
-        }
-        _ => Arc::clone(column),
-    }
-}
-
 /// A number that a build has in common with all builds that distribute alike.
 pub fn identity() -> Result<u64> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![Some("a text that is longer than one block of a row"), None, Some("")])),
         Arc::new(Int64Array::from(vec![Some(-1), Some(7), None])),
-        with_one_zero(&(Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(f64::NAN)])) as ArrayRef)),
+        canonical(&(Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(f64::NAN)])) as ArrayRef)),
     ];
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
@@ -102,7 +89,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
 

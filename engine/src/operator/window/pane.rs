@@ -14,6 +14,7 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
 use crate::error::{Error, Result};
+use crate::operator::float::canonical;
 
 /// One aggregate call of a query.
 #[derive(Clone, Debug)]
@@ -40,10 +41,18 @@ impl AggregateCall {
             Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?)
         };
         let mut arrays = self.function.expressions().iter().map(evaluate).collect::<Result<Vec<_>>>()?;
+        if self.counts_values() {
+            arrays.iter_mut().for_each(|array| *array = canonical(array));
+        }
         for order in self.function.order_bys() {
             arrays.push(evaluate(&order.expr)?);
         }
         Ok(arrays)
+    }
+
+    /// Whether equal values count once.
+    fn counts_values(&self) -> bool {
+        self.function.is_distinct() || self.function.fun().name() == "approx_distinct"
     }
 
     fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {

@@ -1,4 +1,4 @@
-//! The engine's integration tests: golden scripts, the batch oracle, random streams with crashes.
+//! The engine's integration tests: the batch oracle, mutated scripts, random streams with crashes.
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 #![allow(
     clippy::unwrap_used,
@@ -6,9 +6,10 @@
     reason = "tests fail by panicking, and read options from the environment"
 )]
 
-mod golden;
 mod mutated_scripts;
+#[allow(dead_code, reason = "golden.rs uses the rest")]
 mod oracle;
 mod random;
 mod sim;
+#[allow(dead_code, reason = "golden.rs uses the rest")]
 mod support;

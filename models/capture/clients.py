@@ -238,7 +238,7 @@ COMMANDS = ("date", "uptime", "ls -l /usr/bin | head -60", "cat /etc/services | 
 
 
 async def shell(ctx, options):
-    """A terminal session: somebody types, or it lies idle with keep-alives."""
+    """A terminal session: a user types, or it lies idle with keep-alives."""
     server = plan.server("shell1")
     idle = options["style"] == "idle"
     ctx.note(server.ip4, 22, "tcp", "ssh")

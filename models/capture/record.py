@@ -2,7 +2,7 @@
 
     python3 record.py --seconds 3300 --seed 7
 
-Needs root on Debian.  Everything lives in network namespaces named davylab-*
+Needs root on Debian.  Everything runs in network namespaces named davylab-*
 that have no link to the outside; they are removed at the end and on Ctrl-C.
 """
 

@@ -12,7 +12,7 @@ import plan
 
 KEEPALIVE_S = 60   # xmrig's default when the pool offers the extension
 RETRY_S = 5        # xmrig's retry pause
-SESSION_S = 2400   # mean life of a connection before the line or the pool drops it
+SESSION_S = 2400   # mean duration of a connection before the line or the pool drops it
 STALE = 0.01       # part of the shares that arrive for an old job
 ALGORITHMS = ("cn/1 cn/2 cn/r cn/fast cn/half cn/xao cn/rto cn/rwz cn/zls cn/double cn/ccx cn-lite/1 "
               "cn-heavy/0 cn-heavy/tube cn-heavy/xhv cn-pico cn-pico/tlo cn/upx2 rx/0 rx/wow rx/arq "

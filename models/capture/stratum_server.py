@@ -45,7 +45,7 @@ class Pool:
         self.jobs = [job] if block else self.jobs[-2:] + [job]
 
     async def tick(self):
-        """Make new jobs at the network's pace and push them to everybody."""
+        """Make new jobs at the network's rate and push them to all clients."""
         while True:
             block_s = self.rng.expovariate(1 / (XMR_BLOCK_S if self.xmr else BTC_BLOCK_S))
             # Between two blocks a pool refreshes the template for new fees.

@@ -35,7 +35,7 @@ class Ctx:
         return asyncio.sleep(self.rng.expovariate(1 / mean))
 
     async def connect(self, server, port, kind, label="benign", tls=False):
-        """Open a TCP connection (TLS if asked) and note its label."""
+        """Open a TCP connection (with TLS if `tls`) and note its label."""
         self.note(server, port, "tcp", kind, label)
         context = client_tls() if tls else None
         reader, writer = await asyncio.wait_for(

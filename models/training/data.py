@@ -1,6 +1,6 @@
 """Reads the labelled flows: one table of records, each of a source, a capture and a rendering.
 
-A *source* is a data set made by somebody, a *capture* a recording in it (the unit of every split), a *rendering* one
+A *source* is a data set with one origin, a *capture* a recording in it (the unit of every split), a *rendering* one
 way to export the same packets: other timeouts, one record per direction or one per conversation. A record has nfdump's
 columns, its label, and nothing else.
 """

@@ -34,7 +34,7 @@ def to_onnx(forest: RandomForestClassifier, name: str) -> onnx.ModelProto:
         part.doc_string = ""
     model.producer_name, model.producer_version, model.domain, model.model_version = "davy", "", "", 0
     del model.metadata_props[:]
-    # The converter names a domain twice when asked for its version.
+    # The converter names a domain twice when given its version.
     del model.opset_import[:]
     model.opset_import.extend(onnx.helper.make_opsetid(domain, version) for domain, version in OPSETS.items())
     onnx.checker.check_model(model)

@@ -98,9 +98,9 @@ def judge(table: pd.DataFrame, n_benign_flows: int, n_benign_hosts: int, seed: i
 def f1(table: pd.DataFrame, weight: np.ndarray | None = None) -> float | None:
     miner, alarm = (table.label == "miner").to_numpy(), table.alarm.to_numpy(bool)
     weight = np.ones(len(table)) if weight is None else weight
-    asked = weight[miner].sum() + weight[alarm].sum()
+    total = weight[miner].sum() + weight[alarm].sum()
     has_both = miner.any() and not miner.all()
-    return float(2 * weight[miner & alarm].sum() / asked) if has_both and asked else None
+    return float(2 * weight[miner & alarm].sum() / total) if has_both and total else None
 
 
 def auc(table: pd.DataFrame, weight: np.ndarray | None = None) -> float | None:

@@ -15,3 +15,4 @@ mod remote;
 mod repository;
 mod run;
 mod trial;
+mod words;

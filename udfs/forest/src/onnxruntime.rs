@@ -1,4 +1,4 @@
-//! ONNX Runtime, for models that are no tree ensemble, or when it is asked for.
+//! ONNX Runtime, for models that are no tree ensemble, or when the options name it.
 //!
 //! The shared library is loaded when the first session is opened, from the path that the caller gives; the process keeps it,
 //! so that a second path is an error. One thread scores a block at a time: a task has one core, and its blocks are small.

@@ -120,7 +120,7 @@ fn read(path: &Path, max: u64, what: &str) -> Result<Vec<u8>> {
             _ => Error::Unavailable { message, hint },
         }
     };
-    // Asked before it is opened: opening a pipe waits for its other end.
+    // Checked before the file is opened: opening a pipe waits for its other end.
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Error::invalid(

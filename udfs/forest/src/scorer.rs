@@ -1,8 +1,8 @@
 //! Rows in, scores out: a package with a backend, after its golden rows were reproduced.
 //!
 //! **Who computes.** With [`Backend::Auto`] our own kernel scores every model that is nothing but a tree ensemble it takes
-//! (`onnx/ensemble.rs` says which those are), ONNX Runtime everything else; the shared library is looked for only then. A
-//! backend that is asked for by name is used or the load fails.
+//! (`onnx/ensemble.rs` says which those are), ONNX Runtime everything else; the shared library is looked for only then. If the
+//! options name a backend, it is used or the load fails.
 //!
 //! **What a score is.** The output of the card's positive class; of a model with one output, that output. Our kernel gives it in
 //! f64, exactly as scikit-learn's forests do; ONNX Runtime in f32, so its golden rows may be off by 1e-6 whatever the card says.
@@ -54,7 +54,7 @@ enum Engine {
     OnnxRuntime(Session),
 }
 
-/// A forest compiled for its score, and for its other outputs when they are asked for.
+/// A forest compiled for its score, and for its other outputs when a call first needs them.
 #[derive(Debug)]
 struct Native {
     score: Kernel,
@@ -200,7 +200,7 @@ impl Scorer {
         }
         match columns.iter().zip(&self.card.features).find(|(column, _)| column.len() != n_rows) {
             Some((column, feature)) => Err(Error::invalid(
-                format!("column `{}` has {} rows where {n_rows} scores are asked for", feature.name, column.len()),
+                format!("column `{}` has {} rows for {n_rows} scores", feature.name, column.len()),
                 "give columns of one length",
             )),
             None => Ok(()),

@@ -9,7 +9,7 @@
 //! The clock is the thread's time on its core. A pass goes over different rows each time: a benchmark that scores the same rows again measures a branch predictor.
 //!
 //! The trees come from a dump beside each ONNX file: what is measured here is the kernel, not the reader.
-#![expect(clippy::disallowed_methods, reason = "a bench is told where its models are by the environment")]
+#![expect(clippy::disallowed_methods, reason = "the environment names the folder of a bench's models")]
 
 mod model;
 mod thread_time;

@@ -50,7 +50,7 @@ impl Card {
         if !is_name(&self.name, char::is_ascii_lowercase) {
             return refuse(
                 format!("`name = \"{}\"` is no model name", shown(&self.name)),
-                format!("use a-z, 0-9 and _, a letter first, at most {NAME_CHARS_MAX}"),
+                format!("use a-z, 0-9 and _, beginning with a-z, at most {NAME_CHARS_MAX}"),
             );
         }
         check_text("version", &self.version)?;
@@ -173,7 +173,7 @@ impl Card {
             return refuse(
                 format!("there are {} `[[golden]]` rows", self.golden.len()),
                 format!(
-                    "write 1 to {GOLDEN_MAX} rows with the trainer's own scores; without them a wrong model cannot be told"
+                    "write 1 to {GOLDEN_MAX} rows with the trainer's own scores; without them a wrong model cannot be recognised"
                 ),
             );
         }

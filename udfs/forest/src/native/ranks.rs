@@ -32,10 +32,10 @@ impl Ranks {
         Some(Self { sorted: thresholds })
     }
 
-    /// A threshold's place: keys of higher rank are above it.
-    pub(super) fn place(&self, threshold: u32) -> u16 {
-        let place = self.sorted.binary_search(&threshold).expect("every threshold was collected");
-        u16::try_from(place).expect("there are at most 65,534")
+    /// Keys of higher rank are above the threshold.
+    pub(super) fn rank_of_threshold(&self, threshold: u32) -> u16 {
+        let rank = self.sorted.binary_search(&threshold).expect("every threshold was collected");
+        u16::try_from(rank).expect("there are at most 65,534")
     }
 
     /// The rank of a key: the number of thresholds below it.

@@ -36,7 +36,7 @@ impl Tile {
             }
         }
         let n_padded = n_rows.next_multiple_of(n_lanes);
-        // A shorter block than the one before leaves that one's rows behind it: valid keys, whose sums nobody reads.
+        // After a longer block, the lanes of the padding hold keys of its rows: valid ones, and their sums are not read.
         &self.keys[..n_padded * stride]
     }
 }

@@ -5,7 +5,7 @@
 //!   of unequal depth need no test. Its value stands where a split has its threshold.
 //! - Two sibling leaves with values that another pair of the tree has are stored once. Fully grown trees consist of such pairs,
 //!   mostly (0, 1) and (1, 0): a third of the bytes.
-//! - Below the top levels, which [`Trees::build`] is told, the nodes of a sub-tree stand together: rows that are sorted by sub-tree
+//! - Below the top levels (an argument of [`Trees::build`]) the nodes of a sub-tree are adjacent: rows that are sorted by sub-tree
 //!   then read the tree's memory in order.
 
 use std::collections::{HashMap, VecDeque};
@@ -70,7 +70,8 @@ impl Trees {
                 return None;
             }
             let mut layout = Layout { tree, columns, column_bits, nodes: vec![], shared: HashMap::new() };
-            layout.place(&mut |leaf| coder.encode(tree.leaf_values[leaf * forest.n_outputs() + sum]), n_top_levels);
+            layout
+                .append_tree(&mut |leaf| coder.encode(tree.leaf_values[leaf * forest.n_outputs() + sum]), n_top_levels);
             trees.nodes.append(&mut layout.nodes);
             trees.begins.push(trees.nodes.len());
             trees.depths.push(depth(tree));
@@ -189,7 +190,7 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn place(&mut self, encode: &mut impl FnMut(usize) -> u32, n_top_levels: usize) {
+    fn append_tree(&mut self, encode: &mut impl FnMut(usize) -> u32, n_top_levels: usize) {
         let values: Vec<u32> = self.tree.nodes.iter().map(|node| leaf_of(node).map_or(0, &mut *encode)).collect();
         self.nodes.push(Compact::default());
         self.place_shared(&values);

@@ -1,4 +1,4 @@
-//! Attributes of a node: read when asked for, straight into the type that is wanted.
+//! Attributes of a node: decoded on access, straight into the type that the caller expects.
 
 use super::tensor::Tensor;
 use super::wire::{Field, Slice, broken};

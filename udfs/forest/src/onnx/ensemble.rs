@@ -69,8 +69,8 @@ pub(super) fn find<'a>(graph: &'a Graph<'a>, ends: &Ends<'a>) -> Result<Option<E
     let scores = behind_casts(graph, ends.scores)?;
     let Some(ensemble) = all(graph).find(|ensemble| ensemble.scores() == Some(&scores)) else { return Ok(None) };
     let [input] = ensemble.node.inputs[..] else { return Ok(None) };
-    let is_fed_by_input = behind_casts(graph, input)? == ends.input;
-    Ok(is_fed_by_input.then_some(ensemble))
+    let reads_the_input = behind_casts(graph, input)? == ends.input;
+    Ok(reads_the_input.then_some(ensemble))
 }
 
 /// Follows a value back through casts between float and double and identities.

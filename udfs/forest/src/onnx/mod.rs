@@ -1,5 +1,5 @@
-//! Reads ONNX models: as a [`Forest`] where the model is nothing but a tree ensemble, and always so far that what is refused
-//! later by ONNX Runtime, or by nobody, is refused here with a remedy.
+//! Reads ONNX models: as a [`Forest`] where the model is nothing but a tree ensemble. Any other model is read far enough to
+//! refuse, with a remedy, what ONNX Runtime would refuse later or score wrongly.
 //!
 //! The protobuf is read by a few hundred lines of our own instead of generated code: a forest's file is some long packed arrays,
 //! which are read straight into the types that are wanted, and nothing is allocated that the file does not hold.

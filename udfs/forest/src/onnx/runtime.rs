@@ -1,7 +1,7 @@
 //! Makes the bytes that ONNX Runtime gets: the same model with its scores, as a tensor, for its only output.
 //!
-//! A ZipMap at the end (skl2onnx's default) would give a map for each row, and a label may be a tensor of texts; nobody asks
-//! for either. ONNX Runtime drops the operators that nothing reads any more by itself.
+//! A ZipMap at the end (skl2onnx's default) would give a map for each row, and a label may be a tensor of texts; Davy
+//! uses neither. ONNX Runtime drops the operators whose output is not used.
 
 use super::Ends;
 use super::model::{self, MODEL_GRAPH};

@@ -80,8 +80,8 @@ fn columns_that_do_not_fit_are_refused() {
             &[&[0.0]],
             "model `tiny` takes 2 features, 1 columns were given; give one column for each feature of the card, in its order",
         ),
-        (&[&[0.0], &[]], "column `packets` has 0 rows where 1 scores are asked for; give columns of one length"),
-        (&[&[0.0, 1.0], &[0.0]], "column `bytes` has 2 rows where 1 scores are asked for; give columns of one length"),
+        (&[&[0.0], &[]], "column `packets` has 0 rows for 1 scores; give columns of one length"),
+        (&[&[0.0, 1.0], &[0.0]], "column `bytes` has 2 rows for 1 scores; give columns of one length"),
     ];
     for (columns, expected) in cases {
         assert_eq!(scorer.score(columns, &mut [0.0]).unwrap_err().to_string(), expected);
@@ -114,7 +114,7 @@ fn files_that_are_missing_too_large_or_no_files_are_refused() {
     let no_file = "is no regular file; give the path of a card.toml with its model beside it";
     std::fs::create_dir(place("folder")).unwrap();
     assert_eq!(open("folder"), Err(format!("card `…/folder` {no_file}")));
-    // Nobody writes into the pipe: opening it would wait for ever.
+    // The pipe has no writer: opening it would wait for ever.
     let status = std::process::Command::new("mkfifo").arg(place("model.onnx")).status().unwrap();
     assert!(status.success());
     assert_eq!(open("card.toml"), Err(format!("model `…/model.onnx` {no_file}")));

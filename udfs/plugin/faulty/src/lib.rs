@@ -51,7 +51,7 @@ fn run(mut args: Vec<ArrayData>) -> RunResult {
         13 => edited(value, |array| array.length = -1),
         // What was behind it leaks.
         14 => edited(value, |array| array.release = None),
-        15 => marked(RunResult::Err, 77),
+        15 => with_discriminant(RunResult::Err, 77),
         // Not aligned for 8 bytes, and all right for the interface.
         16 => {
             let mut bytes = vec![0; 1];
@@ -109,9 +109,9 @@ fn edited_with_nulls(value: Float64Array, edit: impl FnOnce(&mut Raw)) -> RunRes
     })
 }
 
-/// A result with a mark that no `RunResult` has.
-fn marked(mut result: RunResult, mark: i32) -> RunResult {
-    // SAFETY: the mark is the first field. From here on this is no valid value of its type, which is the point; nothing looks at it.
-    unsafe { ptr::from_mut(&mut result).cast::<i32>().write(mark) };
+/// A result with a discriminant that no `RunResult` has.
+fn with_discriminant(mut result: RunResult, discriminant: i32) -> RunResult {
+    // SAFETY: the discriminant is the first field. From here on this is no valid value of its type, on purpose; this plug-in does not read it.
+    unsafe { ptr::from_mut(&mut result).cast::<i32>().write(discriminant) };
     result
 }

@@ -20,7 +20,7 @@ mod model;
 const BATCH_ROWS: usize = 4096;
 
 thread_local! {
-    /// What `__last_error` gives; it lives until the thread's next call.
+    /// What `__last_error` returns, valid until the thread's next call.
     static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 

@@ -46,7 +46,7 @@ fn arroyo_scores_golden_rows_with_the_forest() {
 }
 
 #[test]
-fn arroyo_is_told_of_a_failure_by_err_alone() {
+fn arroyo_sees_a_failure_as_err_alone() {
     let no_float = Int64Array::from(vec![1]).to_data();
     assert_eq!(call("libdavy_forest.so", vec![no_float]), None);
 }

@@ -34,7 +34,7 @@ fn host() -> &'static Path {
 }
 
 /// Calls a plug-in with rows, of which the first is only there to be skipped.
-fn check(library: &str, formats: &str, rows: &[String], told: &str) {
+fn check(library: &str, formats: &str, rows: &[String], expected: &str) {
     let mut host = Command::new(host());
     host.arg(built(library)).args([formats, "g", &rows.len().to_string()]);
     let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -42,7 +42,7 @@ fn check(library: &str, formats: &str, rows: &[String], told: &str) {
     let output = child.wait_with_output().unwrap();
     assert_eq!(
         (String::from_utf8_lossy(&output.stdout).as_ref(), output.status.success()),
-        (told, told.starts_with("ok"))
+        (expected, expected.starts_with("ok"))
     );
 }
 
@@ -61,19 +61,19 @@ fn a_host_in_c_scores_golden_rows_with_the_forest() {
 #[test]
 fn a_host_in_c_hears_why_the_forest_cannot_score() {
     let (formats, rows) = golden();
-    let told = format!("takes {} arguments, not {}\n", formats.len(), formats.len() - 1);
+    let reason = format!("takes {} arguments, not {}\n", formats.len(), formats.len() - 1);
     let fewer: Vec<String> = rows.iter().map(|row| row.split_once(' ').unwrap().1.to_owned()).collect();
     let package = package();
     check(
         "libdavy_forest.so",
         &formats[1..],
         &fewer,
-        &format!("failed: the plug-in failed: `{}` {told}", package.card.name),
+        &format!("failed: the plug-in failed: `{}` {reason}", package.card.name),
     );
 }
 
 /// The model that the plug-in is built with in tests.
-#[expect(clippy::disallowed_methods, reason = "the build of the plug-in is told in the same way")]
+#[expect(clippy::disallowed_methods, reason = "the build of the plug-in reads the same variable")]
 fn package() -> Package {
     let folder = std::env::var("DAVY_MODEL").expect("`make test` names the model's folder in DAVY_MODEL");
     let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").join(folder).join("card.toml");

@@ -105,7 +105,7 @@ impl Tops {
         let ends = &mut self.ends;
         top::visit(trees, tree, self.n_levels, &mut |h, found| match found {
             Found::Split { column, threshold } => {
-                thresholds[h / 32][h % 32] = ranks[column].place(threshold);
+                thresholds[h / 32][h % 32] = ranks[column].rank_of_threshold(threshold);
                 columns[h / 64][h % 64] = u8::try_from(column).expect("at most 32 columns");
             }
             Found::End { node } => {

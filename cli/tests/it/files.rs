@@ -5,8 +5,43 @@ use crate::repository::{File, files};
 /// This file names the folders that others must not.
 const MYSELF: &str = "cli/tests/it/files.rs";
 
-/// Folders of somebody's machine. `/tmp/` and `/etc/` are missing on purpose: they are the same everywhere.
+/// Folders that exist on one machine only. `/tmp/` and `/etc/` are missing on purpose: they are the same everywhere.
 const MACHINE_FOLDERS: &[&str] = &["/home/", "/root/", "/work/", "/Users/"];
+
+/// Beyond that a module holds a second idea.
+const LINES_MAX: usize = 400;
+
+/// To be split.
+const LONG_STILL: &[&str] = &["engine/src/sql/lower.rs", "engine/src/log/transactions.rs"];
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.split('/').any(|part| part == "tests" || part == "testkit")
+}
+
+fn long_modules(files: &[File]) -> Vec<String> {
+    let sources = files.iter().filter(|file| file.path.ends_with(".rs") && !is_test(&file.path));
+    let sources = sources.filter(|file| !LONG_STILL.contains(&&*file.path));
+    let lines = sources.map(|file| (&file.path, file.text().lines().count()));
+    lines
+        .filter(|(_, n_lines)| LINES_MAX < *n_lines)
+        .map(|(path, n_lines)| format!("{path}: {n_lines} lines; split it, {LINES_MAX} are the most"))
+        .collect()
+}
+
+fn sleeps_in_tests(files: &[File]) -> Vec<String> {
+    let tests = files.iter().filter(|file| file.path.ends_with(".rs") && file.path != MYSELF && is_test(&file.path));
+    let mut complaints = Vec::new();
+    for file in tests {
+        let text = file.text();
+        let sleeps = text.lines().enumerate().filter(|(_, line)| line.contains("sleep("));
+        complaints.extend(
+            sleeps.map(|(index, _)| {
+                format!("{}:{}: wait for what has to happen, or drive the clock", file.path, index + 1)
+            }),
+        );
+    }
+    complaints
+}
 
 fn modules_without_doc(files: &[File]) -> Vec<String> {
     let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
@@ -56,6 +91,26 @@ fn a_module_without_a_first_doc_line_is_named() {
             "engine/src/c.rs: begin with `//! ` and say what the module is for",
         ]
     );
+}
+
+#[test]
+fn no_module_is_too_long_and_no_test_sleeps() {
+    let files = files();
+    assert_eq!(long_modules(&files), [""; 0]);
+    assert_eq!(sleeps_in_tests(&files), [""; 0]);
+}
+
+#[test]
+fn a_long_module_and_a_sleeping_test_are_named() {
+    let long = "\n".repeat(LINES_MAX + 1);
+    let made_up = [
+        File::new("engine/src/a.rs", &long),
+        File::new("engine/src/a/tests.rs", &long),
+        File::new("cli/tests/it/b.rs", "\nthread::sleep(pause);"),
+        File::new("cli/src/b.rs", "thread::sleep(pause);"),
+    ];
+    assert_eq!(long_modules(&made_up), ["engine/src/a.rs: 401 lines; split it, 400 are the most"]);
+    assert_eq!(sleeps_in_tests(&made_up), ["cli/tests/it/b.rs:2: wait for what has to happen, or drive the clock"]);
 }
 
 #[test]

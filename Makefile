@@ -19,7 +19,7 @@ ROWS ?= 20000000
 RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench bench-kafka bench-cluster lint fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka bench-cluster check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,10 +31,19 @@ demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.
 	cargo build --release --locked -p davy
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners_forest.sql --input "$(INPUT)"
 
-# The tests get a Kafka of their own, unless DAVY_KAFKA names one. With `exec`, so that who stops make stops the Kafka.
+# The tests get a Kafka of their own, unless DAVY_KAFKA names one. With `exec`, so that stopping make stops the Kafka.
 test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1
 	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked
 	exec scripts/kafka.sh with test-$$$$ -- cargo test --workspace --locked
+
+# The modules of tests/it whose tests need a broker. DAVY_NO_KAFKA lets one that is missing here fail, instead of starting its own.
+NEEDS_KAFKA := kafka:: cluster:: catalog::
+
+check: plugins ## Format, clippy and every test that needs no Kafka: before each commit
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	DAVY_NO_KAFKA=1 cargo test --workspace --locked --lib --bins
+	DAVY_NO_KAFKA=1 cargo test --workspace --locked --test it --test golden -- $(addprefix --skip ,$(NEEDS_KAFKA))
 
 # What tests load. Built first: cargo does not know that a test needs a shared library.
 plugins:
@@ -55,8 +64,11 @@ bench-cluster: setup ## Measure failover, hand-over and scaling of a cluster ove
 	scripts/kafka.sh with bench-$$$$ -- benches/cluster.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
 	cargo test --release --locked -p davy-coordinator --test it cost -- --ignored --nocapture
 
-lint: setup ## Check format, clippy, dependencies and scripts, as far as the tools are installed
+lint: setup ## Check format, clippy and scripts; with CI=true a missing tool is an error
 	@scripts/lint.sh
+
+audit: ## Check dependencies, licences and their sources against deny.toml
+	@scripts/audit.sh
 
 fmt: ## Format the code
 	cargo fmt --all

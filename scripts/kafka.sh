@@ -14,6 +14,7 @@
 #                                                SIGSTOP, SIGCONT, print process ids
 #
 # Everything is below $CARGO_TARGET_DIR/kafka: the jars, and run/NAME/ with configuration, data and node-N/kafka.log.
+# With DAVY_NO_KAFKA set, `up` and `with` refuse: `make check` leaves out what needs a broker, and a test that was missed must fail.
 # KAFKA_OPTS adds options for the broker's java; `-XX:TieredStopAtLevel=4` for a broker that serves a benchmark and not a test.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -45,7 +46,7 @@ usage() {
 
 # Sets `name` and `run`, its folder.
 choose() {
-  [[ ${1:-} =~ ^[a-z0-9][a-z0-9_-]*$ ]] || die "a name of small letters and digits is missing; run: scripts/kafka.sh"
+  [[ ${1:-} =~ ^[a-z0-9][a-z0-9_-]*$ ]] || die "a name of lower-case characters and digits is missing; run: scripts/kafka.sh"
   name=$1
   run=$home/run/$name
 }
@@ -57,7 +58,7 @@ lock() {
 }
 
 # Most of a start is loading classes, so java gets an archive of those that an earlier start loaded. The compiler that is
-# quick to start is the right one for a broker that lives for seconds.
+# quick to start is the right one for a broker that runs for seconds.
 set_up_java() {
   local java_version
   command -v java >/dev/null || die "Java 17 is not installed; run as root: apt-get install -y default-jre-headless"
@@ -85,7 +86,7 @@ make_archive() {
   mv "$archive.unfinished" "$archive"
 }
 
-# create <nodes> <plain|secure> [option of java...]: a new cluster, with other ports when somebody takes one in the meantime
+# create <nodes> <plain|secure> [option of java...]: a new cluster, with other ports when another process takes one in the meantime
 create() {
   local attempt folder formats
   for ((attempt = 1; attempt <= port_attempts; attempt++)); do
@@ -121,7 +122,7 @@ take_down() {
   rm -rf "$run"
 }
 
-# Takes down what a `with` that was killed left behind, and removes logs and locks that nobody looks at any more. Another
+# Takes down what a `with` that was killed left behind, and removes old logs and locks. Another
 # container that shares the folder has processes of its own, which cannot be seen from here.
 sweep() {
   local host pid folder
@@ -133,6 +134,10 @@ sweep() {
     fi
   done
   find "$home/run" -maxdepth 1 -type f \( -name '*.log' -o -name '*.lock' \) -mtime +7 -delete
+}
+
+refuse_without_kafka() {
+  [ -z "${DAVY_NO_KAFKA:-}" ] || die "DAVY_NO_KAFKA is set: tests that need a broker belong in a module that NEEDS_KAFKA in the Makefile lists"
 }
 
 up() {
@@ -278,7 +283,8 @@ tool() {
 }
 
 case ${1:-} in
-  up | down | with | status | tool) "$@" ;;
+  up | with) refuse_without_kafka && "$@" ;;
+  down | status | tool) "$@" ;;
   env) choose "${2:-}" && choose_nodes && cat "$run/env" ;;
   kill | stop | start | pause | resume | pid) on_nodes "$@" ;;
   *) usage ;;

@@ -41,7 +41,7 @@ class Cluster:
         command = [self.davy, "worker", "--coordinator", self.address, "--name", name, "--slots", "4", "--http", "off"]
         self.workers[name] = subprocess.Popen(command, stderr=log, env={**os.environ, "DAVY_LOG": "info"})
 
-    def ask(self, *arguments):
+    def query(self, *arguments):
         out = subprocess.run([self.davy, *arguments, "--coordinator", self.address, "-o", "json"], capture_output=True, text=True)
         if out.returncode != 0:
             sys.exit(out.stderr)
@@ -49,7 +49,7 @@ class Cluster:
 
     def await_running(self, on=None):
         while True:
-            tasks = self.ask("tasks")
+            tasks = self.query("tasks")
             if tasks and all(t["state"] == "running" and (on is None or t["worker_name"] in on) for t in tasks):
                 return tasks
 
@@ -78,7 +78,7 @@ def failover(bench, repeats):
     cluster = Cluster(bench.davy, bench.folder, "--lease-timeout", "3s", "--heartbeat", "500ms")
     cluster.start("w0")
     cluster.start("w1")
-    cluster.ask("submit", bench.script(TUMBLE.format(topic="failover")), "--name", "failover", "--wait")
+    cluster.query("submit", bench.script(TUMBLE.format(topic="failover")), "--name", "failover", "--wait")
     for turn in range(repeats):
         while len({t["worker_name"] for t in cluster.await_running()}) < 2:
             pass
@@ -87,7 +87,7 @@ def failover(bench, repeats):
         cluster.workers.pop(victim).kill()
         survivors = set(cluster.workers)
         cluster.await_running(on=survivors)
-        while sum(t["lag_messages"] for t in cluster.ask("tasks")) > RATE:
+        while sum(t["lag_messages"] for t in cluster.query("tasks")) > RATE:
             pass
         seconds.append(time.monotonic() - begun)
         cluster.start(f"w{turn + 2}")
@@ -102,7 +102,7 @@ def hand_over(bench):
     feeder = bench.start(bench.script(FILL.format(topic="moves", packed=1, rows=100_000_000, rate=RATE, realtime="true", extra="")))
     cluster = Cluster(bench.davy, bench.folder)
     cluster.start("a")
-    cluster.ask("submit", bench.script(TUMBLE.format(topic="moves")), "--name", "moves", "--wait")
+    cluster.query("submit", bench.script(TUMBLE.format(topic="moves")), "--name", "moves", "--wait")
     time.sleep(6)  # Moves for balance wait until the last one is some seconds old.
     cluster.start("b")
     while len({t["worker_name"] for t in cluster.await_running()}) < 2:
@@ -129,11 +129,11 @@ def scaling(bench, repeats):
             cluster = Cluster(bench.davy, bench.folder)
             for number in range(n):
                 cluster.start(f"s{number}")
-            while len(cluster.ask("workers")) < n:
+            while len(cluster.query("workers")) < n:
                 pass
             script = bench.script(TUMBLE.format(topic="scaling"))
             name = pathlib.Path(script).stem
-            cluster.ask("submit", script, "--name", name, "--wait")
+            cluster.query("submit", script, "--name", name, "--wait")
             while bench.lag(script) != 0:
                 pass
             speeds[n].append(bench.rows / sum(cpu_seconds(worker.pid) for worker in cluster.workers.values()))

@@ -102,7 +102,7 @@ def cpu_seconds(pid):
 
 
 def stop(process):
-    """Asks it to stop; gives what it said, and how long that took."""
+    """Sends SIGTERM; returns what the process wrote, and how long it took to end."""
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=30)[1] or ""

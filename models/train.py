@@ -18,18 +18,18 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     arguments = parse()
-    places = data.Places(arguments.data, HERE / "capture")
-    missing = places.missing()
+    folders = data.Folders(arguments.data, HERE / "capture")
+    missing = folders.missing()
     if missing:
         say(f"no training data: `{missing[0]}` is missing; name its folder: make models DATA=folder")
         return 2
     davy = features.Davy(arguments.davy, HERE.parent / "pipelines")
     say(f"reading {arguments.data}")
-    records = data.load(places)
-    series, flows, flow_records = tables(records, places, davy)
+    records = data.load(folders)
+    series, flows, flow_records = tables(records, folders, davy)
     built = [build(recipes.SERIES, series, arguments.out), build(recipes.FLOW, flows, arguments.out)]
     if not arguments.skip_evaluation:
-        cds = rivals.CdsForest(places.shared / data.CDS_FOREST)
+        cds = rivals.CdsForest(folders.shared / data.CDS_FOREST)
         studies = {
             recipes.SERIES.name: study.series_study(
                 series, records, cds, flows.iloc[: len(records)], built[0].threshold, say
@@ -59,13 +59,13 @@ def parse() -> argparse.Namespace:
 
 
 def tables(
-    records: pd.DataFrame, places: data.Places, davy: features.Davy
+    records: pd.DataFrame, folders: data.Folders, davy: features.Davy
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The features of series and of flows, and the records of the latter: those of `records` come first, in order."""
     started = time.monotonic()
     enriched = pd.concat([records, augment.augmented(records, forest.SEED)], ignore_index=True)
     series = evaluate.with_hosts(features.series(enriched, davy))
-    native = pd.concat([records, data.read_cds_records(places.shared / data.CDS_FLOWS)], ignore_index=True)
+    native = pd.concat([records, data.read_cds_records(folders.shared / data.CDS_FLOWS)], ignore_index=True)
     flow_records = pd.concat([native, data.exchanged(native)], ignore_index=True)
     flows = features.flows(flow_records, davy)
     flows = flows.assign(row=flows.index, host=evaluate.clients_of_flows(flow_records).host)

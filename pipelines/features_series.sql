@@ -12,7 +12,7 @@ CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,
     sa TEXT, da TEXT, sp INT, dp INT, pr TEXT, flg TEXT,
     ipkt BIGINT, ibyt BIGINT, opkt BIGINT, obyt BIGINT,
-    -- Exporters tell of a flow when it ends, or after their active timeout: up to five minutes late.
+    -- Exporters report a flow when it ends, or after their active timeout: up to five minutes late.
     WATERMARK FOR te AS te - INTERVAL '5 minutes'
 ) WITH (
     connector = 'single_file', path = 'models/capture/lab.csv.gz', type = 'source',
@@ -34,7 +34,7 @@ SELECT
     CASE WHEN sp < dp THEN obyt ELSE ibyt END AS up_bytes,
     CASE WHEN sp < dp THEN ipkt ELSE opkt END AS down_packets,
     CASE WHEN sp < dp THEN ibyt ELSE obyt END AS down_bytes,
-    -- Six or eight places, dots for flags that are not set: only A, or A and P.
+    -- Six or eight characters, dots for flags that are not set: only A, or A and P.
     CASE WHEN flg IN ('...A....', '...AP...', '.A....', '.AP...') THEN 1.0 ELSE 0.0 END AS steady,
     CASE WHEN flg LIKE '%S%' THEN 1.0 ELSE 0.0 END AS opens,
     CASE WHEN flg LIKE '%F%' OR flg LIKE '%R%' THEN 1.0 ELSE 0.0 END AS closes

@@ -14,7 +14,7 @@ CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,
     sa TEXT, da TEXT, sp INT, dp INT, pr TEXT, flg TEXT,
     ipkt BIGINT, ibyt BIGINT, opkt BIGINT, obyt BIGINT,
-    -- Exporters tell of a flow when it ends, or after their active timeout: up to five minutes late.
+    -- Exporters report a flow when it ends, or after their active timeout: up to five minutes late.
     WATERMARK FOR te AS te - INTERVAL '5 minutes'
 ) WITH (
     connector = 'single_file', path = 'models/capture/lab.csv.gz', type = 'source',
@@ -29,7 +29,7 @@ SELECT
     ts, te,
     CASE WHEN sp < dp THEN opkt ELSE ipkt END AS packets,
     CASE WHEN sp < dp THEN obyt ELSE ibyt END AS bytes,
-    -- Six or eight places, dots for flags that are not set: only A, or A and P.
+    -- Six or eight characters, dots for flags that are not set: only A, or A and P.
     flg IN ('...A....', '...AP...', '.A....', '.AP...') AS steady
 FROM flows
 WHERE pr = 'TCP';

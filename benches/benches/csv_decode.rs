@@ -14,15 +14,15 @@ use davy_engine::options::Options;
 const ROWS: usize = 8192;
 const COLUMNS: usize = 71;
 
-/// A used column: its name, its type, its place in the record.
+/// A used column: its name, its type, its index in the record.
 type Used = (&'static str, DataType, usize);
 
 fn features() -> Vec<Used> {
     let counters = ["ipkt", "ibyt", "opkt", "obyt"];
     let aggregates = ["pktips", "pktops", "bytips", "bytops", "bytippkt", "bytoppkt", "bytipo", "pktipo"];
     let mut used = vec![("td", DataType::Float64, 2)];
-    used.extend(counters.into_iter().zip(11..).map(|(name, place)| (name, DataType::UInt64, place)));
-    used.extend(aggregates.into_iter().zip(49..).map(|(name, place)| (name, DataType::Float64, place)));
+    used.extend(counters.into_iter().zip(11..).map(|(name, index)| (name, DataType::UInt64, index)));
+    used.extend(aggregates.into_iter().zip(49..).map(|(name, index)| (name, DataType::Float64, index)));
     used
 }
 
@@ -93,9 +93,9 @@ fn davy(used: &[Used]) -> Box<dyn davy_engine::format::Decoder> {
 
 fn arrow_schema(used: &[Used]) -> SchemaRef {
     let mut fields: Vec<Field> =
-        (0..COLUMNS).map(|place| Field::new(format!("c{place}"), DataType::Utf8, true)).collect();
-    for (name, data_type, place) in used {
-        fields[*place] = Field::new(*name, data_type.clone(), true);
+        (0..COLUMNS).map(|index| Field::new(format!("c{index}"), DataType::Utf8, true)).collect();
+    for (name, data_type, index) in used {
+        fields[*index] = Field::new(*name, data_type.clone(), true);
     }
     Arc::new(Schema::new(fields))
 }
@@ -115,8 +115,8 @@ fn csv_decode(c: &mut Criterion) {
             });
         });
         let schema = arrow_schema(&used);
-        let places: Vec<usize> = used.iter().map(|(_, _, place)| *place).collect();
-        let builder = ReaderBuilder::new(schema).with_projection(places).with_batch_size(ROWS);
+        let indices: Vec<usize> = used.iter().map(|(_, _, index)| *index).collect();
+        let builder = ReaderBuilder::new(schema).with_projection(indices).with_batch_size(ROWS);
         let mut decoder = builder.build_decoder();
         group.bench_function("arrow-csv", |bench| {
             bench.iter(|| {

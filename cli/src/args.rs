@@ -97,7 +97,7 @@ pub(crate) struct ScriptArgs {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct InputArgs {
-    /// Reads this file, directory or glob in place of the path of the script's source table; `-` is standard input
+    /// Reads this file, directory or glob instead of the path of the script's source table; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<String>,
     /// Sets `<table>.<option>` or a setting of the pipeline (`memory`); may be repeated

@@ -43,7 +43,7 @@ impl Progress {
 }
 
 /// One line: what was read, what came of it, how fast.
-#[expect(clippy::disallowed_methods, reason = "a summary tells how long the person waited")]
+#[expect(clippy::disallowed_methods, reason = "a summary says how long the run took")]
 pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
     let took = begun.elapsed();
     let n_flows = metrics.source_rows.get();
@@ -99,7 +99,7 @@ pub(crate) fn summarize_function(function: &FunctionMetrics) {
     say(&line);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a summary tells how long the person waited")]
+#[expect(clippy::disallowed_methods, reason = "a summary says how long the run took")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -38,15 +38,15 @@ pub(crate) fn read_script(path: &Path) -> Result<String> {
     })
 }
 
-/// Puts the script's name before the place in it.
+/// Puts the script's name before line and column.
 fn name_file(error: Error, path: &Path) -> Error {
     match error {
         Error::Invalid(mut diagnostic) => {
-            let place = match diagnostic.location.take() {
+            let location = match diagnostic.location.take() {
                 Some(at) => format!("{}:{}:{}", path.display(), at.line, at.column),
                 None => path.display().to_string(),
             };
-            diagnostic.message = format!("{place}: {}", diagnostic.message);
+            diagnostic.message = format!("{location}: {}", diagnostic.message);
             Error::Invalid(diagnostic)
         }
         other => other,

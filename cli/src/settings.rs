@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_file_is_refused_with_its_place() {
+    fn a_wrong_file_is_refused_with_line_and_column() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("davy.toml");
         let cases = [

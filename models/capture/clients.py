@@ -22,7 +22,7 @@ async def datagram(ctx, server, port, kind, data, source=0):
 
 
 async def resolve(ctx, name, kind=1, v6=False):
-    """Ask the name server; the address is at the end of the answer."""
+    """Query the name server; the address is at the end of the answer."""
     dns = plan.server("dns1")
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
     header = struct.pack("!HHHHHH", ctx.rng.getrandbits(16), 0x0100, 1, 0, 0, 0)
@@ -144,7 +144,7 @@ async def push(ctx, options):
 
 
 async def longpoll(ctx, options):
-    """Ask, wait until the server has something to say, ask again."""
+    """Long polling: send a request, wait for the answer, send the next."""
     pipe = await ctx.connect(plan.server("web1").ip4, 443, "web", tls=True)
     try:
         while True:
@@ -201,7 +201,7 @@ async def mqtt(ctx, options):
 
 
 async def db(ctx, options):
-    """An application that keeps one database connection and asks now and then."""
+    """An application that keeps one database connection and sends a query now and then."""
     reader, writer = await ctx.connect(plan.server("office1").ip4, 5432, "db")
     try:
         for _ in range(ctx.rng.randint(50, 200)):

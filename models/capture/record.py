@@ -148,7 +148,7 @@ def start_hosts(hosts, run, seed, log):
 
 
 def stop(processes, wait):
-    """Ask the processes to end and give them time."""
+    """Send SIGTERM to the processes and give them time."""
     for process in processes:
         process.terminate()
     time.sleep(wait)

@@ -90,7 +90,7 @@ class Session:
             self.send({"id": None, "method": "mining.notify", "params": self.btc_notify()})
 
     def push_difficulty(self):
-        """Tell the new difficulty; in the Monero dialect it is part of a job."""
+        """Send the new difficulty; in the Monero dialect it is part of a job."""
         if not self.pool.xmr:
             self.send({"id": None, "method": "mining.set_difficulty", "params": [self.difficulty]})
         self.push_job()

@@ -35,7 +35,7 @@ LAB = "lab"
 
 
 @dataclass(frozen=True)
-class Places:
+class Folders:
     """Where the data stands: the shared, labelled captures, and the project's own recording."""
 
     shared: Path
@@ -54,14 +54,14 @@ CDS_FOREST = "cds/cds-forest.json.gz"
 SHARED_FILES = [BIFLOWS, LONG_BIFLOWS, UNIFLOWS, CDS_FLOWS, CDS_FOREST]
 
 
-def load(places: Places) -> pd.DataFrame:
+def load(folders: Folders) -> pd.DataFrame:
     """All records with the columns COLUMNS; times in seconds since 1970."""
-    both_ways = read_biflows(places.shared / BIFLOWS, BOTH_WAYS)
-    long_both_ways = read_biflows(places.shared / LONG_BIFLOWS, LONG_BOTH_WAYS)
-    exported = read_nfdump(places.shared / UNIFLOWS)
+    both_ways = read_biflows(folders.shared / BIFLOWS, BOTH_WAYS)
+    long_both_ways = read_biflows(folders.shared / LONG_BIFLOWS, LONG_BOTH_WAYS)
+    exported = read_nfdump(folders.shared / UNIFLOWS)
     # Sources that have no export of their own get one record per direction out of each conversation.
     others = both_ways[~both_ways.source.isin(exported.source.unique())]
-    lab = read_lab(places.lab)
+    lab = read_lab(folders.lab)
     tables = [
         exported,
         one_way(others, ROUTER),

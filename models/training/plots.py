@@ -69,8 +69,8 @@ def trade(units: dict, rivals: dict, names: dict[str, str], title: str, path: Pa
             false, recall = curve(units[split])
             axes.step(false, recall, line, where="post", color=COLOURS["model"], label=f"model, {words}")
         for detector, verdict in rivals.items():
-            place = max(verdict.false_alarms.value, LEFT_EDGE), verdict.recall.value
-            axes.plot(*place, "o", color=COLOURS[detector], label=names[detector], clip_on=False)
+            point = max(verdict.false_alarms.value, LEFT_EDGE), verdict.recall.value
+            axes.plot(*point, "o", color=COLOURS[detector], label=names[detector], clip_on=False)
         axes.set_xscale("log")
         axes.set_xlim(LEFT_EDGE, 1)
         axes.set_ylim(-0.02, 1.02)

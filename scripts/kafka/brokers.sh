@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints the ids of the brokers that the node on PORT would tell a client of, one per line: those that are registered and
+# Prints the ids of the brokers that the node on PORT reports to clients, one per line: those that are registered and
 # not fenced. Then, on a line, the id of the cluster. An open port says less: it opens long before requests are served, and
 # may be another cluster's. A node that is paused takes the connection and never answers, so the caller brings a timeout.
 # brokers.sh PORT
 #
-# Asks with bytes made by hand (a Metadata request, version 2, for no topic): Kafka's own tools take a second to start.
+# Sends bytes made by hand (a Metadata request, version 2, for no topic): Kafka's own tools take a second to start.
 set -euo pipefail
 exec 3<>"/dev/tcp/127.0.0.1/$1"
 

@@ -9,7 +9,7 @@ cd "$1"
 new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
 days=3650
 
-# openssl tells its progress where it tells its errors.
+# openssl writes its progress to stderr.
 quietly() { "$@" 2>openssl.log || { cat openssl.log >&2; return 1; }; }
 
 # certificate <name> <subject> <purpose> <alternative names>

@@ -61,7 +61,7 @@ launch() {
   printf '%s\n' "$!" >"$folder/pid"
 }
 
-# is_ready <folder> <n>: serves clients, and tells them of itself and at least n brokers in all
+# is_ready <folder> <n>: serves clients, and reports at least n brokers, itself included
 is_ready() {
   local answer
   answer=$(timeout 3 "$here/kafka/brokers.sh" "$(port_of "$1")" 2>/dev/null) || return 1

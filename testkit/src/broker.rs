@@ -29,7 +29,7 @@ pub fn secure(name: &str) -> &'static str {
 /// A name that no other test has, in no other run on the same broker either.
 pub fn unique(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    #[expect(clippy::disallowed_methods, reason = "tells runs on the same broker apart")]
+    #[expect(clippy::disallowed_methods, reason = "distinguishes runs on the same broker")]
     let now = SystemTime::now();
     let run = now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis() % 1_000_000_000;
     format!("{what}-{run}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))

@@ -21,7 +21,7 @@ pub(super) fn info(args: &ModelInfoArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Trees, nodes, leaves and the longest way down.
+/// Trees, nodes, leaves and the longest path from the root.
 struct Size {
     n_trees: usize,
     n_nodes: usize,

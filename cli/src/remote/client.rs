@@ -19,10 +19,10 @@ use crate::output;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer, or the beginning of a stream of them, may take: planning and asking a slow broker is in it.
+/// How long an answer, or the beginning of a stream of them, may take: this includes planning and requests to a slow broker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A peer that has vanished without a word is noticed after so long.
+/// Notices a peer that has vanished without closing the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Lists of pipelines hold their scripts.
@@ -30,11 +30,11 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 /// All coordinators that were named, beginning with the one that answered last.
 pub(super) struct Client {
-    places: Vec<Place>,
+    endpoints: Vec<Endpoint>,
     last: usize,
 }
 
-struct Place {
+struct Endpoint {
     url: String,
     service: Service,
 }
@@ -42,24 +42,24 @@ struct Place {
 impl Client {
     /// Reads files and checks addresses; connects when it is used first.
     pub(super) fn open(args: &ConnectionArgs) -> Result<Self> {
-        let place = |url: &String| Ok(Place { url: url.clone(), service: service(url, args)? });
-        let places: Result<Vec<Place>, ClientError> = args.coordinator.iter().map(place).collect();
-        Ok(Self { places: places.map_err(|error| client_error(&error))?, last: 0 })
+        let endpoint = |url: &String| Ok(Endpoint { url: url.clone(), service: service(url, args)? });
+        let endpoints: Result<Vec<Endpoint>, ClientError> = args.coordinator.iter().map(endpoint).collect();
+        Ok(Self { endpoints: endpoints.map_err(|error| client_error(&error))?, last: 0 })
     }
 
     /// Calls each coordinator once, until one leads.
     pub(super) async fn call<T>(
         &mut self,
-        ask: impl AsyncFn(Service) -> Result<Response<T>, Status>,
+        request: impl AsyncFn(Service) -> Result<Response<T>, Status>,
     ) -> Result<T, Status> {
         let mut refusals = Vec::new();
-        for _ in 0..self.places.len() {
-            let place = &self.places[self.last];
-            match ask(place.service.clone()).await {
+        for _ in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[self.last];
+            match request(endpoint.service.clone()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) if is_away(&status) => {
-                    refusals.push(explain(&place.url, &status));
-                    self.last = (self.last + 1) % self.places.len();
+                    refusals.push(explain(&endpoint.url, &status));
+                    self.last = (self.last + 1) % self.endpoints.len();
                 }
                 Err(status) => return Err(status),
             }
@@ -70,10 +70,10 @@ impl Client {
     /// Calls until a coordinator leads, for half a minute at most. Only for what may be sent twice.
     pub(super) async fn change<T>(
         &mut self,
-        ask: impl AsyncFn(Service) -> Result<Response<T>, Status>,
+        request: impl AsyncFn(Service) -> Result<Response<T>, Status>,
     ) -> Result<T, Status> {
         for delay in delays() {
-            match self.call(&ask).await {
+            match self.call(&request).await {
                 Err(status) if status.code() == Code::Unavailable => {
                     output::say(&format!("{}; trying again", status.message()));
                     pause(delay).await;
@@ -81,7 +81,7 @@ impl Client {
                 answer => return answer,
             }
         }
-        self.call(ask).await
+        self.call(request).await
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn cluster(service: Service) -> ClusterClient<Service> {
     ClusterClient::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// Pauses between attempts: half a minute in all, which is longer than a coordinator's place stays empty.
+/// Pauses between attempts: half a minute in all, which is longer than a cluster is without a leader.
 pub(super) fn delays() -> impl Iterator<Item = Duration> {
     const MILLIS: [u64; 12] = [100, 200, 400, 800, 1_500, 3_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000];
     MILLIS.into_iter().map(Duration::from_millis)

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn run(command: &RemoteCommand) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("cannot begin a network call: {error}")))?;
-    runtime.block_on(ask(command))?;
+    runtime.block_on(execute(command))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn submit_here(coordinator: SocketAddr, script: &Path, name: &str, se
     run(&RemoteCommand::Submit(args)).map(|_| ())
 }
 
-async fn ask(command: &RemoteCommand) -> Result<()> {
+async fn execute(command: &RemoteCommand) -> Result<()> {
     let mut client = Client::open(&common(command).connection)?;
     let client = &mut client;
     match command {

@@ -187,7 +187,7 @@ fn models_are_shown_verified_measured_and_imported() {
 }
 
 #[test]
-fn drift_is_told_by_feature_and_exit_code() {
+fn drift_is_reported_per_feature_and_by_the_exit_code() {
     let script = format!("{TABLE}SELECT bytes_pp, gap_s FROM flows;");
     let folder = folder(&[("features.sql", &script), ("other.sql", &script.replace("SELECT bytes_pp,", "SELECT"))]);
     // The card says: half of the rows at 100 or below, a quarter to 1000, a quarter above.

@@ -6,6 +6,7 @@
 mod cluster;
 mod docs;
 mod edges;
+mod end_to_end;
 mod files;
 mod functions;
 mod kafka;
@@ -14,5 +15,4 @@ mod names;
 mod remote;
 mod repository;
 mod run;
-mod trial;
 mod words;

@@ -65,10 +65,10 @@ const CONFINED: &[Confined] = &[
 
 /// A folder (`…/`), a file name in any folder (`/…`) or one file.
 fn is_allowed(path: &str, allowed: &[&str]) -> bool {
-    allowed.iter().any(|place| match (place.starts_with('/'), place.ends_with('/')) {
-        (true, _) => path.ends_with(place),
-        (false, true) => path.starts_with(place),
-        (false, false) => path == *place,
+    allowed.iter().any(|pattern| match (pattern.starts_with('/'), pattern.ends_with('/')) {
+        (true, _) => path.ends_with(pattern),
+        (false, true) => path.starts_with(pattern),
+        (false, false) => path == *pattern,
     })
 }
 

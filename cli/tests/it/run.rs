@@ -34,7 +34,7 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 const FLOWS: &str = "2024-05-01 10:00:01,a,1\n2024-05-01 10:00:02,b,2\n2024-05-01 10:00:59,a,3\nbroken\n";
 
 #[test]
-fn rows_come_in_the_format_that_is_asked_for() {
+fn rows_are_printed_in_the_requested_format() {
     let folder = folder(&[("s.sql", SCRIPT), ("flows.csv", FLOWS)]);
     let json = davy(folder.path(), &["run", "s.sql", "-o", "json"]);
     assert!(json.status.success(), "{}", text(&json.stderr));
@@ -54,7 +54,7 @@ fn rows_come_in_the_format_that_is_asked_for() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place_and_the_exit_code() {
+fn an_error_shows_where_it_is_and_sets_the_exit_code() {
     let folder = folder(&[
         ("s.sql", SCRIPT),
         ("column.sql", &SCRIPT.replace("sum(v)", "sum(volume)")),
@@ -188,7 +188,7 @@ fn the_shipped_forest_finds_miners_of_the_recorded_session() {
 }
 
 #[test]
-fn what_is_shipped_can_be_run_as_it_is() {
+fn shipped_pipelines_run_unchanged() {
     let (root, mut n_models, mut n_pipelines) = (repository(), 0, 0);
     for entry in std::fs::read_dir(root.join("pipelines")).expect("pipelines") {
         let script = entry.expect("readable").path();
@@ -210,7 +210,7 @@ fn what_is_shipped_can_be_run_as_it_is() {
 /// Real captures that the project may not ship; where they are missing, this says which cases were left out.
 #[test]
 fn the_shipped_rule_finds_most_miners_of_real_captures() {
-    #[expect(clippy::disallowed_methods, reason = "where real captures are is said by whoever runs the tests")]
+    #[expect(clippy::disallowed_methods, reason = "the environment says where real captures are")]
     let data = std::env::var_os("DAVY_TEST_DATA").map_or_else(|| repository().join("../shared/data"), PathBuf::from);
     let captures = data.join("fixtures/csv-a300i60");
     let Ok(entries) = std::fs::read_dir(&captures) else {

@@ -110,10 +110,10 @@ fn check_threshold(card: &Card, model: &onnx::Model) -> Result<()> {
 
 /// Reads a regular file of at most `max` bytes.
 fn read(path: &Path, max: u64, what: &str) -> Result<Vec<u8>> {
-    let place = format!("{what} `{}`", path.display());
+    let file = format!("{what} `{}`", path.display());
     let unreadable = |error: std::io::Error| {
         let (message, hint) =
-            (format!("{place} cannot be read: {error}"), format!("check the path, and that the {what} is readable"));
+            (format!("{file} cannot be read: {error}"), format!("check the path, and that the {what} is readable"));
         // What is not there will not come by itself; everything else may be gone in a moment.
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::PermissionDenied => Error::Invalid { message, hint },
@@ -124,24 +124,24 @@ fn read(path: &Path, max: u64, what: &str) -> Result<Vec<u8>> {
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Error::invalid(
-            format!("{place} is no regular file"),
+            format!("{file} is no regular file"),
             "give the path of a card.toml with its model beside it",
         ));
     }
     if max < metadata.len() {
-        return Err(too_large(&place, metadata.len(), max));
+        return Err(too_large(&file, metadata.len(), max));
     }
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if max < bytes.len() as u64 {
-        return Err(too_large(&place, bytes.len() as u64, max));
+        return Err(too_large(&file, bytes.len() as u64, max));
     }
     Ok(bytes)
 }
 
-fn too_large(place: &str, len: u64, max: u64) -> Error {
+fn too_large(file: &str, len: u64, max: u64) -> Error {
     Error::invalid(
-        format!("{place} has {len} bytes, more than {max}"),
+        format!("{file} has {len} bytes, more than {max}"),
         "is it the right file? if so, train a smaller model",
     )
 }

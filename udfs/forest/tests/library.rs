@@ -53,6 +53,6 @@ fn a_library_that_is_missing_or_none_is_an_error_with_a_remedy() {
 
 /// A shared library that is there and is not ONNX Runtime.
 fn glob_libc() -> Option<PathBuf> {
-    let places = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
-    places.map(PathBuf::from).into_iter().find(|path| path.is_file())
+    let paths = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
+    paths.map(PathBuf::from).into_iter().find(|path| path.is_file())
 }

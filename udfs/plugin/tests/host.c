@@ -3,7 +3,7 @@
  *
  *   host LIBRARY FORMATS RETURNS ROWS < rows
  *
- * FORMATS has a letter of the Arrow C data interface for each argument, `g` (double) or `l` (int64); RETURNS is `g`. Each of the ROWS
+ * FORMATS has a format character of the Arrow C data interface for each argument, `g` (double) or `l` (int64); RETURNS is `g`. Each of the ROWS
  * lines has the arguments and then the wanted result, separated by spaces; `-` is null. Results may be off by 1e-6.
  *
  * The first row is behind the array's offset: it is put into the buffers, but not passed.

@@ -1,14 +1,14 @@
 //! Changes that people make while rows come in: pause, resume, update, stop.
 
-use super::ask::word;
+use super::commands::word;
 use super::node::PATIENCE;
 use super::plan::Fault;
 use super::rig::{NAME, Rig};
+use crate::end_to_end::alone;
+use crate::end_to_end::input::WINDOW_MS;
+use crate::end_to_end::pipeline::{N_OUT, Script};
+use crate::end_to_end::reader::read_all;
 use crate::run::text;
-use crate::trial::alone;
-use crate::trial::input::WINDOW_MS;
-use crate::trial::pipeline::{N_OUT, Script};
-use crate::trial::reader::read_all;
 use davy_testkit::wait::until;
 
 use rdkafka::message::Message;
@@ -23,7 +23,7 @@ fn changes_lose_no_row_unless_the_pipeline_begins_anew() {
     other_windows_are_refused(&mut rig);
     rig.catch_up();
     assert_eq!(rig.judge().1, [""; 0]);
-    assert_eq!(marks(&rig), [None, Some(1), Some(2)], "all three versions have closed windows");
+    assert_eq!(versions(&rig), [None, Some(1), Some(2)], "all three versions have closed windows");
     begins_anew(&mut rig);
     rig.client().must(&["stop", NAME, "--wait"]);
     let rows = rig.client().must(&["list", "--all"]);
@@ -35,15 +35,15 @@ fn changes_lose_no_row_unless_the_pipeline_begins_anew() {
 }
 
 /// What the query above the windows has written, in the order of its versions.
-fn marks(rig: &Rig) -> Vec<Option<i64>> {
-    let mut marks = Vec::new();
+fn versions(rig: &Rig) -> Vec<Option<i64>> {
+    let mut versions = Vec::new();
     read_all(&rig.broker, "windows", N_OUT, |message| {
         let row: serde_json::Value = serde_json::from_slice(message.payload().expect("a row")).expect("JSON");
-        marks.push(row["mark"].as_i64());
+        versions.push(row["version"].as_i64());
     });
-    marks.sort_unstable();
-    marks.dedup();
-    marks
+    versions.sort_unstable();
+    versions.dedup();
+    versions
 }
 
 fn other_windows_are_refused(rig: &mut Rig) {
@@ -57,7 +57,7 @@ fn other_windows_are_refused(rig: &mut Rig) {
     assert!(said.contains("cannot take up the state that is there") && said.contains("--fresh"), "{said}");
     let version = |rows: &[serde_json::Value]| rows[0]["version"].as_u64();
     assert_eq!(version(&rig.client().must(&["list"])), version(&before), "a refused change changes nothing");
-    rig.settle();
+    rig.await_running();
     rig.goes_on();
     rig.script = kept;
 }
@@ -65,12 +65,12 @@ fn other_windows_are_refused(rig: &mut Rig) {
 /// With `--fresh` the topics are read from the beginning, into windows that are twice as wide.
 fn begins_anew(rig: &mut Rig) {
     let before = rig.client().must(&["list"]);
-    rig.script = Script { window_ms: 2 * WINDOW_MS, mark: Some(9), ..rig.script };
+    rig.script = Script { window_ms: 2 * WINDOW_MS, version: Some(9), ..rig.script };
     rig.write_script();
     rig.client().must(&["update", NAME, "pipeline.sql", "--fresh", "--wait"]);
     let after = rig.client().must(&["list"]);
     let incarnation = |rows: &[serde_json::Value]| rows[0]["incarnation"].as_u64().expect("a number");
     assert_eq!(incarnation(&after), incarnation(&before) + 1);
-    rig.settle();
-    until("windows of the new kind are closed", PATIENCE, || marks(rig).contains(&Some(9)).then_some(()));
+    rig.await_running();
+    until("windows of the new kind are closed", PATIENCE, || versions(rig).contains(&Some(9)).then_some(()));
 }

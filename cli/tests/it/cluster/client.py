@@ -83,9 +83,9 @@ def main(address, script, other_script):
     assert cluster.GetLeader().is_this_one
     assert list(pipelines.List().pipelines) == []
 
-    place, message = refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="wrong", request_id="0",
+    location, message = refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="wrong", request_id="0",
                      sql=sql.replace("count(*)", "count(nothing)"))
-    assert int(place["line"]) and int(place["column"]) and "nothing" in message, (place, message)
+    assert int(location["line"]) and int(location["column"]) and "nothing" in message, (location, message)
     refused(grpc.StatusCode.INVALID_ARGUMENT, pipelines.Submit, name="a b", sql=sql, request_id="0")
     refused(grpc.StatusCode.NOT_FOUND, pipelines.Get, name="none")
     tried = pipelines.Submit(name="py", sql=sql, request_id="1", dry_run=True)

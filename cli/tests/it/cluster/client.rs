@@ -1,13 +1,13 @@
-//! The coordinator's interface, by a client that nobody here wrote.
+//! Calls the coordinator with a client that does not use the project's code.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::rig::Rig;
+use crate::end_to_end::alone;
+use crate::end_to_end::pipeline::Script;
+use crate::end_to_end::reader::topics;
 use crate::run::{repository, text};
-use crate::trial::alone;
-use crate::trial::pipeline::Script;
-use crate::trial::reader::topics;
 
 /// Python's gRPC, where `make setup` puts it.
 fn python() -> PathBuf {

@@ -1,15 +1,15 @@
-//! Faults, carried out: each returns when the cluster is well again, and panics when it does not become so.
+//! Injects faults. Each function returns when the cluster has recovered, and panics when it does not recover.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::ask::Task;
+use super::commands::Task;
 use super::node::{LEASE, N_SEATS, PATIENCE};
 use super::pages::get;
 use super::plan::Fault;
 use super::rig::{N_TASKS, NAME, Rig};
-use crate::trial::pipeline::OUTPUTS;
-use crate::trial::reader::ends;
+use crate::end_to_end::pipeline::OUTPUTS;
+use crate::end_to_end::reader::ends;
 use davy_testkit::proxy::{Cut, Proxy};
 use davy_testkit::wait::{let_pass, until};
 
@@ -66,7 +66,7 @@ impl Rig {
     fn balance(&mut self) {
         let names: Vec<String> = self.workers.values().map(|worker| worker.name.clone()).collect();
         until("every worker has its share of the tasks", PATIENCE, || {
-            let tasks = self.settle();
+            let tasks = self.await_running();
             let n_of = |name: &String| tasks.values().filter(|task| task.worker == *name).count();
             let is_fair = |name: &String| (N_TASKS / names.len()..=N_TASKS.div_ceil(names.len())).contains(&n_of(name));
             names.iter().all(is_fair).then_some(())
@@ -77,7 +77,7 @@ impl Rig {
         self.several();
         let number = self.busy_worker();
         self.workers.remove(&number).expect("it runs").process.kill();
-        self.settle();
+        self.await_running();
         self.goes_on();
     }
 
@@ -86,7 +86,7 @@ impl Rig {
         self.scale(0);
         self.new_worker(Some(point)).process.await_crash(point);
         self.scale(n);
-        self.settle();
+        self.await_running();
         self.goes_on();
     }
 
@@ -96,17 +96,17 @@ impl Rig {
         self.workers.values().map(|worker| worker.name.clone()).filter(|other| other != name).collect()
     }
 
-    /// Others take the tasks of a worker that the coordinator does not hear; it comes back when `heal` is done.
+    /// Other workers take the tasks of a worker that the coordinator receives no heartbeats from; it comes back after `heal`.
     fn outlive(&mut self, number: usize, heal: impl FnOnce(&mut Self)) {
         let name = self.workers[&number].name.clone();
         let (client, others) = (self.client(), self.others(number));
         until("the worker is lost", PATIENCE, || client.workers("lost").contains(&name).then_some(()));
-        let before = self.settle_on(&others);
+        let before = self.await_running_on(&others);
         self.goes_on();
         heal(self);
         until("the worker is back", PATIENCE, || client.workers("alive").contains(&name).then_some(()));
         self.goes_on();
-        let after = self.settle();
+        let after = self.await_running();
         for (id, task) in after {
             let is_where_it_was = task.worker == before[&id].worker;
             assert!(
@@ -150,18 +150,18 @@ impl Rig {
         let number = self.busy_worker();
         self.workers[&number].to_broker.cut(cut);
         let_pass(AWAY);
-        self.check_lives();
+        self.check_alive();
         self.workers[&number].to_broker.heal();
-        self.settle();
+        self.await_running();
         self.goes_on();
     }
 
-    /// Tasks, once they stay where they are: nobody moves any for longer than the coordinator waits to balance them.
+    /// Tasks, once no task has moved for longer than the coordinator waits before it balances them.
     fn calm(&mut self) -> BTreeMap<String, Task> {
-        let mut tasks = self.settle();
+        let mut tasks = self.await_running();
         until("tasks stay where they are", PATIENCE, || {
             let_pass(LEASE + Duration::from_secs(1));
-            let before = std::mem::replace(&mut tasks, self.settle());
+            let before = std::mem::replace(&mut tasks, self.await_running());
             (moved(&before, &tasks).is_empty()).then_some(())
         });
         tasks
@@ -169,12 +169,12 @@ impl Rig {
 
     /// Every task is still where it was, and did not begin again.
     fn is_undisturbed(&mut self, before: &BTreeMap<String, Task>) {
-        let after = self.settle();
+        let after = self.await_running();
         assert_eq!(moved(before, &after), [""; 0], "tasks that nothing happened to");
         self.goes_on();
     }
 
-    /// The seat of who leads.
+    /// The seat of the leader.
     fn leader(&self) -> usize {
         let leads = |seat: usize| {
             let http = self.seats[seat].as_ref()?.ports.http;
@@ -187,14 +187,14 @@ impl Rig {
         let before = self.calm();
         let killed: Vec<usize> = (0..N_SEATS).filter(|&seat| self.seats[seat].is_some()).collect();
         killed.iter().for_each(|&seat| self.kill_coordinator(seat));
-        // Longer than a lease: nobody may miss the coordinator.
+        // Longer than a lease: workers must keep their tasks without a coordinator.
         let_pass(LEASE);
         self.goes_on();
         self.start_coordinator(killed[0]);
         self.is_undisturbed(&before);
     }
 
-    /// Who was away itself must not take others for lost.
+    /// A coordinator that was paused itself must not report workers as lost.
     fn doze(&mut self) {
         let leader = self.leader();
         let before = self.calm();
@@ -221,10 +221,10 @@ impl Rig {
         heal(self, leader);
         if self.seats[leader].is_some() {
             let stands_by = (Some(200), Some(503));
-            until("who has led stands by", PATIENCE, || (self.health(leader) == stands_by).then_some(()));
+            until("the former leader stands by", PATIENCE, || (self.health(leader) == stands_by).then_some(()));
         }
         self.is_undisturbed(&before);
-        assert_eq!(self.leader(), other, "nobody else has led since");
+        assert_eq!(self.leader(), other, "no other coordinator has led since");
     }
 
     /// What a coordinator says of itself.
@@ -240,16 +240,16 @@ impl Rig {
         let_pass(REST);
         assert_eq!(ends(&self.broker, &OUTPUTS), before, "rows of a pipeline that rests");
         self.client().must(&["resume", NAME, "--wait"]);
-        self.settle();
+        self.await_running();
         self.goes_on();
     }
 
     /// Another column above the windows; their state stays.
     fn update(&mut self) {
-        self.script.mark = Some(self.script.mark.unwrap_or_default() + 1);
+        self.script.version = Some(self.script.version.unwrap_or_default() + 1);
         self.write_script();
         self.client().must(&["update", NAME, "pipeline.sql", "--wait"]);
-        self.settle();
+        self.await_running();
         self.goes_on();
     }
 }

@@ -1,7 +1,7 @@
-//! A cluster, tried out: a real broker, coordinators and workers as processes, and faults of all kinds while rows come in.
+//! End-to-end tests of a cluster: a real broker, coordinators and workers as processes, and faults of all kinds while rows come in.
 //!
-//! In the end every row of the input must have had its effect once, by an account that is made without the engine, no reader may have
-//! seen anything else on the way, and who was not hit must not have been disturbed.
+//! In the end the results must be the expected ones, computed without the engine: every input row counts once. No reader may have
+//! seen other rows meanwhile, and tasks that no fault has hit must not have been restarted.
 //!
 //! `SEED=…` plays one plan again; `make chaos` plays a long one.
 
@@ -11,9 +11,9 @@
     reason = "a long run says how it went, a failed one how to play it again"
 )]
 
-mod ask;
 mod changes;
 mod client;
+mod commands;
 mod dev;
 mod faults;
 mod node;
@@ -26,8 +26,8 @@ use davy_testkit::proxy::Cut;
 use plan::{Fault, Plan};
 use rig::{Play, attempt, play};
 
-use crate::trial::number_from_environment;
-use crate::trial::pipeline::Script;
+use crate::end_to_end::number_from_environment;
+use crate::end_to_end::pipeline::Script;
 
 fn play_faults(test: &'static str, faults: &[Fault]) {
     play(&Play {
@@ -53,13 +53,13 @@ fn a_dead_coordinator_disturbs_no_task() {
 }
 
 #[test]
-fn who_wakes_up_as_a_second_leader_is_none() {
+fn a_paused_or_cut_off_leader_does_not_act_after_another_leads() {
     let faults = [Fault::Doze, Fault::FrozenLeader, Fault::BrokerlessLeader(Cut::Silent)];
-    play_faults("cluster::who_wakes_up_as_a_second_leader_is_none", &faults);
+    play_faults("cluster::a_paused_or_cut_off_leader_does_not_act_after_another_leads", &faults);
 }
 
 #[test]
-fn who_is_cut_off_is_replaced_and_comes_back() {
+fn tasks_of_a_cut_off_worker_move_and_the_worker_rejoins() {
     let faults = [
         Fault::Hiccup,
         Fault::Lost(Cut::Silent),
@@ -67,10 +67,10 @@ fn who_is_cut_off_is_replaced_and_comes_back() {
         Fault::Brokerless(Cut::Silent),
         Fault::Brokerless(Cut::Broken),
     ];
-    play_faults("cluster::who_is_cut_off_is_replaced_and_comes_back", &faults);
+    play_faults("cluster::tasks_of_a_cut_off_worker_move_and_the_worker_rejoins", &faults);
 }
 
-/// The rig itself, tried out: rows that are delivered at least once do come twice, and it says so.
+/// Tests the rig itself: with at-least-once delivery rows come twice, and the rig reports them.
 #[test]
 fn without_transactions_the_rig_finds_rows_that_come_twice() {
     let wrong = attempt(&Play {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::end_to_end::process::{Davy, command};
 use crate::run::text;
-use crate::trial::process::{Davy, command};
 use davy_testkit::proxy::Proxy;
 use davy_testkit::wait::until;
 
@@ -38,7 +38,7 @@ pub(super) struct Coordinator {
     pub(super) to_broker: Proxy,
 }
 
-/// A worker, and its ways to others.
+/// A worker, and its connections to coordinators and the broker.
 pub(super) struct Worker {
     pub(super) process: Davy,
     pub(super) name: String,
@@ -71,12 +71,12 @@ impl Setup {
 
     /// Starts a coordinator, and waits until it listens.
     pub(super) fn coordinator(&self, number: usize) -> Coordinator {
-        let place = self.folder.join(format!("coordinator-{number}.out"));
+        let path = self.folder.join(format!("coordinator-{number}.out"));
         let to_broker = self.to_broker();
         let servers = to_broker.address();
         let mut command = self.davy(&servers);
         command.args(["coordinator", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--catalog", "kafka"]);
-        command.args(["--bootstrap-servers", &servers, "--cluster", "trial", "--tasks", "2"]);
+        command.args(["--bootstrap-servers", &servers, "--cluster", "test", "--tasks", "2"]);
         command.args([
             "--lease-timeout",
             &format!("{}s", LEASE.as_secs()),
@@ -85,13 +85,13 @@ impl Setup {
             "--startup-grace-period",
             "3s",
         ]);
-        command.stdout(File::create(&place).expect("a file"));
+        command.stdout(File::create(&path).expect("a file"));
         let mut process = Davy::start(command, self.folder.join(format!("coordinator-{number}.log")));
         let ports = until("a coordinator listens", PATIENCE, || {
             if let Some(status) = process.ended() {
                 panic!("coordinator {number} ended, {status}: {}", process.said());
             }
-            read_ports(&place)
+            read_ports(&path)
         });
         Coordinator { process, ports, to_broker }
     }
@@ -113,8 +113,8 @@ impl Setup {
 }
 
 /// From `listening grpc=127.0.0.1:PORT http=127.0.0.1:PORT`, once it is there.
-fn read_ports(place: &Path) -> Option<Ports> {
-    let said = std::fs::read_to_string(place).ok()?;
+fn read_ports(path: &Path) -> Option<Ports> {
+    let said = std::fs::read_to_string(path).ok()?;
     let line = said.lines().find(|line| line.starts_with("listening "))?;
     let port = |name: &str| {
         let address = line.split(' ').find_map(|word| word.strip_prefix(name))?;
@@ -123,7 +123,7 @@ fn read_ports(place: &Path) -> Option<Ports> {
     Some(Ports { grpc: port("grpc=")?, http: port("http=")? })
 }
 
-/// One that nobody else is given soon.
+/// A port that the system gives to no other process soon.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::node::PATIENCE;
 use super::rig::Rig;
+use crate::end_to_end::alone;
+use crate::end_to_end::pipeline::Script;
 use crate::run::{repository, text};
-use crate::trial::alone;
-use crate::trial::pipeline::Script;
 use davy_testkit::wait::until;
 
 const ANSWER: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ pub(super) struct Page {
     pub(super) body: String,
 }
 
-/// Gets a page; `None` when nobody answers.
+/// Gets a page; `None` when no process answers.
 pub(super) fn get(port: u16, path: &str) -> Option<Page> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(ANSWER)).ok()?;
@@ -87,7 +87,7 @@ fn pages_for_monitoring_are_as_prometheus_wants_them() {
         }
         assert_eq!(get(port, "/nothing").map(|page| page.code), Some(404));
     }
-    // A worker that nobody attends to lives, and is not ready.
+    // A worker without a session is alive, and is not ready.
     rig.kill_coordinator(0);
     until("the worker says so", PATIENCE, || (get(worker, "/readyz")?.code == 503).then_some(()));
     assert_eq!(get(worker, "/healthz").map(|page| page.code), Some(200));

@@ -6,7 +6,7 @@ use std::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::trial::process::POINTS;
+use crate::end_to_end::process::POINTS;
 use davy_testkit::proxy::Cut;
 
 /// What happens to a cluster. Which worker it hits is chosen by the seed.
@@ -16,17 +16,17 @@ pub(super) enum Fault {
     Kill,
     /// The only worker kills itself when it passes a point for the n-th time, and others come.
     Crash(&'static str, u64),
-    /// A worker stands still until others have its tasks, and wakes up.
+    /// A worker is paused until others have its tasks, and wakes up.
     Freeze,
-    /// Workers are started, or asked to stop, until there are so many.
+    /// Workers are started, or stopped with SIGTERM, until there are so many.
     Scale(usize),
     /// The coordinator is killed, and comes back with the same catalog.
     Restart,
     /// The coordinator is killed while another one stands by.
     Failover,
-    /// The coordinator stands still for longer than a lease, but not for so long that another one could lead.
+    /// The coordinator is paused for longer than a lease, but not for so long that another one could lead.
     Doze,
-    /// The coordinator stands still until another one leads, and wakes up.
+    /// The coordinator is paused until another one leads, and wakes up.
     FrozenLeader,
     /// The coordinator loses the broker until another one leads.
     BrokerlessLeader(Cut),

@@ -1,4 +1,4 @@
-//! The rig: a broker, a feed, coordinators and workers, a reader that watches, and the verdict.
+//! The rig: a broker, input, coordinators and workers, a reader that watches, and the verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::ask::{Client, Task};
+use super::commands::{Client, Task};
 use super::node::{Coordinator, N_SEATS, PATIENCE, Setup, Worker};
 use super::plan::{Fault, Plan};
-use crate::trial::alone;
-use crate::trial::broker::Broker;
-use crate::trial::feed::{Diet, Feed};
-use crate::trial::input::N_PARTITIONS;
-use crate::trial::oracle::{actual, expected};
-use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
-use crate::trial::process::Davy;
-use crate::trial::reader::{Watcher, contents, differences, held_open};
+use crate::end_to_end::alone;
+use crate::end_to_end::broker::Broker;
+use crate::end_to_end::input::N_PARTITIONS;
+use crate::end_to_end::oracle::{actual, expected};
+use crate::end_to_end::pipeline::{N_OUT, OUTPUTS, Script};
+use crate::end_to_end::process::Davy;
+use crate::end_to_end::producer::{Input, InputProducer};
+use crate::end_to_end::reader::{Watcher, contents, differences, held_open};
 use davy_testkit::wait::{now, until};
 
 /// Two for each stage: the source of the windows, the windows, the filter.
@@ -42,7 +42,7 @@ pub(super) struct Rig {
     // Dropped in this order: no process outlives its broker.
     pub(super) workers: BTreeMap<usize, Worker>,
     pub(super) seats: [Option<Coordinator>; N_SEATS],
-    pub(super) feed: Feed,
+    pub(super) input: InputProducer,
     pub(super) watcher: Watcher,
     pub(super) setup: Setup,
     pub(super) random: ChaCha8Rng,
@@ -73,13 +73,13 @@ impl Drop for Replay<'_> {
     }
 }
 
-/// Plays the faults; panics when the cluster does not live as it must, or a row is not as it must be.
+/// Injects the faults; panics when the cluster does not recover, or a row is wrong.
 pub(super) fn play(play: &Play) {
     let wrong = attempt(play);
     assert!(wrong.is_empty(), "{}: SEED={}: {}", play.test, play.seed, wrong.join("\n"));
 }
 
-/// Plays the faults; panics when the cluster does not live as it must, and only tells what is wrong with the rows.
+/// Injects the faults; panics when the cluster does not recover, and returns what is wrong with the rows.
 pub(super) fn attempt(play: &Play) -> Vec<String> {
     let _alone = alone();
     let mut replay = Replay { play, done: Vec::new(), begun: now() };
@@ -105,24 +105,24 @@ impl Rig {
         rig.script = script;
         rig.scale(n_workers);
         rig.submit();
-        rig.settle();
+        rig.await_running();
         rig.watcher.await_progress(PATIENCE);
         rig
     }
 
-    /// A coordinator that nobody has asked for anything.
+    /// A coordinator that has received no request.
     pub(super) fn idle(seed: u64, rows_per_second: u64) -> Self {
         let broker = Broker::start("cluster", 1);
         let folder = tempfile::tempdir().expect("a folder");
         broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
         let servers = broker.servers.clone();
         let setup = Setup { folder: folder.path().to_owned(), servers: servers.clone() };
-        let feed = Feed::start(Diet { servers, topic: "flows".to_owned(), seed, rows_per_second });
+        let input = InputProducer::start(Input { servers, topic: "flows".to_owned(), seed, rows_per_second });
         let watcher = Watcher::start(&broker.servers, &OUTPUTS);
         let mut rig = Self {
             workers: BTreeMap::new(),
             seats: [None, None],
-            feed,
+            input,
             watcher,
             setup,
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -181,7 +181,7 @@ impl Rig {
         self.setup.worker(self.n_workers_started, ports, crash)
     }
 
-    /// Starts workers, or asks some to stop, until there are `n`.
+    /// Starts workers, or stops some with SIGTERM, until there are `n`.
     pub(super) fn scale(&mut self, n: usize) {
         while self.workers.len() < n {
             self.start_worker();
@@ -199,43 +199,43 @@ impl Rig {
         }
     }
 
-    /// One that chance names.
+    /// A random worker.
     pub(super) fn any_worker(&mut self) -> usize {
         let numbers: Vec<usize> = self.workers.keys().copied().collect();
         numbers[self.random.next_u32() as usize % numbers.len()]
     }
 
-    /// One that chance names among those that have tasks.
+    /// A random worker that has tasks.
     pub(super) fn busy_worker(&mut self) -> usize {
         loop {
             let number = self.any_worker();
             let name = self.workers[&number].name.clone();
-            if self.settle().values().any(|task| task.worker == name) {
+            if self.await_running().values().any(|task| task.worker == name) {
                 return number;
             }
         }
     }
 
     /// Waits until every task runs on a worker that is there.
-    pub(super) fn settle(&mut self) -> BTreeMap<String, Task> {
+    pub(super) fn await_running(&mut self) -> BTreeMap<String, Task> {
         let names: BTreeSet<String> = self.workers.values().map(|worker| worker.name.clone()).collect();
-        self.settle_on(&names)
+        self.await_running_on(&names)
     }
 
     /// Waits until every task runs on one of these workers.
-    pub(super) fn settle_on(&mut self, names: &BTreeSet<String>) -> BTreeMap<String, Task> {
+    pub(super) fn await_running_on(&mut self, names: &BTreeSet<String>) -> BTreeMap<String, Task> {
         let client = self.client();
         let begun = now();
         loop {
             let seen = client.tasks();
             if let Some(tasks) = &seen {
                 self.note_epochs(tasks);
-                let is_placed = |task: &Task| task.state == "running" && names.contains(&task.worker);
-                if tasks.len() == N_TASKS && tasks.values().all(is_placed) {
+                let is_running = |task: &Task| task.state == "running" && names.contains(&task.worker);
+                if tasks.len() == N_TASKS && tasks.values().all(is_running) {
                     return tasks.clone();
                 }
             }
-            self.check_lives();
+            self.check_alive();
             assert!(now() - begun < PATIENCE, "waited {PATIENCE:?} in vain: every task runs on {names:?}: {seen:#?}");
         }
     }
@@ -249,8 +249,8 @@ impl Rig {
         }
     }
 
-    /// Who was not told to end has not.
-    pub(super) fn check_lives(&mut self) {
+    /// A process that was not stopped still runs.
+    pub(super) fn check_alive(&mut self) {
         let workers = self.workers.values_mut().map(|worker| &mut worker.process);
         let coordinators = self.seats.iter_mut().flatten().map(|coordinator| &mut coordinator.process);
         for process in workers.chain(coordinators) {
@@ -266,17 +266,17 @@ impl Rig {
         self.watcher.await_progress(PATIENCE);
     }
 
-    /// Everything that was fed has come out.
+    /// Waits until the results of all input are committed.
     pub(super) fn catch_up(&mut self) {
         let client = self.client();
-        self.settle();
-        self.feed.finish();
+        self.await_running();
+        self.input.finish();
         until("nothing waits", CATCH_UP, || (self.setup.lag()? == 0).then_some(()));
         let is_idle = |tasks: BTreeMap<String, Task>| tasks.values().all(|task| task.lag == 0).then_some(());
         until("tasks say so", CATCH_UP, || is_idle(client.tasks()?));
     }
 
-    /// Ends everything, and judges: how many rows were fed, and what is wrong with those that came out.
+    /// Stops everything and compares: how many rows the input had, and which results are wrong.
     fn finish(&mut self) -> (u64, Vec<String>) {
         self.catch_up();
         self.client().must(&["stop", NAME, "--wait"]);
@@ -284,7 +284,7 @@ impl Rig {
         self.judge()
     }
 
-    /// Asks everyone to stop, and sees that they do.
+    /// Sends SIGTERM to every process, and waits until all have ended.
     pub(super) fn end(&mut self) {
         self.scale(0);
         self.seats.iter_mut().flatten().for_each(|coordinator| {
@@ -294,7 +294,7 @@ impl Rig {
         assert_eq!(leaked(self.folder()), [""; 0], "processes that still run");
     }
 
-    /// Compares what has come out with what must: how many rows were fed, and what is wrong.
+    /// Compares the results with the expected ones: how many rows the input had, and what is wrong.
     pub(super) fn judge(&mut self) -> (u64, Vec<String>) {
         assert_eq!(held_open(&self.broker), [""; 0], "open transactions");
         let expected = expected(&self.broker, "flows");
@@ -311,9 +311,9 @@ impl Rig {
     }
 }
 
-/// Whoever was asked to stop does, in time and in order.
+/// A process that got SIGTERM ends in time, with exit code 0.
 fn leaves(process: &mut Davy) {
-    let status = process.await_end("it stops when it is asked to", GRACE);
+    let status = process.await_end("it stops after SIGTERM", GRACE);
     assert_eq!(status.code(), Some(0), "after SIGTERM: {}", process.said());
 }
 
@@ -330,8 +330,8 @@ impl Drop for Rig {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
             eprintln!(
-                "{} rows fed, {} messages read, {} workers and {} coordinators started; their logs are in {}",
-                self.feed.n_rows(),
+                "{} rows written,  {} messages read, {} workers and {} coordinators started; their logs are in {}",
+                self.input.n_rows(),
                 self.watcher.n_seen(),
                 self.n_workers_started,
                 self.n_coordinators_started,

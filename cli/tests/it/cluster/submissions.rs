@@ -5,17 +5,17 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::ask::word;
+use super::commands::word;
 use super::node::PATIENCE;
 use super::rig::Rig;
+use crate::end_to_end::alone;
+use crate::end_to_end::number_from_environment;
+use crate::end_to_end::process::Davy;
 use crate::run::text;
-use crate::trial::alone;
-use crate::trial::number_from_environment;
-use crate::trial::process::Davy;
 use davy_testkit::wait::{let_pass, until};
 
 const ROUNDS: usize = 3;
-/// Starting, planning, asking the broker and writing to the catalog take less, also on a machine that does much else.
+/// Starting, planning, requests to the broker and writing to the catalog take less, also on a busy machine.
 const SUBMISSION_MS: u32 = 3_000;
 
 #[test]
@@ -37,7 +37,7 @@ fn a_submission_whose_coordinator_dies_is_made_once_or_not_at_all() {
         client.kill();
         rig.start_coordinator(0);
         let names = |rig: &Rig| -> Option<Vec<String>> {
-            Some(rig.client().ask(&["list"]).ok()?.iter().map(|row| word(row, "name")).collect())
+            Some(rig.client().query(&["list"]).ok()?.iter().map(|row| word(row, "name")).collect())
         };
         let listed = until("a coordinator leads", PATIENCE, || names(&rig));
         let was_made = listed.contains(&name);

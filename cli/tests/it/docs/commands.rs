@@ -9,7 +9,7 @@ use super::page::Page;
 pub(super) struct Help(BTreeMap<String, String>);
 
 impl Help {
-    /// Asks the binary.
+    /// Runs `--help` of every command and subcommand.
     pub(super) fn of_davy() -> Self {
         let mut known = BTreeMap::new();
         let mut open = vec![String::new()];

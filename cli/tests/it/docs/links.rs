@@ -3,7 +3,7 @@
 use super::page::Page;
 use crate::repository::File;
 
-/// Links to other places than this repository are not followed: tests need no network.
+/// Links that leave this repository are not followed: tests need no network.
 fn is_outside(target: &str) -> bool {
     target.contains("://") || target.starts_with("mailto:")
 }

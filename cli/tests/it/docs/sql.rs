@@ -21,9 +21,9 @@ pub(super) fn invalid(page: &Page) -> Vec<String> {
                 continue;
             }
             Some(comment) => {
-                let place = format!("{}:{}", page.path, block.line);
+                let location = format!("{}:{}", page.path, block.line);
                 complaints.push(format!(
-                    "{place}: `{comment}` says nothing of SQL; write `continues` or `not validated: reason`"
+                    "{location}: `{comment}` says nothing of SQL; write `continues` or `not validated: reason`"
                 ));
                 continue;
             }
@@ -61,8 +61,8 @@ pub(super) fn validate(path: &str, script: &str) -> Option<String> {
         return None;
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("error: ").to_owned();
-    let placed = said.strip_prefix("-:").map_or_else(|| format!(" {said}"), str::to_owned);
-    Some(format!("{path}:{placed}"))
+    let located = said.strip_prefix("-:").map_or_else(|| format!(" {said}"), str::to_owned);
+    Some(format!("{path}:{located}"))
 }
 
 #[test]

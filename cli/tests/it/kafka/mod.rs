@@ -1,8 +1,8 @@
-//! Exactly-once, tried out: a real broker, real processes, and faults at every point of a commit.
+//! End-to-end tests of exactly-once: a real broker, real processes, and faults at every point of a commit.
 //!
 //! A pipeline with windows, late rows and dead letters runs beside one that filters. While rows come in, processes are killed, frozen,
-//! doubled and stopped, and the broker is killed and frozen. In the end every row of the input must have had its effect once, by
-//! an account that is made without the engine, and no reader may have seen anything else on the way.
+//! doubled and stopped, and the broker is killed and frozen. In the end the results must be the expected ones, computed without the
+//! engine: every input row counts once. No reader may have seen other rows meanwhile.
 //!
 //! `SEED=…` plays one plan again. `make chaos` plays a long one.
 
@@ -19,7 +19,7 @@ mod rig;
 use plan::{Injection, Plan};
 use rig::{Play, attempt, play};
 
-use crate::trial::number_from_environment;
+use crate::end_to_end::number_from_environment;
 
 #[test]
 fn no_crash_at_any_point_loses_or_repeats_a_row() {
@@ -51,9 +51,9 @@ fn a_cluster_that_loses_a_node_at_a_time_loses_no_row() {
 }
 
 #[test]
-fn who_stops_when_asked_reads_nothing_twice() {
+fn a_process_that_stops_on_sigterm_reads_no_record_twice() {
     let played = play(&Play {
-        test: "kafka::who_stops_when_asked_reads_nothing_twice",
+        test: "kafka::a_process_that_stops_on_sigterm_reads_no_record_twice",
         seed: number_from_environment("SEED").unwrap_or(0),
         plan: Plan(vec![Injection::Terminate; 4]),
         delivery: "exactly_once",
@@ -65,7 +65,7 @@ fn who_stops_when_asked_reads_nothing_twice() {
     assert_eq!(played.n_read, 2 * (played.n_rows - played.n_dead));
 }
 
-/// The rig itself, tried out: rows that are delivered at least once do come twice, and it says so.
+/// Tests the rig itself: with at-least-once delivery rows come twice, and the rig reports them.
 #[test]
 fn without_transactions_the_rig_finds_rows_that_come_twice() {
     let played = attempt(&Play {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::trial::process::POINTS;
+use crate::end_to_end::process::POINTS;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Injection {
@@ -15,11 +15,11 @@ pub(super) enum Injection {
     Point(&'static str, u64),
     /// It is killed so long after its start.
     Kill(Duration),
-    /// It is asked to stop.
+    /// It gets SIGTERM.
     Terminate,
-    /// It stands still for longer than its transactions may be open, and nobody takes its place.
+    /// It is paused for longer than its transactions may be open, and no other process takes over its tasks.
     Freeze(Duration),
-    /// It stands still, another one takes its place, and it wakes up.
+    /// It is paused, another process takes over its tasks, and it continues.
     Zombie(Duration),
     /// A second one is started while it runs.
     Second,
@@ -27,7 +27,7 @@ pub(super) enum Injection {
     Twins,
     /// The broker dies and comes back.
     BrokerKill,
-    /// The broker stands still.
+    /// The broker is paused.
     BrokerPause(Duration),
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::end_to_end::process::{Davy, command};
 use crate::run::text;
-use crate::trial::process::{Davy, command};
 
 /// What all runs of one pipeline have in common.
 #[derive(Clone, Debug)]

@@ -1,17 +1,17 @@
-//! The rig: a broker, a feed, a pipeline that is started again after each death, a reader that watches, and the verdict.
+//! The rig: a broker, input, a pipeline that is started again after each death, a reader that watches, and the verdict.
 
 use std::time::{Duration, Instant};
 
 use super::plan::{Injection, Plan};
 use super::process::Setup;
-use crate::trial::alone;
-use crate::trial::broker::Broker;
-use crate::trial::feed::{Diet, Feed};
-use crate::trial::input::N_PARTITIONS;
-use crate::trial::oracle::{actual, expected};
-use crate::trial::pipeline::{N_OUT, OUTPUTS, Script};
-use crate::trial::process::Davy;
-use crate::trial::reader::{Watcher, contents, differences, held_open};
+use crate::end_to_end::alone;
+use crate::end_to_end::broker::Broker;
+use crate::end_to_end::input::N_PARTITIONS;
+use crate::end_to_end::oracle::{actual, expected};
+use crate::end_to_end::pipeline::{N_OUT, OUTPUTS, Script};
+use crate::end_to_end::process::Davy;
+use crate::end_to_end::producer::{Input, InputProducer};
+use crate::end_to_end::reader::{Watcher, contents, differences, held_open};
 use davy_testkit::wait::{let_pass, now, until, within};
 
 /// Two tasks each: the source of the windows, the windows, the filter.
@@ -19,7 +19,7 @@ const N_TASKS: usize = 6;
 /// How long a transaction may be open: so short that a frozen process outlives its own,
 const SHORT: Duration = Duration::from_secs(2);
 /// and longer than the broker needs to come back. A transaction that runs out just when a single broker starts may stay open for ever:
-/// the broker skips the marks of partitions whose leader it does not know yet ("these partitions are likely deleted already").
+/// the broker skips the commit markers of partitions whose leader it does not know yet ("these partitions are likely deleted already").
 const LONG: Duration = Duration::from_secs(30);
 /// What SIGTERM leaves for the last commit.
 const GRACE: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub(super) struct Play {
     /// How the filter's rows are delivered.
     pub(super) delivery: &'static str,
     pub(super) rows_per_second: u64,
-    /// The feed goes on at least until it has written so many.
+    /// The input has at least so many rows.
     pub(super) n_rows: u64,
     /// Nodes of the cluster: one, or three that replicate everything.
     pub(super) n_nodes: usize,
@@ -73,7 +73,7 @@ impl Drop for Replay<'_> {
 struct Rig {
     // Dropped in this order: no process outlives its broker.
     davy: Option<Davy>,
-    feed: Feed,
+    input: InputProducer,
     watcher: Watcher,
     setup: Setup,
     n_started: usize,
@@ -81,14 +81,14 @@ struct Rig {
     folder: tempfile::TempDir,
 }
 
-/// Plays the faults, and says how it went; panics when a row is not as it must be.
+/// Injects the faults and returns what happened; panics when a row is wrong.
 pub(super) fn play(play: &Play) -> Played {
     let played = attempt(play);
     assert!(played.wrong.is_empty(), "{}: SEED={}: {}", play.test, play.seed, played.wrong.join("\n"));
     played
 }
 
-/// Plays the faults; panics when the pipeline does not live as it must, and only tells of rows.
+/// Injects the faults; panics when the pipeline does not recover, and returns what is wrong with the rows.
 pub(super) fn attempt(play: &Play) -> Played {
     let _alone = alone();
     let mut replay = Replay { play, done: Vec::new(), begun: now() };
@@ -97,11 +97,11 @@ pub(super) fn attempt(play: &Play) -> Played {
         replay.done.push(fault);
         rig.inject(fault);
     }
-    if rig.feed.n_rows() < play.n_rows {
-        let missing = (play.n_rows - rig.feed.n_rows()) / play.rows_per_second.max(1);
+    if rig.input.n_rows() < play.n_rows {
+        let missing = (play.n_rows - rig.input.n_rows()) / play.rows_per_second.max(1);
         rig.keep_running();
-        until("all rows are fed", 2 * PATIENCE + Duration::from_secs(2 * missing), || {
-            (play.n_rows <= rig.feed.n_rows()).then_some(())
+        until("all rows are written", 2 * PATIENCE + Duration::from_secs(2 * missing), || {
+            (play.n_rows <= rig.input.n_rows()).then_some(())
         });
     }
     let played = rig.finish();
@@ -123,14 +123,14 @@ impl Rig {
         let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone() };
         std::fs::write(setup.script(), Script { delivery: play.delivery, ..Script::default() }.text())
             .expect("written");
-        let feed = Feed::start(Diet {
+        let input = InputProducer::start(Input {
             servers: broker.servers.clone(),
             topic: "flows".to_owned(),
             seed: play.seed,
             rows_per_second: play.rows_per_second,
         });
         let watcher = Watcher::start(&broker.servers, &OUTPUTS);
-        Self { davy: None, feed, watcher, setup, n_started: 0, broker, folder }
+        Self { davy: None, input, watcher, setup, n_started: 0, broker, folder }
     }
 
     fn start(&mut self) -> Davy {
@@ -268,7 +268,7 @@ impl Rig {
     /// Comes to an end, and judges.
     fn finish(&mut self) -> Played {
         self.keep_running();
-        self.feed.finish();
+        self.input.finish();
         let setup = &self.setup;
         until("nothing waits", CATCH_UP, || (setup.lag() == Some(0)).then_some(()));
         terminate(self.davy.take().expect("it runs"));
@@ -293,8 +293,8 @@ impl Drop for Rig {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
             eprintln!(
-                "{} rows fed, {} messages read, {} starts; logs of all of them are in {}",
-                self.feed.n_rows(),
+                "{} rows written,  {} messages read, {} starts; logs of all of them are in {}",
+                self.input.n_rows(),
                 self.watcher.n_seen(),
                 self.n_started,
                 self.folder.path().display()
@@ -308,7 +308,7 @@ impl Drop for Rig {
 
 fn terminate(mut davy: Davy) {
     davy.signal("TERM");
-    let status = davy.await_end("it stops when it is asked to", GRACE);
+    let status = davy.await_end("it stops after SIGTERM", GRACE);
     assert_eq!(status.code(), Some(0), "after SIGTERM: {}", davy.said());
 }
 

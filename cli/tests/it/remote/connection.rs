@@ -1,33 +1,34 @@
-//! How a coordinator is found, and what it learns about who asks.
+//! How the command line finds a coordinator and authenticates itself.
 
 use std::path::Path;
 
 use tonic::Status;
 use tonic::transport::{Certificate, Identity};
 
-use super::server::{Coordinator, Told};
-use super::{ask, command, printed};
+use super::server::{Answers, Coordinator};
+use super::{command, printed, query};
 use crate::run::{folder, text};
 
-/// A port at which nobody listens.
-fn nobody() -> String {
+/// The address of a port at which no process listens.
+fn unused_url() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     format!("http://{}", listener.local_addr().expect("an address"))
 }
 
 #[test]
 fn the_next_address_is_tried_when_one_is_away_or_does_not_lead() {
-    let stands_by = Coordinator::start(Told { refusals: vec![Status::unavailable("b leads")], ..Told::default() });
-    let leads = Coordinator::start(Told::default());
-    let urls = format!("{},{},{}", nobody(), stands_by.url, leads.url);
+    let stands_by =
+        Coordinator::start(Answers { refusals: vec![Status::unavailable("b leads")], ..Answers::default() });
+    let leads = Coordinator::start(Answers::default());
+    let urls = format!("{},{},{}", unused_url(), stands_by.url, leads.url);
     assert_eq!(printed(&urls, &["list"]), "no pipelines\n");
-    assert_eq!((stands_by.asked().len(), leads.asked().len()), (1, 1));
+    assert_eq!((stands_by.requests().len(), leads.requests().len()), (1, 1));
 }
 
 #[test]
 fn a_coordinator_that_is_not_there_is_named() {
-    let url = nobody();
-    let output = ask(Path::new("."), &url, &["list"]);
+    let url = unused_url();
+    let output = query(Path::new("."), &url, &["list"]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.starts_with(&format!("error: no coordinator answers at `{url}`: Connection refused")), "{said}");
@@ -53,7 +54,7 @@ fn a_wrong_connection_is_refused_before_anything_is_sent() {
         ("http://127.0.0.1:1", &["-o", "csv"], "invalid value 'csv'"),
     ];
     for (url, arguments, expected) in cases {
-        let output = ask(folder.path(), url, &[&["list"], *arguments].concat());
+        let output = query(folder.path(), url, &[&["list"], *arguments].concat());
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{url} {arguments:?}: {said}");
         assert!(said.contains(expected), "{url} {arguments:?} should say {expected}: {said}");
@@ -63,7 +64,7 @@ fn a_wrong_connection_is_refused_before_anything_is_sent() {
 #[test]
 fn the_token_comes_from_its_file_or_the_environment() {
     let folder = folder(&[("token", "secret\n")]);
-    let coordinator = Coordinator::start(Told::default());
+    let coordinator = Coordinator::start(Answers::default());
     let runs = [
         command(folder.path(), &coordinator.url, &["list", "--token-file", "token", "--tenant", "soc"]),
         command(folder.path(), &coordinator.url, &["list"]),
@@ -85,7 +86,7 @@ fn the_token_comes_from_its_file_or_the_environment() {
 fn both_sides_show_their_certificates() {
     let made = Certificates::new();
     let coordinator = Coordinator::start_with_tls(
-        Told::default(),
+        Answers::default(),
         Identity::from_pem(&made.server.0, &made.server.1),
         Certificate::from_pem(&made.ca),
     );
@@ -93,12 +94,12 @@ fn both_sides_show_their_certificates() {
     let folder = folder(&[("ca.pem", &made.ca), ("cert.pem", cert), ("key.pem", key), ("token", "secret")]);
     let with_ca: &[&str] = &["list", "--ca", "ca.pem", "--token-file", "token"];
     let with_both =
-        ask(folder.path(), &coordinator.url, &[with_ca, &["--cert", "cert.pem", "--key", "key.pem"]].concat());
+        query(folder.path(), &coordinator.url, &[with_ca, &["--cert", "cert.pem", "--key", "key.pem"]].concat());
     assert_eq!(with_both.status.code(), Some(0), "{}", text(&with_both.stderr));
     assert_eq!(coordinator.metadata(), [("Bearer secret".to_owned(), String::new())]);
-    let unknown = ask(folder.path(), &coordinator.url, with_ca);
+    let unknown = query(folder.path(), &coordinator.url, with_ca);
     assert_eq!(unknown.status.code(), Some(1), "a client without a certificate: {}", text(&unknown.stderr));
-    assert_eq!(coordinator.asked().len(), 1);
+    assert_eq!(coordinator.requests().len(), 1);
 }
 
 /// Certificates and keys in PEM.

@@ -1,4 +1,4 @@
-//! The commands that ask a coordinator, against one that answers as it is told: output, exit codes, errors, retries, waiting.
+//! The commands that call a coordinator, against one with prepared answers: output, exit codes, errors, retries, waiting.
 
 mod changes;
 mod connection;
@@ -13,7 +13,7 @@ use davy_proto::v1::{Dataflow, Pipeline, PipelineState, Scaling, Stage};
 use crate::run::text;
 
 /// Runs davy, connected to `url`.
-fn ask(folder: &Path, url: &str, arguments: &[&str]) -> Output {
+fn query(folder: &Path, url: &str, arguments: &[&str]) -> Output {
     command(folder, url, arguments).output().expect("the binary starts")
 }
 
@@ -28,7 +28,7 @@ fn command(folder: &Path, url: &str, arguments: &[&str]) -> Command {
 
 /// What it prints, when all is well.
 fn printed(url: &str, arguments: &[&str]) -> String {
-    let output = ask(Path::new("."), url, arguments);
+    let output = query(Path::new("."), url, arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }

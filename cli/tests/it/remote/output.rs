@@ -5,11 +5,11 @@ use std::path::Path;
 
 use davy_proto::v1::{PipelineState, Scaling, TailResponse, TailRow, Task, TaskState, Worker, WorkerState};
 
-use super::server::{Coordinator, Told};
-use super::{ask, pipeline, printed};
+use super::server::{Answers, Coordinator};
+use super::{pipeline, printed, query};
 use crate::run::text;
 
-fn told() -> Told {
+fn answers() -> Answers {
     let mut degraded = pipeline(PipelineState::Degraded, 4);
     degraded.problems = vec!["task soc/miners/1/1/7 fails: topic `flows` is gone".to_owned(), "slow".to_owned()];
     let mut other = pipeline(PipelineState::Paused, 1);
@@ -59,7 +59,7 @@ fn told() -> Told {
         value: value.to_vec(),
     };
     let rows = vec![row(41, b"10.0.0.1", br#"{"src":"10.0.0.1","score":0.93}"#), row(42, b"", &[0xff, 0x00])];
-    Told {
+    Answers {
         pipelines: vec![degraded, other],
         tasks: vec![running, failed],
         workers: vec![worker],
@@ -68,7 +68,7 @@ fn told() -> Told {
             reason: "lag of 1.2 M rows needs 5 min at 4,000 rows/s more".to_owned(),
         },
         tail: vec![TailResponse { rows, skipped: 1_200 }],
-        ..Told::default()
+        ..Answers::default()
     }
 }
 
@@ -84,13 +84,13 @@ const COMMANDS: &[&[&str]] = &[
 
 #[test]
 fn answers_are_printed_for_people_and_for_programs() {
-    let coordinator = Coordinator::start(told());
+    let coordinator = Coordinator::start(answers());
     let mut said = String::new();
     for arguments in COMMANDS {
         for format in ["table", "json"] {
             let arguments = [*arguments, &["-o", format]].concat();
             let output = printed(&coordinator.url, &arguments);
-            // Tables are padded to the right, which nobody sees.
+            // Tables are padded to the right; trailing spaces do not count.
             let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
             writeln!(said, "== davy {}\n{}\n", arguments.join(" "), lines.join("\n")).expect("memory");
         }
@@ -111,7 +111,7 @@ fn check_golden(said: &str) {
 
 #[test]
 fn each_line_of_json_is_an_object() {
-    let coordinator = Coordinator::start(told());
+    let coordinator = Coordinator::start(answers());
     for arguments in COMMANDS {
         let output = printed(&coordinator.url, &[*arguments, &["-o", "json"]].concat());
         assert!(!output.is_empty());
@@ -124,7 +124,7 @@ fn each_line_of_json_is_an_object() {
 
 #[test]
 fn nothing_is_said_as_well() {
-    let coordinator = Coordinator::start(Told::default());
+    let coordinator = Coordinator::start(Answers::default());
     for (command, said) in
         [("list", "no pipelines"), ("workers", "no workers; start one with `davy worker`"), ("tasks", "no tasks")]
     {
@@ -135,14 +135,14 @@ fn nothing_is_said_as_well() {
 
 #[test]
 fn a_sample_ends_at_its_limit_and_says_what_it_left_out() {
-    let coordinator = Coordinator::start(told());
+    let coordinator = Coordinator::start(answers());
     let one =
         printed(&coordinator.url, &["tail", "miners", "alerts", "--limit", "1", "--rate", "5", "--from-beginning"]);
     assert_eq!(one.lines().count(), 1, "{one}");
-    let asked = coordinator.asked().join("");
+    let requests = coordinator.requests().join("");
     let request =
         r#"TailRequest { name: "miners", table: "alerts", limit: 1, rows_per_second: 5, from_beginning: true }"#;
-    assert_eq!(asked, request);
-    let all = ask(Path::new("."), &coordinator.url, &["tail", "miners"]);
+    assert_eq!(requests, request);
+    let all = query(Path::new("."), &coordinator.url, &["tail", "miners"]);
     assert!(text(&all.stderr).contains("1,200 rows skipped"), "{}", text(&all.stderr));
 }

@@ -1,4 +1,4 @@
-//! A coordinator that answers as it is told, and remembers what it was asked.
+//! A coordinator with prepared answers, which records the requests it receives.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,11 +21,11 @@ use tonic::{Code, Request, Response, Status};
 
 /// What a coordinator answers.
 #[derive(Clone, Default)]
-pub(super) struct Told {
+pub(super) struct Answers {
     /// Before anything else, one for each call.
     pub(super) refusals: Vec<Status>,
     pub(super) pipelines: Vec<Pipeline>,
-    /// The states that each Watch call tells of, one after the other; then the call breaks. The last call goes on for ever.
+    /// The states that each Watch call reports, one after the other; then the call breaks. The last call never ends.
     pub(super) watches: Vec<Vec<Pipeline>>,
     pub(super) tail: Vec<TailResponse>,
     pub(super) tasks: Vec<Task>,
@@ -43,27 +43,27 @@ pub(super) struct Coordinator {
 
 #[derive(Default)]
 struct State {
-    told: Told,
+    answers: Answers,
     refusals: VecDeque<Status>,
     watches: VecDeque<Vec<Pipeline>>,
-    asked: Vec<String>,
+    requests: Vec<String>,
     metadata: Vec<(String, String)>,
 }
 
 impl Coordinator {
-    pub(super) fn start(told: Told) -> Self {
-        Self::serve(told, None)
+    pub(super) fn start(answers: Answers) -> Self {
+        Self::serve(answers, None)
     }
 
     /// With TLS; only clients whose certificate `ca` has signed are let in.
-    pub(super) fn start_with_tls(told: Told, identity: Identity, ca: Certificate) -> Self {
-        Self::serve(told, Some(ServerTlsConfig::new().identity(identity).client_ca_root(ca)))
+    pub(super) fn start_with_tls(answers: Answers, identity: Identity, ca: Certificate) -> Self {
+        Self::serve(answers, Some(ServerTlsConfig::new().identity(identity).client_ca_root(ca)))
     }
 
-    fn serve(told: Told, tls: Option<ServerTlsConfig>) -> Self {
+    fn serve(answers: Answers, tls: Option<ServerTlsConfig>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let (refusals, watches) = (told.refusals.clone().into(), told.watches.clone().into());
-        let state = Arc::new(Mutex::new(State { told, refusals, watches, ..State::default() }));
+        let (refusals, watches) = (answers.refusals.clone().into(), answers.watches.clone().into());
+        let state = Arc::new(Mutex::new(State { answers, refusals, watches, ..State::default() }));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("not blocking");
         let url = format!("{scheme}://127.0.0.1:{}", listener.local_addr().expect("an address").port());
@@ -91,9 +91,9 @@ impl Coordinator {
         Self { url, state, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// What it was asked: each request as text.
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.state.lock().expect("no panic").asked.clone()
+    /// The requests it has received, each as text.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.state.lock().expect("no panic").requests.clone()
     }
 
     /// The token and the tenant of each call.
@@ -104,9 +104,9 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        let is_told = self.stop.take().is_some_and(|stop| stop.send(()).is_ok());
+        let is_signalled = self.stop.take().is_some_and(|stop| stop.send(()).is_ok());
         let ended = self.thread.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || (is_told && matches!(ended, Some(Ok(())))), "the coordinator broke");
+        assert!(std::thread::panicking() || (is_signalled && matches!(ended, Some(Ok(())))), "the coordinator broke");
     }
 }
 
@@ -141,14 +141,14 @@ struct Scripted(Arc<Mutex<State>>);
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Scripted {
-    fn note<T: std::fmt::Debug>(&self, request: &Request<T>) -> Result<Told, Status> {
+    fn note<T: std::fmt::Debug>(&self, request: &Request<T>) -> Result<Answers, Status> {
         let mut state = self.0.lock().expect("no panic");
-        state.asked.push(format!("{:?}", request.get_ref()));
+        state.requests.push(format!("{:?}", request.get_ref()));
         let header = |name| request.metadata().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         state.metadata.push((header("authorization").to_owned(), header("davy-tenant").to_owned()));
         match state.refusals.pop_front() {
             Some(status) => Err(status),
-            None => Ok(state.told.clone()),
+            None => Ok(state.answers.clone()),
         }
     }
 
@@ -219,8 +219,8 @@ impl Pipelines for Scripted {
     type TailStream = Events<TailResponse>;
 
     async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Self::TailStream>, Status> {
-        let told = self.note(&request)?.tail;
-        Ok(Response::new(Box::pin(tokio_stream::iter(told.into_iter().map(Ok)))))
+        let rows = self.note(&request)?.tail;
+        Ok(Response::new(Box::pin(tokio_stream::iter(rows.into_iter().map(Ok)))))
     }
 }
 

@@ -36,7 +36,7 @@ fn score(criterion: &mut Criterion<ThreadTime>) {
         let builder = ort::environment::init_from(library).expect("ONNX Runtime loads");
         builder.with_name("bench").build().expect("ONNX Runtime starts")
     });
-    // Loading a large model takes longer than measuring it: look at the filter first, which criterion does not tell.
+    // Loading a large model takes longer than measuring it: look at the filter first, which criterion does not show.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for name in MODELS {
         let is_wanted = name.contains(filter.split('/').next().unwrap_or_default());

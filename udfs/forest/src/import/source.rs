@@ -1,4 +1,4 @@
-//! The forest as the JSON has it, checked, and the plainest way to score with it.
+//! The forest as the JSON has it, checked, and the plainest scoring of it.
 
 use serde::Deserialize;
 

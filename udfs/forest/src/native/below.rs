@@ -28,7 +28,7 @@ pub(super) fn n_block_rows(trees: &Trees) -> usize {
     if trees.n_bytes() < LARGE_BYTES { N_BLOCK_ROWS } else { N_BLOCK_ROWS_LARGE }
 }
 
-/// A block of rows on its way through the trees, in buffers that are used again.
+/// A block of rows that passes through the trees, in buffers that are used again.
 #[derive(Debug)]
 pub(super) struct Block {
     n_rows: usize,

@@ -1,6 +1,6 @@
 //! The columns that the compiled trees compare: keys instead of floats, and where NaN goes.
 //!
-//! A key is an unsigned number in the order of the floats, so a comparison is one of integers. NaN has no place in that order, and
+//! A key is an unsigned number in the order of the floats, so a comparison is one of integers. NaN is not in that order, and
 //! each node says where it goes: a feature whose nodes disagree becomes two columns, one with NaN above everything (it goes
 //! right) and one with NaN below everything (it goes left). So no walk has a case for NaN.
 

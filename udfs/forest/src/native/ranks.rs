@@ -1,6 +1,6 @@
 //! Values as ranks: how many of the forest's thresholds a value is above.
 //!
-//! `x <= threshold` holds exactly when `x`'s rank is at most the threshold's place among the sorted thresholds, and ranks are 16
+//! `x <= threshold` holds exactly when `x`'s rank is at most the threshold's index among the sorted thresholds, and ranks are 16
 //! bits where keys are 32: twice the rows in a register. A rank is a binary search over the column's thresholds (a dozen steps, in
 //! L1), once for all trees: some 10 cycles a value.
 

@@ -182,7 +182,7 @@ fn chain(depth: u32, goes_left: bool) -> Tree {
         let (near, far) = (2 * level + 1, 2 * level + 2);
         let threshold = if goes_left { depth as f32 - level as f32 } else { level as f32 };
         let (left, right) = if goes_left { (far, near) } else { (near, far) };
-        // The split's place, which is the far child of the one above; then its near child.
+        // The split's position, which is the far child of the one above; then its near child.
         nodes.push(split(level % 2, threshold, left, right));
         nodes.push(leaf(level));
     }

@@ -3,7 +3,7 @@
 
 use super::trees::Trees;
 
-/// What stands at a place of a tree's top.
+/// What is at a position of a tree's top.
 pub(super) enum Found {
     /// A split, with its threshold's key.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "the portable path walks the top's nodes"))]
@@ -12,7 +12,7 @@ pub(super) enum Found {
     End { node: u32 },
 }
 
-/// Visits a tree's top: its splits, and its ends at `n_levels`, each with its place `h` in the heap.
+/// Visits a tree's top: its splits, and its ends at `n_levels`, each with its position `h` in the heap.
 pub(super) fn visit(trees: &Trees, tree: usize, n_levels: usize, visitor: &mut impl FnMut(usize, Found)) {
     let mut level = vec![(1_usize, 0_u32)];
     for _ in 0..n_levels {

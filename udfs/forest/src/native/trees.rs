@@ -179,7 +179,7 @@ impl ValueCoder {
     }
 }
 
-/// One tree on its way into an array.
+/// One tree that is being laid out in an array.
 struct Layout<'a> {
     tree: &'a Tree,
     columns: &'a Columns,
@@ -193,15 +193,15 @@ impl Layout<'_> {
     fn append_tree(&mut self, encode: &mut impl FnMut(usize) -> u32, n_top_levels: usize) {
         let values: Vec<u32> = self.tree.nodes.iter().map(|node| leaf_of(node).map_or(0, &mut *encode)).collect();
         self.nodes.push(Compact::default());
-        self.place_shared(&values);
-        let mut sub_roots = self.place_below(vec![(0, 0)], n_top_levels, &values);
+        self.append_shared(&values);
+        let mut sub_roots = self.append_below(vec![(0, 0)], n_top_levels, &values);
         // Neighbours come from the left to the right, which is the order of the positions below the top levels.
         for sub_root in std::mem::take(&mut sub_roots) {
-            self.place_below(vec![sub_root], usize::MAX, &values);
+            self.append_below(vec![sub_root], usize::MAX, &values);
         }
     }
 
-    fn place_shared(&mut self, values: &[u32]) {
+    fn append_shared(&mut self, values: &[u32]) {
         let mut uses: HashMap<(u32, u32), u32> = HashMap::new();
         let pairs = self.tree.nodes.iter().filter_map(|node| self.leaf_pair(node, values));
         for pair in pairs {
@@ -224,9 +224,9 @@ impl Layout<'_> {
         leaf_of(&self.tree.nodes[left]).and(leaf_of(&self.tree.nodes[right])).map(|_| (values[left], values[right]))
     }
 
-    /// Places nodes (index in the tree, reserved place) and `n_levels` of their descendants level by level; returns the
-    /// nodes below, which have a place and are not yet written.
-    fn place_below(&mut self, from: Vec<(u32, u32)>, n_levels: usize, values: &[u32]) -> Vec<(u32, u32)> {
+    /// Writes nodes (index in the tree, reserved index in the array) and `n_levels` of their descendants level by level; returns the
+    /// nodes below, which have an index and are not yet written.
+    fn append_below(&mut self, from: Vec<(u32, u32)>, n_levels: usize, values: &[u32]) -> Vec<(u32, u32)> {
         let mut queue: VecDeque<(u32, u32, usize)> = from.into_iter().map(|(index, at)| (index, at, 0)).collect();
         let mut below = vec![];
         while let Some((index, at, level)) = queue.pop_front() {

@@ -85,7 +85,7 @@ impl<const BITS: u32> Walk<BITS> {
         (node.link >> bits) + u32::from(node.threshold < key)
     }
 
-    /// The positions below `n_levels` from the root: of each level the bit that says whether the way went right.
+    /// The positions below `n_levels` from the root: of each level the bit that says whether the path went right.
     #[inline(always)]
     pub(super) fn positions<const N: usize>(self, nodes: &[Compact], rows: [&[u32]; N], n_levels: usize) -> [u16; N] {
         let bits = if BITS == 0 { self.column_bits } else { BITS };

@@ -102,7 +102,7 @@ impl<'a> Tensor<'a> {
         if found != len {
             return Err(broken(
                 slice.offset,
-                format!("tensor `{}` has {found} values where its dimensions {dims:?} ask for {len}", shown(name)),
+                format!("tensor `{}` has {found} values where its dimensions {dims:?} need {len}", shown(name)),
             ));
         }
         Ok(tensor)

@@ -151,25 +151,23 @@ impl Ensemble {
             || self.trees.iter().enumerate().flat_map(|(tree, nodes)| (0..nodes.len()).map(move |node| (tree, node)));
         let child = |node: usize, side: usize| if node < 3 { 2 * node + side } else { 0 };
         let at = |(tree, node): (usize, usize)| &self.trees[tree][node];
-        let modes = all().fold(Message::default().bytes(1, "nodes_modes"), |message, place| {
-            message.bytes(9, if place.1 < 3 { at(place).mode } else { "LEAF" })
+        let modes = all().fold(Message::default().bytes(1, "nodes_modes"), |message, node| {
+            message.bytes(9, if node.1 < 3 { at(node).mode } else { "LEAF" })
         });
         let kind = if self.kind == Kind::Classifier { "class" } else { "target" };
         let weights: Vec<(usize, usize, usize, f64)> = all()
             .filter(|(_, node)| 3 <= *node)
-            .flat_map(|place| {
-                at(place).weights.iter().map(move |(output, weight)| (place.0, place.1, *output, *weight))
-            })
+            .flat_map(|node| at(node).weights.iter().map(move |(output, weight)| (node.0, node.1, *output, *weight)))
             .collect();
         let mut attributes = vec![
             ints("nodes_treeids", all().map(|(tree, _)| tree)),
             ints("nodes_nodeids", all().map(|(_, node)| node)),
-            ints("nodes_featureids", all().map(|place| at(place).feature)),
+            ints("nodes_featureids", all().map(|node| at(node).feature)),
             ints("nodes_truenodeids", all().map(|(_, node)| child(node, 1))),
             ints("nodes_falsenodeids", all().map(|(_, node)| child(node, 2))),
-            ints("nodes_missing_value_tracks_true", all().map(|place| usize::from(at(place).nan_is_true))),
+            ints("nodes_missing_value_tracks_true", all().map(|node| usize::from(at(node).nan_is_true))),
             modes.int(20, 8),
-            self.numbers("nodes_values", &all().map(|place| at(place).threshold).collect::<Vec<_>>()),
+            self.numbers("nodes_values", &all().map(|node| at(node).threshold).collect::<Vec<_>>()),
             ints(&format!("{kind}_treeids"), weights.iter().map(|weight| weight.0)),
             ints(&format!("{kind}_nodeids"), weights.iter().map(|weight| weight.1)),
             ints(&format!("{kind}_ids"), weights.iter().map(|weight| weight.2)),

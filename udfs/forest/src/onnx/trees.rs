@@ -151,7 +151,7 @@ impl Listing {
         let mut open = vec![(run.nodes.start, None)];
         while let Some((at, parent)) = open.pop() {
             if std::mem::replace(&mut was_seen[at - run.nodes.start], true) {
-                return refuse(format!("tree {tree}: two ways lead to node {}, so it is no tree", self.node_ids[at]));
+                return refuse(format!("tree {tree}: two paths lead to node {}, so it is no tree", self.node_ids[at]));
             }
             let number = u32::try_from(nodes.len()).expect("MAX_NODES is below 2^32");
             if let Some((parent, is_left)) = parent {
@@ -257,7 +257,7 @@ impl Leaves {
     }
 }
 
-/// The trees' places in the lists.
+/// The trees' ranges in the lists.
 struct Runs {
     list: Vec<Run>,
     by_tree: HashMap<u32, usize>,
@@ -267,7 +267,7 @@ struct Runs {
 struct Run {
     tree: u32,
     nodes: Range<usize>,
-    /// Empty where node `i` stands at place `i`.
+    /// Empty where node `i` is at index `i`.
     by_id: HashMap<u32, usize>,
 }
 

@@ -119,8 +119,8 @@ impl Lists {
             let begin = listing.tree_ids.len();
             let mut open = vec![(first, is_leaf, None)];
             while let Some((at, is_leaf, parent)) = open.pop() {
-                let place = listing.tree_ids.len();
-                let id = u32::try_from(place - begin).unwrap_or(u32::MAX);
+                let index_in_list = listing.tree_ids.len();
+                let id = u32::try_from(index_in_list - begin).unwrap_or(u32::MAX);
                 match parent {
                     Some((parent, true)) => listing.true_ids[parent] = id,
                     Some((parent, false)) => listing.false_ids[parent] = id,
@@ -139,13 +139,13 @@ impl Lists {
                 let index = at as usize;
                 match was_seen.get_mut(index) {
                     Some(seen @ false) => *seen = true,
-                    Some(true) => return refuse(format!("two ways lead to node {at}, so it is no tree")),
+                    Some(true) => return refuse(format!("two paths lead to node {at}, so it is no tree")),
                     None => return refuse(format!("tree {tree} has node {at}, which is not there")),
                 }
                 let nan_is_true = self.nan_is_true.get(index).copied().unwrap_or(false);
                 listing.push(self.features[index], self.modes[index], self.splits[index], nan_is_true);
-                open.push((self.on_false[index], self.false_is_leaf[index], Some((place, false))));
-                open.push((self.on_true[index], self.true_is_leaf[index], Some((place, true))));
+                open.push((self.on_false[index], self.false_is_leaf[index], Some((index_in_list, false))));
+                open.push((self.on_true[index], self.true_is_leaf[index], Some((index_in_list, true))));
             }
         }
         Ok((listing, weights))

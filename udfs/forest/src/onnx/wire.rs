@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Result};
 
-/// Bytes of the file, and where they begin in it (messages name the place).
+/// Bytes of the file, and where they begin in it (messages name the byte).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slice<'a> {
     pub(super) bytes: &'a [u8],

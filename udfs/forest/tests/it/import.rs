@@ -17,7 +17,7 @@ const COLUMNS: [usize; 13] = [2, 11, 12, 13, 14, 49, 50, 51, 52, 53, 54, 55, 56]
 fn data() -> Option<PathBuf> {
     let named = std::env::var_os("DAVY_TEST_DATA").map(PathBuf::from);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let beside = ["../shared/data", "../../shared/data"].map(|place| root.join(place));
+    let beside = ["../shared/data", "../../shared/data"].map(|folder| root.join(folder));
     let found = named.into_iter().chain(beside).find(|folder| folder.join("cds").is_dir());
     if found.is_none() {
         eprintln!("left out: the CDS forest (no DAVY_TEST_DATA and no ../shared/data)");

@@ -92,16 +92,16 @@ fn columns_that_do_not_fit_are_refused() {
 #[test]
 fn files_that_are_missing_too_large_or_no_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
+    let path = |name: &str| folder.path().join(name);
     let open = |card: &str| {
-        Package::open(&place(card)).map(drop).map_err(|error| {
+        Package::open(&path(card)).map(drop).map_err(|error| {
             assert!(matches!(error, Error::Invalid { .. }), "{error}");
             error.to_string().replace(&*folder.path().to_string_lossy(), "…")
         })
     };
-    let large = |name: &str, bytes: u64| std::fs::File::create(place(name)).unwrap().set_len(bytes).unwrap();
+    let large = |name: &str, bytes: u64| std::fs::File::create(path(name)).unwrap().set_len(bytes).unwrap();
     let good = model().write();
-    std::fs::write(place("card.toml"), card(&good)).unwrap();
+    std::fs::write(path("card.toml"), card(&good)).unwrap();
     let missing = |what: &str, name: &str| {
         let text = format!(
             "{what} `…/{name}` cannot be read: No such file or directory (os error 2); check the path, and that the {what} is readable"
@@ -112,13 +112,13 @@ fn files_that_are_missing_too_large_or_no_files_are_refused() {
     assert_eq!(open("card.toml"), missing("model", "model.onnx"));
 
     let no_file = "is no regular file; give the path of a card.toml with its model beside it";
-    std::fs::create_dir(place("folder")).unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
     assert_eq!(open("folder"), Err(format!("card `…/folder` {no_file}")));
     // The pipe has no writer: opening it would wait for ever.
-    let status = std::process::Command::new("mkfifo").arg(place("model.onnx")).status().unwrap();
+    let status = std::process::Command::new("mkfifo").arg(path("model.onnx")).status().unwrap();
     assert!(status.success());
     assert_eq!(open("card.toml"), Err(format!("model `…/model.onnx` {no_file}")));
-    std::fs::remove_file(place("model.onnx")).unwrap();
+    std::fs::remove_file(path("model.onnx")).unwrap();
 
     let remedy = "is it the right file? if so, train a smaller model";
     large("model.onnx", MAX_MODEL_BYTES + 1);
@@ -129,11 +129,11 @@ fn files_that_are_missing_too_large_or_no_files_are_refused() {
     large("large.toml", MAX_CARD_BYTES + 1);
     assert_eq!(open("large.toml"), Err(format!("card `…/large.toml` has 1048577 bytes, more than 1048576; {remedy}")));
 
-    std::fs::write(place("binary.toml"), [b'#', 0xff]).unwrap();
+    std::fs::write(path("binary.toml"), [b'#', 0xff]).unwrap();
     assert_eq!(open("binary.toml"), Err("card `…/binary.toml`: byte 1 is not UTF-8; save it as UTF-8 text".to_owned()));
-    std::fs::write(place("model.onnx"), &good).unwrap();
+    std::fs::write(path("model.onnx"), &good).unwrap();
     assert_eq!(open("card.toml"), Ok(()));
-    std::fs::write(place("model.onnx"), [&good[..], &[0]].concat()).unwrap();
+    std::fs::write(path("model.onnx"), [&good[..], &[0]].concat()).unwrap();
     let message = open("card.toml").unwrap_err();
     assert!(
         message.contains("the card says") && message.contains("take card and model from the same package"),

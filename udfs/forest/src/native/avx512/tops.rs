@@ -18,8 +18,8 @@ const N_COLUMNS_MAX: usize = 32;
 /// fewer levels.
 const TABLE_BYTES_MAX: usize = 64 << 20;
 
-/// Of one place: its threshold, its column, and what is below it.
-const PLACE_BYTES: usize = 2 + 1 + 8;
+/// Of one position: its threshold, its column, and what is below it.
+const POSITION_BYTES: usize = 2 + 1 + 8;
 
 /// The tops of all trees. Exists only where the processor has the instructions of [`super::descend`], and every column in the
 /// tables is below `n_columns`.
@@ -64,7 +64,7 @@ impl Tops {
         if !has_instructions || N_COLUMNS_MAX < columns.len() || depth == 0 {
             return None;
         }
-        let fits = |n_levels: &usize| (trees.len() * PLACE_BYTES) << n_levels <= TABLE_BYTES_MAX;
+        let fits = |n_levels: &usize| (trees.len() * POSITION_BYTES) << n_levels <= TABLE_BYTES_MAX;
         (1..=depth.min(N_LEVELS_MAX))
             .rev()
             .filter(fits)
@@ -113,7 +113,7 @@ impl Tops {
                 match ends {
                     Ends::F32(halves) => {
                         let value = trees.nodes(tree)[node as usize].threshold;
-                        // A level narrower than a block stands where its places say.
+                        // A level narrower than a block stands where its positions say.
                         let (block, within) = if n_levels < 5 { (0, h) } else { (h / 32 - n, h % 32) };
                         halves[2 * tree * n + block][within] = value as u16;
                         halves[(2 * tree + 1) * n + block][within] = (value >> 16) as u16;

@@ -19,7 +19,7 @@ use davy_testkit::wait::{now, until, within};
 
 const ANSWER: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
-/// Long enough for a broker that was away to settle what was open.
+/// Long enough for a restarted broker to end open transactions.
 const CALM: Duration = Duration::from_secs(20);
 
 /// Offset and digest of each message, by topic and partition, in the order in which they came.
@@ -86,8 +86,8 @@ pub(crate) fn contents(broker: &Broker, topics: &[(&str, i32)]) -> Seen {
 }
 
 fn note(seen: &mut Seen, message: &BorrowedMessage<'_>) {
-    let place = (message.topic().to_owned(), message.partition());
-    seen.entry(place).or_default().push((message.offset(), digest(message)));
+    let partition = (message.topic().to_owned(), message.partition());
+    seen.entry(partition).or_default().push((message.offset(), digest(message)));
 }
 
 /// Partitions that a transaction holds open: readers of committed messages do not get to their end.
@@ -177,15 +177,15 @@ impl Drop for Watcher {
     }
 }
 
-/// How what was seen on the way differs from what is there in the end: nothing may be taken back, and nothing come twice.
+/// How what was seen meanwhile differs from what is there in the end: no message may be withdrawn, and none come twice.
 pub(crate) fn differences(seen: &Seen, contents: &Seen) -> Vec<String> {
     let nothing = Vec::new();
-    let places = seen.keys().chain(contents.keys()).collect::<std::collections::BTreeSet<_>>();
+    let partitions = seen.keys().chain(contents.keys()).collect::<std::collections::BTreeSet<_>>();
     let mut complaints = Vec::new();
-    for place in places {
-        let (then, now) = (seen.get(place).unwrap_or(&nothing), contents.get(place).unwrap_or(&nothing));
+    for partition in partitions {
+        let (then, now) = (seen.get(partition).unwrap_or(&nothing), contents.get(partition).unwrap_or(&nothing));
         if let Some(index) = (0..then.len().max(now.len())).find(|&index| then.get(index) != now.get(index)) {
-            complaints.push(format!("{place:?}: seen {:?}, there is {:?}", then.get(index), now.get(index)));
+            complaints.push(format!("{partition:?}: seen {:?}, there is {:?}", then.get(index), now.get(index)));
         }
     }
     complaints

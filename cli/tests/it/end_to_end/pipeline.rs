@@ -1,4 +1,4 @@
-//! The pipeline that is tried out: windows with late rows and dead letters beside a filter, all on one broker.
+//! The pipeline under test: windows with late rows and dead letters beside a filter, all on one broker.
 
 use super::input::{DELAY_MS, WINDOW_MS};
 use super::oracle::PASSES;
@@ -7,20 +7,20 @@ use super::oracle::PASSES;
 pub(crate) const N_OUT: i32 = 2;
 pub(crate) const OUTPUTS: [(&str, i32); 4] = [("windows", N_OUT), ("passed", N_OUT), ("late", N_OUT), ("dead", N_OUT)];
 
-/// Its SQL. Where the broker is comes from the environment of whoever plans it, `DAVY_KAFKA`, and so does how long transactions may be
+/// Its SQL. The environment of the process that plans it says where the broker is, `DAVY_KAFKA`, and how long transactions may be
 /// open, `TRANSACTION_MS`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Script {
     /// How the filter's rows are delivered.
     pub(crate) delivery: &'static str,
     pub(crate) window_ms: i64,
-    /// A column of the windows that the query above them makes up, to tell its versions apart.
-    pub(crate) mark: Option<u64>,
+    /// A constant column that the query above the windows adds, different in each version of the script.
+    pub(crate) version: Option<u64>,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { delivery: "exactly_once", window_ms: WINDOW_MS, mark: None }
+        Self { delivery: "exactly_once", window_ms: WINDOW_MS, version: None }
     }
 }
 
@@ -29,9 +29,9 @@ impl Script {
         let source = "connector = 'kafka', bootstrap_servers = '${env:DAVY_KAFKA}', topic = 'flows', type = 'source', \
                       format = 'csv', 'kafka.transaction.timeout.ms' = '${env:TRANSACTION_MS}'";
         let (delay, width) = (DELAY_MS / 1_000, self.window_ms / 1_000);
-        let (declared, made) = match self.mark {
+        let (declared, made) = match self.version {
             None => (String::new(), String::new()),
-            Some(mark) => (", mark BIGINT".to_owned(), format!(", {mark}")),
+            Some(version) => (", version BIGINT".to_owned(), format!(", {version}")),
         };
         let mut script = String::from("SET pipeline = 'rig';\nSET exchange_partitions = '4';\n");
         script += &sink("windows", &format!("start TIMESTAMP, k TEXT, c BIGINT, s BIGINT{declared}"), "json");

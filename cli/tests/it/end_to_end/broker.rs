@@ -53,7 +53,7 @@ impl Broker {
         self.order("start", node);
     }
 
-    /// Nobody answers meanwhile, and no connection breaks.
+    /// The broker does not answer meanwhile, and no connection breaks.
     pub(crate) fn pause(&mut self, duration: Duration) {
         let node = self.next_node();
         self.order("pause", &node);
@@ -61,7 +61,7 @@ impl Broker {
         self.order("resume", &node);
     }
 
-    /// Whoever leads a partition or coordinates a transaction has its turn.
+    /// Each node has its turn, so faults also hit leaders of partitions and coordinators of transactions.
     fn next_node(&mut self) -> String {
         self.n_faults += 1;
         (1 + self.n_faults % self.n_nodes).to_string()

@@ -1,4 +1,4 @@
-//! `davy` as processes of its own, which can be frozen, asked to stop, and killed.
+//! `davy` as processes of its own, which can be paused, stopped with SIGTERM, and killed.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::run::text;
 use davy_testkit::wait::{until, within};
 
-/// The longest that a process may take to come to where it was told to die: it starts, takes over and replays before.
+/// The longest that a process may take to reach the point where it kills itself: it starts, takes over and replays before.
 const REACH: Duration = Duration::from_secs(45);
 
-/// The points at which a process can be told to kill itself.
+/// The points at which a process can kill itself.
 pub(crate) const POINTS: [&str; 8] = [
     "poll",
     "decode",
@@ -24,14 +24,14 @@ pub(crate) const POINTS: [&str; 8] = [
     "after_commit",
 ];
 
-/// What is tried out: the binary that was built along with the tests, or one that is faster (`make chaos`).
+/// The binary under test: the one that was built along with the tests, or one that is faster (`make chaos`).
 fn binary() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "whoever plays a long one says with what")]
+    #[expect(clippy::disallowed_methods, reason = "make chaos sets the binary")]
     let named = std::env::var_os("DAVY_BINARY");
     named.map_or_else(|| env!("CARGO_BIN_EXE_davy").into(), PathBuf::from)
 }
 
-/// The binary without what the environment of whoever runs tests says to it. It dies with the thread that starts it, also when
+/// The binary without the `DAVY_` variables of the tests' environment. It dies with the thread that starts it, also when
 /// nothing is left that could kill it.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("setpriv");

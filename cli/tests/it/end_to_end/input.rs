@@ -1,4 +1,4 @@
-//! The rows that are fed: flows in about the order of their time, some of them late, some of them no flows at all.
+//! The rows of the input: flows in about the order of their time, some of them late, some of them no flows at all.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

@@ -1,6 +1,6 @@
-//! Feeds the input in the background: small transactions at a steady pace, every ninth of them given up.
+//! Writes the input in the background: small transactions at a constant rate, every ninth of them aborted.
 //!
-//! When the broker is away, the feed starts over with a fresh producer and the same rows; rows may then be in the topic twice. That
+//! When the broker is away, the thread retries the same rows with a fresh producer; rows may then be in the topic twice. That
 //! is right: what counts is what the topic holds in the end.
 
 use std::sync::Arc;
@@ -19,27 +19,28 @@ use davy_testkit::wait::now;
 const TICK: Duration = Duration::from_millis(100);
 const CALL: Duration = Duration::from_secs(10);
 
-/// What is fed, and how fast.
+/// Which rows are written where, and how fast.
 #[derive(Clone, Debug)]
-pub(crate) struct Diet {
+pub(crate) struct Input {
     pub(crate) servers: String,
     pub(crate) topic: String,
     pub(crate) seed: u64,
     pub(crate) rows_per_second: u64,
 }
 
-/// The thread that feeds.
-pub(crate) struct Feed {
+/// The thread that writes the input.
+pub(crate) struct InputProducer {
     is_over: Arc<AtomicBool>,
     n_rows: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Feed {
-    pub(crate) fn start(diet: Diet) -> Self {
+impl InputProducer {
+    pub(crate) fn start(input: Input) -> Self {
         let (is_over, n_rows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (over, counted) = (Arc::clone(&is_over), Arc::clone(&n_rows));
-        let thread = Builder::new().name("feed".into()).spawn(move || feed(&diet, &over, &counted)).expect("a thread");
+        let thread =
+            Builder::new().name("input".into()).spawn(move || produce(&input, &over, &counted)).expect("a thread");
         Self { is_over, n_rows, thread: Some(thread) }
     }
 
@@ -52,37 +53,37 @@ impl Feed {
     pub(crate) fn finish(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            thread.join().expect("the feed did not panic");
+            thread.join().expect("the input's thread did not panic");
         }
     }
 }
 
-impl Drop for Feed {
+impl Drop for InputProducer {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
-fn feed(diet: &Diet, is_over: &AtomicBool, n_rows: &AtomicU64) {
-    let mut rows = Rows::new(diet.seed);
+fn produce(input: &Input, is_over: &AtomicBool, n_rows: &AtomicU64) {
+    let mut rows = Rows::new(input.seed);
     let mut producer = None;
     let begun = now();
     let mut n_made = 0;
     for number in 1_u64.. {
         let ends = is_over.load(Ordering::Relaxed);
-        let due = ((now() - begun).as_secs_f64() * diet.rows_per_second as f64) as u64;
+        let due = ((now() - begun).as_secs_f64() * input.rows_per_second as f64) as u64;
         // After a pause of the broker, not everything at once.
-        let n = (due.saturating_sub(n_made)).min(diet.rows_per_second);
-        n_made = if n < diet.rows_per_second { n_made + n } else { due };
+        let n = (due.saturating_sub(n_made)).min(input.rows_per_second);
+        n_made = if n < input.rows_per_second { n_made + n } else { due };
         let mut batch: Vec<Row> = (0..n).map(|_| rows.next()).collect();
         if ends {
             batch.extend(Rows::last());
         }
         if number % 9 == 0 {
-            // Who counts these has read what was never committed.
-            write(diet, &mut producer, &ghosts(&batch), Ending::Abort);
+            // A reader that counts these rows has read what was never committed.
+            write(input, &mut producer, &ghosts(&batch), Ending::Abort);
         }
-        write(diet, &mut producer, &batch, Ending::Commit);
+        write(input, &mut producer, &batch, Ending::Commit);
         n_rows.fetch_add(batch.len() as u64, Ordering::Relaxed);
         if ends {
             return;
@@ -102,15 +103,15 @@ enum Ending {
     Abort,
 }
 
-/// Tries until it is done.
-fn write(diet: &Diet, producer: &mut Option<BaseProducer>, rows: &[Row], ending: Ending) {
+/// Retries until the transaction has ended.
+fn write(input: &Input, producer: &mut Option<BaseProducer>, rows: &[Row], ending: Ending) {
     loop {
         let ready = match producer.take() {
             Some(producer) => Ok(producer),
-            None => fresh(diet),
+            None => fresh(input),
         };
         if let Ok(ready) = ready
-            && transact(&ready, &diet.topic, rows, ending).is_ok()
+            && transact(&ready, &input.topic, rows, ending).is_ok()
         {
             *producer = Some(ready);
             return;
@@ -118,9 +119,9 @@ fn write(diet: &Diet, producer: &mut Option<BaseProducer>, rows: &[Row], ending:
     }
 }
 
-fn fresh(diet: &Diet) -> Result<BaseProducer, KafkaError> {
-    let mut config = client(&diet.servers);
-    config.set("transactional.id", format!("feed-{}", diet.topic)).set("linger.ms", "2");
+fn fresh(input: &Input) -> Result<BaseProducer, KafkaError> {
+    let mut config = client(&input.servers);
+    config.set("transactional.id", format!("input-{}", input.topic)).set("linger.ms", "2");
     let producer: BaseProducer = config.create()?;
     producer.init_transactions(CALL)?;
     Ok(producer)

@@ -13,16 +13,16 @@ use super::reader::{header, read_all};
 pub(crate) const PASSES: i64 = 20;
 
 /// Partition and offset of an input row.
-type Place = (i32, i64);
+type Origin = (i32, i64);
 
 /// Everything that comes out of the pipeline; each entry once, or it counts how often.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// By start and key: number and sum of its rows.
     pub(crate) windows: BTreeMap<(i64, String, i64, i64), u32>,
-    pub(crate) passed: BTreeMap<(Place, String, i64), u32>,
-    pub(crate) late: BTreeMap<Place, u32>,
-    pub(crate) dead: BTreeMap<Place, u32>,
+    pub(crate) passed: BTreeMap<(Origin, String, i64), u32>,
+    pub(crate) late: BTreeMap<Origin, u32>,
+    pub(crate) dead: BTreeMap<Origin, u32>,
     pub(crate) n_rows: u64,
 }
 
@@ -33,7 +33,7 @@ fn parse(line: &str) -> Option<(i64, String, i64)> {
     Some(row)
 }
 
-fn place(message: &BorrowedMessage<'_>) -> Place {
+fn position(message: &BorrowedMessage<'_>) -> Origin {
     (message.partition(), message.offset())
 }
 
@@ -51,16 +51,16 @@ pub(crate) fn expected(broker: &Broker, topic: &str) -> Outcome {
     read_all(broker, topic, N_PARTITIONS, |message| {
         outcome.n_rows += 1;
         let Some((time, key, n)) = parse(line(message)) else {
-            outcome.dead.insert(place(message), 1);
+            outcome.dead.insert(position(message), 1);
             return;
         };
         let watermark = &mut watermarks[message.partition() as usize];
         let start = time.div_euclid(WINDOW_MS) * WINDOW_MS;
         if n % PASSES == 0 {
-            outcome.passed.insert((place(message), key.clone(), n), 1);
+            outcome.passed.insert((position(message), key.clone(), n), 1);
         }
         if start + WINDOW_MS <= *watermark {
-            outcome.late.insert(place(message), 1);
+            outcome.late.insert(position(message), 1);
         } else {
             let window = windows.entry((start, key)).or_default();
             *window = (window.0 + 1, window.1 + n);
@@ -94,7 +94,7 @@ pub(crate) fn actual(broker: &Broker, n: i32) -> Outcome {
     outcome
 }
 
-fn origin(message: &BorrowedMessage<'_>) -> Place {
+fn origin(message: &BorrowedMessage<'_>) -> Origin {
     let number = |name: &str| header(message, name).and_then(|text| text.parse().ok()).expect(name);
     (number("davy-partition") as i32, number("davy-offset"))
 }

@@ -1,4 +1,4 @@
-//! What a coordinator is asked, by the command line that people use.
+//! Sends commands to a coordinator with the command line that people use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::end_to_end::process::command;
 use crate::run::text;
-use crate::trial::process::command;
 
-/// Asks whichever coordinator leads.
+/// Calls the coordinator that leads.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) folder: PathBuf,
@@ -40,8 +40,8 @@ impl Client {
         command
     }
 
-    /// What is answered, an object per line; what was said instead.
-    pub(super) fn ask(&self, arguments: &[&str]) -> Result<Vec<Value>, String> {
+    /// The answer, an object per line, or what the command wrote to stderr.
+    pub(super) fn query(&self, arguments: &[&str]) -> Result<Vec<Value>, String> {
         let output = self.run(&[arguments, &["-o", "json"]].concat());
         if !output.status.success() {
             return Err(text(&output.stderr));
@@ -50,22 +50,22 @@ impl Client {
         text(&output.stdout).lines().map(parse).collect()
     }
 
-    /// Does what cannot fail.
+    /// Runs a command that must succeed.
     pub(super) fn must(&self, arguments: &[&str]) -> Vec<Value> {
-        self.ask(arguments).unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
+        self.query(arguments).unwrap_or_else(|said| panic!("{arguments:?}: {said}"))
     }
 
-    /// Tasks by their ids; `None` while nobody leads.
+    /// Tasks by their ids; `None` while no coordinator leads.
     pub(super) fn tasks(&self) -> Option<BTreeMap<String, Task>> {
-        let rows = self.ask(&["tasks"]).ok()?;
+        let rows = self.query(&["tasks"]).ok()?;
         let tasks: BTreeMap<String, Task> = rows.iter().map(|row| (word(row, "id"), task(row))).collect();
         assert_eq!(tasks.len(), rows.len(), "a task is listed once: {rows:?}");
         Some(tasks)
     }
 
-    /// Names of the workers that are in one state; none while nobody leads.
+    /// Names of the workers that are in one state; none while no coordinator leads.
     pub(super) fn workers(&self, state: &str) -> BTreeSet<String> {
-        let rows = self.ask(&["workers"]).unwrap_or_default();
+        let rows = self.query(&["workers"]).unwrap_or_default();
         rows.iter().filter(|row| row["state"] == state).map(|row| word(row, "name")).collect()
     }
 }

@@ -38,12 +38,15 @@ test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GO
 
 # The modules of tests/it whose tests need a broker. DAVY_NO_KAFKA lets one that is missing here fail, instead of starting its own.
 NEEDS_KAFKA := kafka:: cluster:: catalog::
-
+# Random tests play one seed for each of their scripts, and property tests a few cases; `make test` plays all.
+check: export CASES := 19
+check: export PROPTEST_CASES := 32
+check: export DAVY_NO_KAFKA := 1
 check: plugins ## Format, clippy and every test that needs no Kafka: before each commit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	DAVY_NO_KAFKA=1 cargo test --workspace --locked --lib --bins
-	DAVY_NO_KAFKA=1 cargo test --workspace --locked --test it --test golden -- $(addprefix --skip ,$(NEEDS_KAFKA))
+	cargo test --workspace --locked --lib --bins
+	cargo test --workspace --locked --test it --test golden -- $(addprefix --skip ,$(NEEDS_KAFKA))
 
 # What tests load. Built first: cargo does not know that a test needs a shared library.
 plugins:

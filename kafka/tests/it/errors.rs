@@ -8,7 +8,7 @@ use davy_testkit::broker::unique;
 use rdkafka::mocking::MockCluster;
 use rdkafka_sys::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code};
 
-use crate::producer::unfenced;
+use crate::kafka::producer::unfenced;
 use crate::record;
 
 const TOPIC: &str = "t";

@@ -2,11 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "real brokers are waited for with a deadline")]
 
 mod errors;
-mod fresh;
-mod logins;
-mod membership;
-mod producer;
-mod reader;
+mod kafka;
 
 use std::time::{Duration, Instant};
 

@@ -10,7 +10,7 @@ use davy_kafka::{Error, Isolation, KafkaConnection};
 use davy_testkit::broker::{secure, unique};
 use davy_testkit::token;
 
-use crate::producer::unfenced;
+use super::producer::unfenced;
 use crate::{PATIENCE, create, read_on, record};
 
 const WRONG: &str = "hunter2-is-wrong";

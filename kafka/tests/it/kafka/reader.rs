@@ -9,7 +9,7 @@ use davy_kafka::reader::{Event, Reader};
 use davy_kafka::{Error, Isolation, TopicPartition};
 use davy_testkit::broker::unique;
 
-use crate::producer::owner;
+use super::producer::owner;
 use crate::{PATIENCE, connection, record, topic};
 
 #[test]

@@ -1,4 +1,4 @@
-# Everything that is built goes outside the clone, so that every clone and worktree shares one warm folder.
+# Everything that is built goes outside the clone, where a new clone finds it. The folder is safe for one clone at a time.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/davy/target
 # rustup puts cargo here; a shell opened before Rust was installed does not look there yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin

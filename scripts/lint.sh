@@ -11,8 +11,11 @@ lint() {
   local name=$1 probe=$2 remedy=$3
   shift 3
   if ! $probe >/dev/null 2>&1; then
-    printf 'lint: SKIPPED %s: not installed here; install with %s\n' "$name" "$remedy" >&2
-    if [ "${CI:-}" = true ]; then failed+=("$name (not installed)"); fi
+    if [ "${CI:-}" = true ]; then
+      failed+=("$name: not installed; install with $remedy")
+    else
+      printf 'lint: SKIPPED %s: not installed here; install with %s\n' "$name" "$remedy" >&2
+    fi
     return
   fi
   printf 'lint: %s\n' "$*" >&2

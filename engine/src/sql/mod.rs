@@ -40,7 +40,7 @@ pub(crate) use diagnose::sql_error;
 use function::check_calls;
 use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use locate::locate;
-use names::{with_own_names, with_window_names};
+use names::{with_field_names, with_own_names};
 use script::{ColumnFrom, CreateTable, Statement, StatementKind, parse};
 
 /// A script with what surrounds it.
@@ -160,7 +160,7 @@ fn bind_statement(
             Ok(None)
         }
         StatementKind::CreateView(name, query) => {
-            let plan = logical_plan(catalog, &with_window_names(query))?;
+            let plan = logical_plan(catalog, &with_field_names(query))?;
             let at = script::location(name.span.start);
             catalog.add_view(&name.value, plan).map_err(|error| error.at(at))?;
             Ok(None)
@@ -179,7 +179,7 @@ fn bind_statement(
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
         }
         StatementKind::Query(query) => {
-            let plan = analyze(catalog, logical_plan(catalog, &with_window_names(query))?)?;
+            let plan = analyze(catalog, logical_plan(catalog, &with_field_names(query))?)?;
             let name = if n_inserts == 0 { RESULTS.to_owned() } else { format!("{RESULTS}_{}", n_inserts + 1) };
             let schema = Arc::new(plan.schema().as_arrow().clone());
             let sink = SinkPlan { name: name.into(), schema, table: None };

@@ -2,43 +2,50 @@
 
 use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, Query, SelectItem, SetExpr, TableFactor};
 
-/// Calls `window.start` `start` and `window.end` `end` where nothing else in a SELECT is called so; in derived tables and CTEs too.
-pub(super) fn with_window_names(query: &Query) -> Query {
+/// Calls `table.window.start` `start`, as any field after its last part, where nothing else in a SELECT is called so; in derived tables
+/// and CTEs too.
+pub(super) fn with_field_names(query: &Query) -> Query {
     let mut query = query.clone();
-    name_bounds(&mut query);
+    name_fields(&mut query);
     query
 }
 
-fn name_bounds(query: &mut Query) {
+fn name_fields(query: &mut Query) {
     for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-        name_bounds(&mut cte.query);
+        name_fields(&mut cte.query);
     }
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     for table in &mut select.from {
         let joined = table.joins.iter_mut().map(|join| &mut join.relation);
         for factor in std::iter::once(&mut table.relation).chain(joined) {
             if let TableFactor::Derived { subquery, .. } = factor {
-                name_bounds(subquery);
+                name_fields(subquery);
             }
         }
     }
-    for wanted in ["start", "end"] {
-        let n_bounds = select.projection.iter().filter(|item| is_bound(item, wanted)).count();
-        if n_bounds != 1 || select.projection.iter().any(|item| is_called(item, wanted)) {
+    let fields: Vec<Option<Ident>> = select.projection.iter().map(|item| field_of(item).cloned()).collect();
+    for (index, field) in fields.iter().enumerate() {
+        let Some(field) = field else { continue };
+        let is_same =
+            |other: &Option<Ident>| other.as_ref().is_some_and(|other| other.value.eq_ignore_ascii_case(&field.value));
+        let n_fields = fields.iter().filter(|other| is_same(other)).count();
+        if n_fields != 1 || select.projection.iter().any(|item| is_called(item, &field.value)) {
             continue;
         }
-        for item in &mut select.projection {
-            if let (true, SelectItem::UnnamedExpr(expression)) = (is_bound(item, wanted), &*item) {
-                *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias: Ident::with_quote('"', wanted) };
-            }
+        if let SelectItem::UnnamedExpr(expr) = &select.projection[index] {
+            let name = if field.quote_style.is_some() { field.value.clone() } else { field.value.to_lowercase() };
+            let alias = Ident::with_quote('"', name);
+            select.projection[index] = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
 }
 
-/// Whether an item is `window.<wanted>`, possibly after a table's name.
-fn is_bound(item: &SelectItem, wanted: &str) -> bool {
-    let SelectItem::UnnamedExpr(AstExpr::CompoundIdentifier(parts)) = item else { return false };
-    matches!(parts.as_slice(), [.., window, part] if window.value == "window" && part.value.eq_ignore_ascii_case(wanted))
+/// The last part of an item such as `table.window.start`.
+fn field_of(item: &SelectItem) -> Option<&Ident> {
+    match item {
+        SelectItem::UnnamedExpr(AstExpr::CompoundIdentifier(parts)) => parts.last(),
+        _ => None,
+    }
 }
 
 /// Whether an item has this name, or may have it.

@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, Union};
+use datafusion::logical_expr::{Aggregate, Distinct, EmptyRelation, Expr, Join, LogicalPlan, Union};
 
 use super::functions::{WindowKind, WindowMarker};
 use super::sql_error;
@@ -261,6 +261,8 @@ impl Follow<'_> {
                 Err(across_windows().about(Subject::Join))
             }
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => Ok(true),
+            // What a condition that is never true leaves.
+            LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, .. }) => Ok(false),
             LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => {
                 Err(Error::invalid("a query that mixes windows with constant rows is not supported")
                     .hint("leave VALUES or the SELECT without FROM out"))

@@ -97,7 +97,7 @@ need() {
 
 is_older() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-# With rustup, rust-toolchain.toml names the compiler, and rustup fetches it when it is not here yet.
+# With rustup, rust-toolchain.toml names the compiler.
 check_rust() {
   if ! has cargo || ! has rustc; then
     say "Rust: MISSING; install it from https://rustup.rs"
@@ -108,12 +108,12 @@ check_rust() {
   wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
   found=$(rustc --version | cut -d ' ' -f 2) || found=
   if [ -z "$found" ]; then
-    say "Rust: MISSING, rustc is here but does not run; with rustup, run: rustup toolchain install"
+    say "Rust: MISSING, rustc is here but does not run; with rustup, run: rustup toolchain install stable"
     missing_required=yes
     return
   fi
   if is_older "${found%%-*}" "$wanted"; then
-    say "Rust: $found is older than $wanted; install https://rustup.rs, which takes the version from rust-toolchain.toml"
+    say "Rust: $found is older than $wanted; with rustup, run: rustup update stable"
     missing_required=yes
     return
   fi

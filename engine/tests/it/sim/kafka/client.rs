@@ -69,9 +69,11 @@ impl SimClient {
     fn refused(&self, refusal: Refusal) -> Error {
         let message = format!("task `{}`: the broker refuses: {refusal:?}", self.task);
         match refusal {
-            // An error that is fatal to the client is taken for the word of a newer owner.
-            Refusal::Fenced | Refusal::InvalidState => Error::Fenced(message),
-            Refusal::OutOfSequence | Refusal::Concurrent | Refusal::Unstable => Error::Unavailable(message),
+            Refusal::Fenced => Error::Fenced(message),
+            // The first is fatal to the client, but no newer owner: the task starts again from its last commit.
+            Refusal::InvalidState | Refusal::OutOfSequence | Refusal::Concurrent | Refusal::Unstable => {
+                Error::Unavailable(message)
+            }
             Refusal::Unknown => Error::invalid(message),
         }
     }

@@ -81,14 +81,11 @@ impl Context {
         self.transaction_failed.load(Ordering::Relaxed)
     }
 
-    /// Forgets what was before a transaction.
+    /// Forgets what was reported so far: what follows is another transaction, or another request.
     pub(crate) fn clear(&self) {
         self.trouble.store(false, Ordering::Relaxed);
         self.transaction_failed.store(false, Ordering::Relaxed);
-        self.clear_records();
-    }
-
-    pub(crate) fn clear_records(&self) {
+        *lock(&self.obstacle) = None;
         *lock(&self.undelivered) = None;
         *lock(&self.written) = None;
     }
@@ -259,7 +256,7 @@ pub(crate) fn ask<T>(
 ) -> Result<T> {
     let begun = clock::now();
     let context = client.context();
-    *lock(&context.obstacle) = None;
+    context.clear();
     let [mut slice, rest @ ..] = SLICES;
     let mut slices = rest.into_iter();
     loop {

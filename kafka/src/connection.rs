@@ -309,30 +309,17 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_a_remedy() {
         use SaslMechanism::{OauthBearer, Plain};
-        let property = |name: &str| vec![(name.to_owned(), "false".to_owned())];
+        let of_sasl = |sasl| ConnectionOptions { sasl, ..options() };
+        let of_property =
+            |name: &str| ConnectionOptions { properties: vec![(name.to_owned(), "false".to_owned())], ..options() };
         let cases = [
             (ConnectionOptions { bootstrap_servers: "a:1,,".to_owned(), ..options() }, "`bootstrap_servers` cannot be"),
-            (
-                ConnectionOptions { sasl: SaslOptions { mechanism: None, ..sasl(Plain) }, ..options() },
-                "`sasl.mechanism` is missing",
-            ),
-            (
-                ConnectionOptions { sasl: SaslOptions { password: None, ..sasl(Plain) }, ..options() },
-                "PLAIN takes `sasl.username` and `sasl.password`",
-            ),
-            (
-                ConnectionOptions { sasl: SaslOptions { mechanism: Some(OauthBearer), ..sasl(Plain) }, ..options() },
-                "OAUTHBEARER takes `sasl.token`",
-            ),
+            (of_sasl(SaslOptions { mechanism: None, ..sasl(Plain) }), "`sasl.mechanism` is missing"),
+            (of_sasl(SaslOptions { password: None, ..sasl(Plain) }), "PLAIN takes `sasl.username` and `sasl.password`"),
+            (of_sasl(SaslOptions { mechanism: Some(OauthBearer), ..sasl(Plain) }), "OAUTHBEARER takes `sasl.token`"),
             (ConnectionOptions { tls: tls(Some(false), Some("/ca.pem")), ..options() }, "tls = 'false' with options"),
-            (
-                ConnectionOptions { properties: property("enable.idempotence"), ..options() },
-                "property `enable.idempotence` of the Kafka client may not be set",
-            ),
-            (
-                ConnectionOptions { properties: property("ssl.ca.location"), ..options() },
-                "property `ssl.ca.location` of the Kafka client may not be set",
-            ),
+            (of_property("enable.idempotence"), "property `enable.idempotence` of the Kafka client may not be set"),
+            (of_property("ssl.ca.location"), "property `ssl.ca.location` of the Kafka client may not be set"),
         ];
         for (options, expected) in cases {
             let error = options.check().expect_err(expected).to_string();

@@ -114,6 +114,9 @@ pub struct CommittedOffset {
     pub metadata: String,
 }
 
+/// What a transaction needs to commit offsets for a group.
+pub struct GroupMetadata(pub(crate) ConsumerGroupMetadata);
+
 /// A consumer group without members, for which offsets are committed in transactions.
 pub struct ConsumerGroup(MetadataClient);
 
@@ -148,9 +151,9 @@ impl ConsumerGroup {
         Ok(committed)
     }
 
-    /// What a transaction needs to commit offsets for the group.
-    pub(crate) fn metadata(&self) -> ConsumerGroupMetadata {
-        self.0.consumer.group_metadata().expect("the consumer has a `group.id`")
+    /// Outlives the client.
+    pub fn metadata(&self) -> GroupMetadata {
+        GroupMetadata(self.0.consumer.group_metadata().expect("the consumer has a `group.id`"))
     }
 }
 

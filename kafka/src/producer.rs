@@ -23,7 +23,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::client::{self, Context};
 use crate::connection::SOCKET_TIMEOUT;
 use crate::error::{Error, Result, classified, failed};
-use crate::offsets::{CommittedOffset, ConsumerGroup, native};
+use crate::offsets::{CommittedOffset, GroupMetadata, native};
 use crate::{KafkaConnection, clock};
 
 /// How long one try of a call takes: after each the producer asks the caller for its patience.
@@ -113,7 +113,8 @@ impl Unfenced {
     /// Fences every older producer of the transactional id, and aborts the transaction that it left open.
     pub fn take_over(self, patience: Patience<'_>) -> Result<TransactionalProducer> {
         let what = format!("take over the transactional id `{}`", self.transactional_id);
-        self.inner.insist(&what, patience, |producer| producer.init_transactions(SLICE))?;
+        let taken_over = self.inner.insist(patience, |producer| producer.init_transactions(SLICE));
+        taken_over.map_err(|error| self.inner.failed(&what, &error))?;
         // What was slow before has left nothing behind.
         self.inner.context().clear();
         Ok(TransactionalProducer(self.inner))
@@ -157,7 +158,7 @@ impl TransactionalProducer {
     /// Commits offsets for a group with the transaction; the group may not have members.
     pub fn send_offsets(
         &self,
-        group: &ConsumerGroup,
+        group: &GroupMetadata,
         offsets: &[CommittedOffset],
         patience: Patience<'_>,
     ) -> Result<()> {
@@ -168,25 +169,21 @@ impl TransactionalProducer {
             set.map_err(|error| self.0.failed(&format!("commit an offset of `{partition}`"), &error))?;
             element.set_metadata(metadata.as_str());
         }
-        let group = group.metadata();
-        self.0.insist("send positions", patience, |producer| producer.send_offsets_to_transaction(&list, &group, SLICE))
+        let sent = self.0.insist(patience, |producer| producer.send_offsets_to_transaction(&list, &group.0, SLICE));
+        sent.map_err(|error| self.0.failed("send positions", &error))
     }
 
-    /// Commits. Of its errors, only [`Error::InDoubt`] leaves open whether the transaction is committed.
+    /// Commits. Of its errors, only [`Error::InDoubt`] leaves open whether the transaction is committed: after all but the refusals of
+    /// the broker and the errors for which the client demands an abort.
     pub fn commit(&self, patience: Patience<'_>) -> Result<()> {
-        let begun = clock::now();
-        loop {
-            let Err(error) = self.0.producer.commit_transaction(SLICE) else { return Ok(()) };
-            self.0.context().note_trouble();
-            let failure = self.0.failed("commit", &error);
-            match after_commit(&error, failure) {
-                AfterCommit::Retry(_) if clock::since(begun) < patience() => {
-                    self.0.producer.poll(PAUSE);
-                }
-                AfterCommit::Retry(failure) => return Err(Error::InDoubt(failure.to_string())),
-                AfterCommit::Ended(failure) => return Err(failure),
+        let committed = self.0.insist(patience, |producer| producer.commit_transaction(SLICE));
+        committed.map_err(|error| {
+            let requires_abort = matches!(&error, KafkaError::Transaction(error) if error.txn_requires_abort());
+            match self.0.failed("commit", &error) {
+                Error::Unavailable(message) if !requires_abort => Error::InDoubt(message),
+                not_committed => not_committed,
             }
-        }
+        })
     }
 
     /// Aborts, as far as that is possible now; the next producer aborts what is left.
@@ -209,34 +206,6 @@ impl TransactionalProducer {
     }
 }
 
-/// An error of a commit: whether to ask again, or what it means.
-enum AfterCommit {
-    Retry(Error),
-    Ended(Error),
-}
-
-/// | the client says | then |
-/// |---|---|
-/// | fenced, or an error that a person has to fix | not committed |
-/// | the transaction must be aborted | not committed |
-/// | retriable | ask again: it continues the same commit |
-/// | anything else | in doubt |
-fn after_commit(error: &KafkaError, failure: Error) -> AfterCommit {
-    let requires_abort = matches!(error, KafkaError::Transaction(error) if error.txn_requires_abort());
-    match failure {
-        Error::Unavailable(_) if is_retriable(error) => AfterCommit::Retry(failure),
-        Error::Unavailable(message) if !requires_abort => AfterCommit::Ended(Error::InDoubt(message)),
-        other => AfterCommit::Ended(other),
-    }
-}
-
-fn is_retriable(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => error.is_retriable() && !error.txn_requires_abort() && !error.is_fatal(),
-        _ => false,
-    }
-}
-
 /// Writes without transactions: each record at least once.
 pub struct IdempotentProducer(Inner);
 
@@ -252,11 +221,10 @@ impl IdempotentProducer {
 
     /// Waits until all records since the last flush are written.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
-        let flushed = self.0.producer.flush(timeout);
-        flushed.map_err(|error| self.0.failed("write all records", &error))?;
-        let delivered = self.0.check_delivered();
-        self.0.context().clear_records();
-        delivered
+        let flushed = self.0.producer.flush(timeout).map_err(|error| self.0.failed("write all records", &error));
+        let written = flushed.and_then(|()| self.0.check_delivered());
+        self.0.context().clear();
+        written
     }
 }
 
@@ -301,16 +269,21 @@ impl Inner {
     /// Tries a call of the transaction protocol until it succeeds, or cannot.
     fn insist(
         &self,
-        what: &str,
         patience: Patience<'_>,
         call: impl Fn(&BaseProducer<Context>) -> Result<(), KafkaError>,
-    ) -> Result<()> {
+    ) -> Result<(), KafkaError> {
         let begun = clock::now();
         loop {
             let Err(error) = call(&self.producer) else { return Ok(()) };
             self.context().note_trouble();
-            if !is_retriable(&error) || patience() <= clock::since(begun) {
-                return Err(self.failed(what, &error));
+            let is_retriable = match &error {
+                KafkaError::Transaction(error) => {
+                    error.is_retriable() && !error.txn_requires_abort() && !error.is_fatal()
+                }
+                _ => false,
+            };
+            if !is_retriable || patience() <= clock::since(begun) {
+                return Err(error);
             }
             self.producer.poll(PAUSE);
         }

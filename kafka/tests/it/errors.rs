@@ -27,7 +27,7 @@ fn transaction(api: Api, code: Code) -> Error {
         producer.send(&record(TOPIC, "x"))?;
         producer.drain(&patience)?;
         let offset = CommittedOffset { partition: TopicPartition::new(TOPIC, 0), offset: 1, metadata: String::new() };
-        producer.send_offsets(&group, &[offset], &patience)?;
+        producer.send_offsets(&group.metadata(), &[offset], &patience)?;
         producer.commit(&patience)
     };
     run().expect_err("refused")

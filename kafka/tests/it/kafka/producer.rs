@@ -47,7 +47,7 @@ fn records_and_offsets_are_visible_after_a_commit_and_never_after_an_abort() {
         producer.begin().expect("begun");
         producer.send(&record(&to, value)).expect("queued");
         producer.drain(&patience).expect("written");
-        producer.send_offsets(&group, &[offset(position)], &patience).expect("sent");
+        producer.send_offsets(&group.metadata(), &[offset(position)], &patience).expect("sent");
     };
     write("aborted", 7);
     producer.abort();

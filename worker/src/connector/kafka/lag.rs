@@ -26,28 +26,20 @@ pub(crate) fn of_topic(
     topic: &Arc<str>,
     group: Option<&str>,
 ) -> Result<Vec<PartitionLag>> {
-    of_client(connection, topic, group).map_err(of_kafka)
-}
-
-fn of_client(
-    connection: &KafkaConnection,
-    topic: &Arc<str>,
-    group: Option<&str>,
-) -> davy_kafka::Result<Vec<PartitionLag>> {
-    let client = MetadataClient::connect(connection, Isolation::ReadCommitted)?;
-    let n_partitions = client.n_partitions(topic)?;
-    let partitions: Vec<_> = (0..n_partitions).map(|number| TopicPartition::new(Arc::clone(topic), number)).collect();
-    let mut found = HashMap::new();
-    if let Some(group) = group {
-        // Open transactions may stay open for long; their positions do not count yet.
-        let group = ConsumerGroup::connect(connection, group, Isolation::ReadUncommitted)?;
-        for committed in group.committed(&partitions)? {
-            let metadata = SplitMetadata::decode(&committed.metadata);
-            found.insert(committed.partition, (Position(committed.offset), metadata));
-        }
-    }
+    let client = MetadataClient::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
+    let partitions: Vec<_> = (0..client.n_partitions(topic).map_err(of_kafka)?)
+        .map(|number| TopicPartition::new(Arc::clone(topic), number))
+        .collect();
+    // Open transactions may stay open for long; their positions do not count yet.
+    let committed = group.map_or(Ok(Vec::new()), |group| {
+        ConsumerGroup::connect(connection, group, Isolation::ReadUncommitted)?.committed(&partitions)
+    });
+    let found = committed.map_err(of_kafka)?.into_iter().map(|committed| {
+        (committed.partition, (Position(committed.offset), SplitMetadata::decode(&committed.metadata)))
+    });
+    let mut found: HashMap<TopicPartition, _> = found.collect();
     let row = |partition: &TopicPartition| {
-        let offsets = client.offsets(partition)?;
+        let offsets = client.offsets(partition).map_err(of_kafka)?;
         Ok(PartitionLag { partition: partition.partition, offsets, committed: found.remove(partition) })
     };
     partitions.iter().map(row).collect()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
-use davy_kafka::offsets::{CommittedOffset, ConsumerGroup};
+use davy_kafka::offsets::{CommittedOffset, ConsumerGroup, GroupMetadata};
 use davy_kafka::producer::{Record, TransactionalOptions, TransactionalProducer, Unfenced};
 use davy_kafka::{Error as KafkaError, Isolation, KafkaConnection, TopicPartition};
 
@@ -51,8 +51,8 @@ pub(crate) struct KafkaTransactions {
     compression: Compression,
     /// Made by `init`; dropped after a commit in doubt.
     producer: Option<TransactionalProducer>,
-    /// The group that positions are committed for. It has no members.
-    group: Option<ConsumerGroup>,
+    /// The group that positions are committed for, as soon as they have been read. It has no members.
+    group: Option<GroupMetadata>,
     /// Whether the process wants to stop: then nothing is tried for long.
     is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -91,16 +91,15 @@ impl Transactions for KafkaTransactions {
         };
         let unfenced = Unfenced::connect(&self.connection, &options).map_err(of_kafka)?;
         self.producer = Some(unfenced.take_over(&|| self.patience()).map_err(of_kafka)?);
-        if self.group.is_none() {
-            let group = ConsumerGroup::connect(&self.connection, &self.identity.group, Isolation::ReadCommitted);
-            self.group = Some(group.map_err(of_kafka)?);
-        }
         Ok(())
     }
 
     fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
-        let group = self.group.as_ref().ok_or_else(no_producer)?;
-        positions(group, &self.identity, splits).map_err(|error| match error {
+        // Of this call only: a client per task that waits for the next one would cost threads and connections.
+        let group = ConsumerGroup::connect(&self.connection, &self.identity.group, Isolation::ReadCommitted);
+        let group = group.map_err(of_kafka)?;
+        self.group = Some(group.metadata());
+        positions(&group, &self.identity, splits).map_err(|error| match error {
             Error::Unavailable(message) => Error::Unavailable(format!("{message}{HANGING}")),
             other => other,
         })

@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_record_of_an_older_build_is_read() {
-        let text = r#"{"id":{"tenant":"soc","name":"p"},"wish":"pause","sql":"a","settings":{"g":"1"},"version":3,
-            "spec_version":2,"incarnation":1,"kafka_name":"soc--p","dataflows":[{"sink":"s","fingerprint":"f",
+        let text = r#"{"id":{"tenant":"soc","name":"alias"},"wish":"pause","sql":"a","settings":{"g":"1"},"version":3,
+            "spec_version":2,"incarnation":1,"kafka_name":"soc--alias","dataflows":[{"sink":"s","fingerprint":"f",
             "stages":[{"input":"i","n_tasks":2}]}],"submitted_by":"ann","submitted_at_ms":1,"changed_at_ms":2}"#;
         let record: PipelineRecord = serde_json::from_str(text).expect("the names of an older build");
         assert_eq!((record.desired_state, record.spec.script.sql.as_str()), (DesiredState::Pause, "a"));

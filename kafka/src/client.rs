@@ -1,7 +1,7 @@
 //! What every client reports of itself, and requests that notice why a client cannot connect.
 //!
 //! A client that cannot connect tries again for ever, and its calls only time out. It reports the reason as an event when it is
-//! polled. So requests are sent in slices ([`ask`]), and a rejected password is an error within seconds.
+//! polled. So requests are sent in slices ([`call`]), and a rejected password is an error within seconds.
 #![allow(
     unsafe_code,
     reason = "a token has to be there before the first poll: the safe interface gives it with a poll"
@@ -26,12 +26,12 @@ use rdkafka_sys as sys;
 use tracing::{debug, warn};
 
 use crate::error::{Error, Result, classified, failed};
-use crate::membership::Place;
+use crate::membership::PartitionState;
 use crate::{KafkaConnection, clock};
 
 /// How long a request to a broker may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
-/// The slices of it. After each, [`ask`] checks what the client has reported.
+/// The slices of it. After each, [`call`] checks what the client has reported.
 const SLICES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2)];
 /// The wait before a request that failed with a retriable error is sent again.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -56,7 +56,7 @@ pub(crate) struct Context {
     undelivered: Mutex<Option<(String, KafkaError)>>,
     /// The offset of the last record that was written.
     written: Mutex<Option<u64>>,
-    place: Mutex<Place>,
+    partition_state: Mutex<PartitionState>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,8 +102,8 @@ impl Context {
         *lock(&self.written)
     }
 
-    pub(crate) fn place(&self) -> Place {
-        *lock(&self.place)
+    pub(crate) fn partition_state(&self) -> PartitionState {
+        *lock(&self.partition_state)
     }
 
     /// An error of a call, with the reason that the client has reported where the call only timed out.
@@ -159,18 +159,18 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let mut place = lock(&self.place);
+        let mut state = lock(&self.partition_state);
         match rebalance {
             Rebalance::Assign(partitions) if 0 < partitions.count() => {
-                // The partition stands for a place, and is read by other clients.
+                // The partition makes its member the leader, and other clients read it.
                 if let Err(error) = consumer.pause(partitions) {
                     debug!(%error, "the consumer still receives records that it does not need");
                 }
-                if *place != Place::Lost {
-                    *place = Place::Holds;
+                if *state != PartitionState::Lost {
+                    *state = PartitionState::Holds;
                 }
             }
-            Rebalance::Revoke(partitions) if 0 < partitions.count() => *place = Place::Lost,
+            Rebalance::Revoke(partitions) if 0 < partitions.count() => *state = PartitionState::Lost,
             Rebalance::Assign(_) | Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => debug!(%error, "a rebalance of the group failed"),
         }
@@ -211,7 +211,7 @@ pub(crate) fn admin(connection: &KafkaConnection) -> Result<AdminClient<Context>
     Ok(client)
 }
 
-/// Gives a client its token. The library asks for it too, but takes the answer only when it is polled: a client that sends one
+/// Gives a client its token. The library requests it too, but takes the answer only when it is polled: a client that sends one
 /// request never is, and an admin client cannot be.
 fn set_token(client: &Client<Context>) -> Result<()> {
     if client.context().token.is_none() {
@@ -247,8 +247,8 @@ fn set_token(client: &Client<Context>) -> Result<()> {
     Err(refused(&RDKafkaErrorCode::from(code)))
 }
 
-/// Sends a request until a broker answers it; `request` is told how long it may wait.
-pub(crate) fn ask<T>(
+/// Sends a request until a broker answers it; `request` gets how long it may wait.
+pub(crate) fn call<T>(
     client: &BaseConsumer<Context>,
     connection: &KafkaConnection,
     what: &str,

@@ -54,7 +54,7 @@ const TUNING: [&str; 34] = [
 /// What the properties of TLS and SASL begin with. They may be set where there are no [`TlsOptions`] and [`SaslOptions`].
 const SECURITY: [&str; 5] = ["security.protocol", "ssl.", "sasl.", "enable.ssl.", "https.ca."];
 
-/// How clients reach one cluster. Two are equal if a client cannot tell them apart.
+/// How clients reach one cluster. Two are equal if they are the same to a client.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaConnection {
     bootstrap_servers: String,

@@ -20,9 +20,9 @@ const MAX_POLL_INTERVAL_MS: &str = "60000";
 /// How many events are taken from the client at once.
 const N_EVENTS: usize = 64;
 
-/// Where a member stands.
+/// Whether a member has the partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum PartitionState {
     /// Another member has the partition.
     #[default]
     Waits,
@@ -64,16 +64,16 @@ impl Membership {
         &self.group
     }
 
-    /// Where this member stands, as far as is known after at most `wait`.
-    pub fn wait(&self, wait: Duration) -> Place {
+    /// Whether this member has the partition, as far as is known after at most `wait`.
+    pub fn wait(&self, wait: Duration) -> PartitionState {
         self.poll(wait);
-        self.consumer.client().context().place()
+        self.consumer.client().context().partition_state()
     }
 
-    /// Where this member stands, as far as is known without waiting.
-    pub fn place(&self) -> Place {
+    /// Whether this member has the partition, as far as is known without waiting.
+    pub fn partition_state(&self) -> PartitionState {
         (0..N_EVENTS).for_each(|_| self.poll(Duration::ZERO));
-        self.consumer.client().context().place()
+        self.consumer.client().context().partition_state()
     }
 
     /// Why the client cannot connect, as it has last reported.

@@ -20,7 +20,7 @@ pub(crate) fn native(offset: u64) -> i64 {
     i64::try_from(offset).expect("Kafka's offsets are below 2^63")
 }
 
-/// Asks brokers about topics and partitions.
+/// Requests metadata and offsets of topics and partitions.
 pub struct MetadataClient {
     connection: KafkaConnection,
     pub(crate) consumer: BaseConsumer<Context>,
@@ -37,8 +37,8 @@ impl MetadataClient {
         Ok(Self { connection: connection.clone(), consumer: client::consumer(connection, config)? })
     }
 
-    fn ask<T>(&self, what: &str, request: impl Fn(Duration) -> Result<T, KafkaError>) -> Result<T> {
-        client::ask(&self.consumer, &self.connection, what, request)
+    fn call<T>(&self, what: &str, request: impl Fn(Duration) -> Result<T, KafkaError>) -> Result<T> {
+        client::call(&self.consumer, &self.connection, what, request)
     }
 
     pub(crate) fn failed(&self, what: &str, error: &KafkaError) -> Error {
@@ -54,7 +54,7 @@ impl MetadataClient {
     /// How many partitions a topic has; `None` if it does not exist.
     pub fn find_topic(&self, topic: &str) -> Result<Option<i32>> {
         let what = look_at(topic);
-        let metadata = self.ask(&what, |wait| self.consumer.fetch_metadata(Some(topic), wait))?;
+        let metadata = self.call(&what, |wait| self.consumer.fetch_metadata(Some(topic), wait))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {
             None => Ok(Some(found.partitions().len() as i32).filter(|n_partitions| *n_partitions != 0)),
@@ -83,7 +83,7 @@ impl MetadataClient {
     pub fn offsets(&self, partition: &TopicPartition) -> Result<Range<u64>> {
         let what = format!("read the offsets of `{partition}`");
         let TopicPartition { topic, partition } = partition;
-        let (low, high) = self.ask(&what, |wait| self.consumer.fetch_watermarks(topic, *partition, wait))?;
+        let (low, high) = self.call(&what, |wait| self.consumer.fetch_watermarks(topic, *partition, wait))?;
         Ok(low.unsigned_abs()..high.unsigned_abs())
     }
 
@@ -93,7 +93,7 @@ impl MetadataClient {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(timestamp_ms))
             .map_err(|error| self.failed(&what, &error))?;
-        let found = self.ask(&what, |wait| self.consumer.offsets_for_times(list.clone(), wait))?;
+        let found = self.call(&what, |wait| self.consumer.offsets_for_times(list.clone(), wait))?;
         match found.elements().first().map(|element| element.offset()) {
             Some(Offset::Offset(offset)) => Ok(offset.unsigned_abs()),
             _ => Ok(self.offsets(partition)?.end),
@@ -140,7 +140,7 @@ impl ConsumerGroup {
             list.add_partition(topic, *partition);
         }
         let what = "read committed positions";
-        let found = self.0.ask(what, |wait| self.0.consumer.committed_offsets(list.clone(), wait))?;
+        let found = self.0.call(what, |wait| self.0.consumer.committed_offsets(list.clone(), wait))?;
         let mut committed = Vec::new();
         for (element, metadata) in found.elements().iter().zip(metadata_of(&found)) {
             element.error().map_err(|error| self.0.failed(what, &error))?;

@@ -26,7 +26,7 @@ use crate::error::{Error, Result, classified, failed};
 use crate::offsets::{CommittedOffset, GroupMetadata, native};
 use crate::{KafkaConnection, clock};
 
-/// How long one try of a call takes: after each the producer asks the caller for its patience.
+/// How long one try of a call takes: after each the producer calls the patience.
 const SLICE: Duration = Duration::from_secs(1);
 /// Between two tries of a call that failed at once.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -39,7 +39,7 @@ const N_EVENTS: usize = 64;
 /// How long an abort may take; the next producer aborts the transaction anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
-/// How long a call is tried in all; asked after each try, so that a caller that wants to stop can shorten it.
+/// How long a call is tried in all; called after each try, so that a caller that stops can shorten it.
 pub type Patience<'a> = &'a dyn Fn() -> Duration;
 
 /// A record to be written.

@@ -143,7 +143,7 @@ impl Reader {
         })
     }
 
-    /// Asks about partitions, with the isolation level of the reader.
+    /// Requests bounds of partitions, with the isolation level of the reader.
     pub fn metadata(&self) -> &MetadataClient {
         &self.metadata
     }
@@ -283,7 +283,7 @@ unsafe fn event<'a>(
     let topic = if message.rkt.is_null() {
         ""
     } else {
-        // SAFETY: the topic is there, and its name lives as long as it.
+        // SAFETY: the topic is there, and its name is valid as long as it.
         unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) }.to_str().unwrap_or_default()
     };
     let partition = message.partition;
@@ -302,7 +302,7 @@ unsafe fn event<'a>(
     }
 }
 
-/// Errors that the library mends by itself: it asks again.
+/// Errors that the library retries by itself.
 fn passes(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,

@@ -3,7 +3,7 @@
 from . import augment, data, features
 from .forest import Recipe
 
-# Columns of features_series.sql that the model leaves out: within 15 minutes they tell the exporter's timeouts rather
+# Columns of features_series.sql that the model leaves out: within 15 minutes they show the exporter's timeouts rather
 # than the miner. EVALUATION.md has what they cost.
 TIMING = [
     "flow_count",

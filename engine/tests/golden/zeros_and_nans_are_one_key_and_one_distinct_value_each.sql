@@ -1,4 +1,4 @@
-/* no oracle: batch DataFusion tells zeros and NaNs apart by their bits */
+/* no oracle: batch DataFusion distinguishes zeros and NaNs by their bits */
 /* input t
 1970-01-01 00:00:01,0.0,1
 1970-01-01 00:00:02,-0.0,2

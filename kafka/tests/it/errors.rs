@@ -1,4 +1,4 @@
-//! What each error of a broker means to the caller, with the remedy. The mock cluster fails as it is told.
+//! What each error of a broker means to the caller, with the remedy. The mock cluster fails as a test requests.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The place of the leader: the topic's only partition, which a group gives to one of its members.
 
-use davy_kafka::membership::{Membership, Place};
+use davy_kafka::membership::{Membership, PartitionState};
 use tracing::warn;
 
 use super::{CatalogTopic, Halt, SLICE};
@@ -17,7 +17,7 @@ impl Candidate {
     /// Waits until this member has the partition of the catalog topic.
     pub(super) fn wait(&self, is_over: &dyn Fn() -> bool) -> Result<(), Halt> {
         let mut last_reported = None;
-        while self.0.wait(SLICE) == Place::Waits {
+        while self.0.wait(SLICE) == PartitionState::Waits {
             if is_over() {
                 return Err(Halt::Over);
             }
@@ -33,10 +33,12 @@ impl Candidate {
     /// Whether this member has the place, as far as is known without waiting.
     pub(super) fn check(&self) -> Result<(), CatalogError> {
         let group = self.0.group();
-        match self.0.place() {
-            Place::Holds => Ok(()),
-            Place::Waits => Err(CatalogError::Fenced(format!("the group `{group}` has given the lead to another one"))),
-            Place::Lost => Err(CatalogError::Fenced(format!(
+        match self.0.partition_state() {
+            PartitionState::Holds => Ok(()),
+            PartitionState::Waits => {
+                Err(CatalogError::Fenced(format!("the group `{group}` has given the lead to another one")))
+            }
+            PartitionState::Lost => Err(CatalogError::Fenced(format!(
                 "the group `{group}` has taken the lead away, as for a while it did not hear of this coordinator, or this one not of it"
             ))),
         }

@@ -13,7 +13,7 @@
 //! The barrier and not the topic's end, since a partition's new leader may not know the whole end yet; a record that was written after
 //! all others, and was read back, is beyond doubt.
 //!
-//! Who cannot tell whether a write was done stops leading, and reads what is there when it leads again.
+//! A leader that does not know whether a write was done stops leading, and reads what is there when it leads again.
 
 mod codec;
 mod group;
@@ -154,7 +154,7 @@ impl From<davy_kafka::Error> for CatalogError {
             davy_kafka::Error::Unavailable(why) => Self::Unavailable(why),
             davy_kafka::Error::Fenced(why) => Self::Fenced(why),
             davy_kafka::Error::InDoubt(why) => {
-                Self::Fenced(format!("cannot tell whether records were written, so who leads next reads it: {why}"))
+                Self::Fenced(format!("it is not known whether records were written; the next leader reads it: {why}"))
             }
         }
     }

@@ -48,7 +48,7 @@ fn check_doubt(fault: RequestFault, expected: Epoch) {
     write(&mut first, &[ceiling(1)]);
     proxy.set_fault(Some(fault));
     let error = first.write(&[ceiling(2)]).expect_err("no answer");
-    assert!(matches!(&error, CatalogError::Fenced(why) if why.contains("cannot tell whether")), "{error}");
+    assert!(matches!(&error, CatalogError::Fenced(why) if why.contains("it is not known whether")), "{error}");
     assert!(matches!(first.write(&[ceiling(2)]), Err(CatalogError::Fenced(_))), "it does not lead any more");
     proxy.set_fault(None);
     assert_eq!(leads(&mut first).ceiling, expected);

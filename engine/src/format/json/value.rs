@@ -88,7 +88,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// Whether `key` may be what a query calls `name`: SQL folds names that are not quoted to small letters.
+/// Whether `key` may be what a query calls `name`: SQL folds names that are not quoted to lower case.
 fn is_folded(name: &str, key: &str) -> bool {
     key.eq_ignore_ascii_case(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
 }

@@ -291,7 +291,7 @@ impl Rig {
         }
     }
 
-    /// A second owner is started while the first lives on.
+    /// A second owner is started while the first still runs.
     pub fn duplicate(&self) {
         let slot = {
             let mut state = self.state();

@@ -1,6 +1,6 @@
 //! One run: a broker, owners of tasks, and a generator that decides what happens next.
 //!
-//! Everything happens in one thread. While an owner stands still in the middle of a commit (see [`FaultInjector::pause`]) the world
+//! Everything happens in one thread. While an owner is paused in the middle of a commit (see [`FaultInjector::pause`]) the world
 //! goes on within that call: other owners step, commit and take over, and then it goes on where it stood.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +32,7 @@ pub struct State {
     pub producer: Producer,
     pub reader: Reader,
     pub n_owners: u64,
-    /// How many owners stand still in the middle of a request.
+    /// How many owners are paused in the middle of a request.
     pub n_paused: usize,
     /// Damage that was noticed.
     pub n_refused: usize,

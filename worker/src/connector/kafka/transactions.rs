@@ -1,4 +1,4 @@
-//! A task's transactions: the engine's protocol over a producer of Kafka, which is replaced whenever the protocol asks for a fresh one.
+//! A task's transactions: the engine's protocol over a producer of Kafka, which is replaced whenever the protocol needs a fresh one.
 //!
 //! Every call blocks, so all of it belongs to the task's own thread.
 

@@ -1,4 +1,4 @@
-//! Dataflows over Kafka: which tasks there are, who they are on the broker, and their lives.
+//! Dataflows over Kafka: which tasks there are, their names on the broker, and their attempts.
 //!
 //! | what ends an attempt | what follows |
 //! |---|---|

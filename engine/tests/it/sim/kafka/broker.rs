@@ -1,7 +1,7 @@
 //! The broker: what each request of the transaction protocol does, and what a reader finds.
 //!
 //! The decision to end a transaction is one step, the markers in each of its partitions are others: [`Broker::write_marker`] writes one of
-//! them, and a test says when. Like brokers since Kafka 3.6 it asks the coordinator before a transaction begins in a partition or
+//! them, and a test says when. Like brokers since Kafka 3.6 it calls the coordinator before a transaction begins in a partition or
 //! a group, so that none is left hanging there.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use super::{Producer, Refusal, TopicPartition};
 use davy_engine::log::transactions::Message;
 use davy_engine::log::{Bounds, Position, SplitId};
 
-/// What a client asks for. `task` is its transactional id.
+/// What a client requests. `task` is its transactional id.
 #[derive(Clone, Debug)]
 pub enum Request {
     InitProducerId { task: Arc<str> },
@@ -147,7 +147,7 @@ impl Broker {
         true
     }
 
-    /// Does what a request asks for.
+    /// Carries a request out.
     pub fn handle(&mut self, request: &Request) -> Result<Response, Refusal> {
         match request {
             Request::InitProducerId { task } => {

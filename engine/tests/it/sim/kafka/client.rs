@@ -1,4 +1,4 @@
-//! A transactional client as librdkafka is one: it asks again a few times, and gives up then.
+//! A transactional client as librdkafka is one: it retries a few times, and gives up then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl SimClient {
             }
             match self.network.send(self.owner, request) {
                 Sent::Answer(Ok(response)) => return Ok(response),
-                // It asks again after a while, and by then the markers are written.
+                // It retries after a while, and by then the markers are written.
                 Sent::Answer(Err(Refusal::Concurrent | Refusal::Unstable)) => self.network.write_markers(),
                 Sent::Answer(Err(refusal)) => return Err(self.refused(refusal)),
                 Sent::Nothing => self.had_trouble = true,

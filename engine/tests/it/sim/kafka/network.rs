@@ -22,9 +22,9 @@ pub enum Fate {
     CrashBefore,
     /// The client dies when it has been done.
     CrashAfter,
-    /// The client stands still before it is sent, while the world goes on.
+    /// The client is paused before it is sent, while the others go on.
     PauseBefore,
-    /// The client stands still when it has been done.
+    /// The client is paused when it has been done.
     PauseAfter,
 }
 
@@ -32,7 +32,7 @@ pub trait FaultInjector: Send + Sync {
     /// What becomes of a request of this owner.
     fn fate(&self, owner: u64, request: &Request) -> Fate;
 
-    /// Called while this owner stands still.
+    /// Called while this owner is paused.
     fn pause(&self, owner: u64);
 
     /// What a broker said to a request, for the trace.

@@ -36,7 +36,7 @@ impl Reader {
         for (split, (topic_partition, position)) in &self.positions {
             let bounds = broker.bounds(topic_partition).map_err(|refusal| unreadable(split, refusal))?;
             if *position < bounds.first.0 {
-                // Only what its task no longer needs is deleted: someone newer has committed.
+                // Only what its task no longer needs is deleted: a newer owner has committed.
                 return Err(Error::Fenced(format!("split `{split}`: records below {} are gone", bounds.first.0)));
             }
             let end = broker.last_stable(topic_partition).map_err(|refusal| unreadable(split, refusal))?;

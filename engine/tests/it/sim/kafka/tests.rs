@@ -38,7 +38,7 @@ impl Bench {
         bench
     }
 
-    /// As a client does: it asks again until the last transaction has ended.
+    /// As a client does: it retries until the last transaction has ended.
     fn init(&mut self) {
         loop {
             match self.broker.handle(&Request::InitProducerId { task: task() }) {

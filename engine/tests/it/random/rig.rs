@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::Error;
+use davy_engine::connector::Share;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{Commit, ExchangeId, Source};
 use davy_engine::metrics::Metrics;
@@ -152,7 +153,7 @@ impl Rig<'_> {
                 let rows = self.input.0.get(&*plan.table.name).map_or(&[] as &[Row], Vec::as_slice);
                 let count = self.schedule.source_tasks as usize;
                 let seed = self.rng.next();
-                let source = SplitSource::new(rows, (slot.index as usize, count), self.schedule, seed);
+                let source = SplitSource::new(rows, Share { index: slot.index as usize, count }, self.schedule, seed);
                 Box::new(BrokenSource::new(source, self.schedule.broken))
             }
             StageInput::Exchanges(inputs) => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use davy_engine::Result;
+use davy_engine::connector::Share;
 use davy_engine::log::{Fetched, Payload, Polled, Position, Source, SplitId};
 
 use super::Rng;
@@ -18,14 +19,17 @@ pub struct SplitSource {
 }
 
 impl SplitSource {
-    /// The share is (index, count).
-    pub fn new(rows: &[Row], share: (usize, usize), schedule: Schedule, seed: u64) -> Self {
+    pub fn new(rows: &[Row], share: Share, schedule: Schedule, seed: u64) -> Self {
         let mut all: BTreeMap<SplitId, Vec<String>> = BTreeMap::new();
         for row in rows {
             all.entry(row.split.clone()).or_default().push(row.text.clone());
         }
-        let all =
-            all.into_iter().enumerate().filter(|(at, _)| at % share.1 == share.0).map(|(_, split)| split).collect();
+        let all = all
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| at % share.count == share.index)
+            .map(|(_, split)| split)
+            .collect();
         Self { all, left: BTreeMap::new(), rng: Rng::new(seed), schedule }
     }
 }

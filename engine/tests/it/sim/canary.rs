@@ -1,8 +1,8 @@
-//! Protections taken away, one at a time, around the client and the reader.
+//! Protections removed, one at a time, around the client and the reader.
 
 use std::collections::BTreeMap;
 
-use super::kafka::{SimClient, Tamper};
+use super::kafka::{Damage, SimClient};
 use davy_engine::Result;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::transactions::{Message, Transactions};
@@ -15,8 +15,8 @@ use crate::random::Rng;
 pub struct BrokenClient {
     inner: SimClient,
     broken: Broken,
-    /// What a client that does not look again believes to be committed.
-    believed: BTreeMap<SplitId, (Position, String)>,
+    /// The committed positions as a client knows them that does not read them again.
+    known: BTreeMap<SplitId, (Position, String)>,
     n_inits: usize,
     messages: Vec<Message>,
     positions: Vec<(SplitId, Position, String)>,
@@ -25,7 +25,7 @@ pub struct BrokenClient {
 impl BrokenClient {
     pub fn new(inner: SimClient, broken: Broken) -> Self {
         let (messages, positions) = (Vec::new(), Vec::new());
-        Self { inner, broken, believed: BTreeMap::new(), n_inits: 0, messages, positions }
+        Self { inner, broken, known: BTreeMap::new(), n_inits: 0, messages, positions }
     }
 }
 
@@ -37,16 +37,16 @@ impl Transactions for BrokenClient {
 
     fn committed(&mut self, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>> {
         if self.broken == Broken::BlindRefresh && 1 < self.n_inits {
-            let believed = |split: &SplitId| {
-                self.believed.get(split).map(|(position, text)| (split.clone(), *position, text.clone()))
+            let known = |split: &SplitId| {
+                self.known.get(split).map(|(position, text)| (split.clone(), *position, text.clone()))
             };
-            return Ok(splits.iter().filter_map(believed).collect());
+            return Ok(splits.iter().filter_map(known).collect());
         }
         let mut found = self.inner.committed(splits)?;
         if self.n_inits == 1 {
             found.iter_mut().for_each(|(_, position, text)| *text = forget(self.broken, *position, text));
         }
-        self.believed.extend(found.iter().map(|(split, position, text)| (split.clone(), (*position, text.clone()))));
+        self.known.extend(found.iter().map(|(split, position, text)| (split.clone(), (*position, text.clone()))));
         Ok(found)
     }
 
@@ -83,7 +83,7 @@ impl Transactions for BrokenClient {
         }
         self.inner.commit()?;
         let sent = self.positions.drain(..).map(|(split, position, text)| (split, (position, text)));
-        self.believed.extend(sent);
+        self.known.extend(sent);
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl Transactions for BrokenClient {
     }
 }
 
-/// The offset metadata that a starting owner reads, with a part left out.
+/// The offset metadata that a starting owner reads, without a part.
 fn forget(broken: Broken, position: Position, text: &str) -> String {
     let OffsetMetadata::Valid(mut metadata) = SplitMetadata::decode(text) else { return text.to_owned() };
     match (&mut metadata.state, broken) {
@@ -107,8 +107,8 @@ fn forget(broken: Broken, position: Position, text: &str) -> String {
     metadata.encode()
 }
 
-/// Damages records of partials now and then; the checksum is computed again where the damage must stay undetected.
-pub fn damage(plan: &Plan, mut rng: Rng) -> Tamper {
+/// Damages records of partials sometimes; the checksum is computed again where the damage must stay undetected.
+pub fn damage(plan: &Plan, mut rng: Rng) -> Damage {
     let (percent, hides) = (plan.faults.damage, plan.broken == Broken::NoChecksum);
     Box::new(move |record: &mut Record| {
         // Records without rows are left alone, and so is what comes before the rows: damaged lengths are found in any case.

@@ -28,7 +28,7 @@ const ORDERLY: &[&str] = &[
 
 const SHAPE: Shape = Shape { n_rows_max: 24, disorder_ms: 6 * BOUND_MS, bad_percent: 10 };
 
-/// So many inputs per script.
+/// Inputs per script.
 const INPUTS: u64 = 12;
 
 pub struct Case {
@@ -36,7 +36,7 @@ pub struct Case {
     pub planned: Arc<Planned>,
     pub input: Input,
     /// The rows of each sink but that of dead letters, sorted.
-    pub wanted: BTreeMap<String, Vec<String>>,
+    pub expected: BTreeMap<String, Vec<String>>,
     /// How many dead letters each split has.
     pub n_bad: BTreeMap<String, usize>,
 }
@@ -73,13 +73,13 @@ impl Case {
         let mut input = Input::random(&mut rng, shape);
         input.join(&mut rng, shape);
         let (seen, late) = input.seen_on_time(10_000);
-        let mut wanted = oracle::rows(&World::default(), &script.oracle_text(), &seen).expect("the oracle answers");
+        let mut expected = oracle::rows(&World::default(), &script.oracle_text(), &seen).expect("the oracle answers");
         let texts: Vec<String> = late.into_iter().map(|row| row.text).collect();
         let is_wild = WILD.contains(&script.name);
         let late = if is_wild && !texts.is_empty() { late_lines(&texts).expect("late rows print") } else { Vec::new() };
-        wanted.insert("late".into(), late);
+        expected.insert("late".into(), late);
         let planned = planned(&script.text_with_sides());
-        // Each query reads for itself, and says for itself what it cannot read.
+        // Each query reads for itself, and reports its own bad records.
         let stages = planned.dataflows.iter().flat_map(|dataflow| &dataflow.stages);
         let n_readers =
             stages.filter(|stage| matches!(&stage.input, StageInput::Table(plan) if *plan.table.name == *"flows"));
@@ -88,6 +88,6 @@ impl Case {
         for row in input.0["flows"].iter().filter(|row| row.time_ms.is_none()) {
             *n_bad.entry(format!("flows/{}", &row.split.0[1..])).or_default() += n_readers;
         }
-        Self { script, planned, input, wanted, n_bad }
+        Self { script, planned, input, expected, n_bad }
     }
 }

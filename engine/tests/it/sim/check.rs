@@ -9,7 +9,7 @@ use davy_engine::log::{Position, SplitId};
 use super::case::Case;
 use super::producer::SENTINEL;
 
-/// A committed reader of the sinks' topics that looks now and then.
+/// A committed reader of the sinks' topics that reads from time to time.
 #[derive(Debug, Default)]
 pub struct Reader {
     positions: BTreeMap<TopicPartition, u64>,
@@ -30,7 +30,7 @@ fn read_all(broker: &Broker, topic_partition: &TopicPartition, from: u64) -> (Ve
 }
 
 impl Reader {
-    /// Reads what is new; a row that has been there as often as it should is one too many.
+    /// Reads what is new; no row may be there more often than expected.
     pub fn poll(&mut self, case: &Case, broker: &Broker) -> Result<usize, String> {
         let mut n_new = 0;
         for topic_partition in broker.topic_partitions().iter().filter(|topic_partition| is_sink(case, topic_partition))
@@ -45,15 +45,15 @@ impl Reader {
     }
 
     fn compare(&self, case: &Case, is_end: bool) -> Result<(), String> {
-        for (sink, wanted) in &case.wanted {
+        for (sink, expected) in &case.expected {
             let of_sink = self.seen.iter().filter(|(topic_partition, _)| *topic_partition.topic == **sink);
             let mut found: Vec<&String> =
                 of_sink.flat_map(|(_, rows)| rows).map(|(_, row)| row).filter(|row| !row.contains(SENTINEL)).collect();
             found.sort();
-            let is_right = if is_end { found.iter().copied().eq(wanted) } else { is_within(&found, wanted) };
+            let is_right = if is_end { found.iter().copied().eq(expected) } else { is_within(&found, expected) };
             if !is_right {
                 let when = if is_end { "at the end" } else { "in between" };
-                return Err(format!("{when} `{sink}` has {found:#?}\nwanted are {wanted:#?}"));
+                return Err(format!("{when} `{sink}` has {found:#?}\nexpected are {expected:#?}"));
             }
         }
         Ok(())
@@ -99,12 +99,12 @@ impl Reader {
             let split = row.split(" | ").nth(1).unwrap_or_default();
             *found.entry(split.to_owned()).or_default() += 1;
         }
-        if found == case.n_bad { Ok(()) } else { Err(format!("dead letters {found:?}, wanted {:?}", case.n_bad)) }
+        if found == case.n_bad { Ok(()) } else { Err(format!("dead letters {found:?}, expected {:?}", case.n_bad)) }
     }
 }
 
-/// Whether sorted rows are all among the sorted ones wanted, as often at most.
-fn is_within(found: &[&String], wanted: &[String]) -> bool {
-    let mut left = wanted.iter();
-    found.iter().all(|row| left.any(|wanted| wanted == *row))
+/// Whether sorted rows are all among the sorted ones expected, as often at most.
+fn is_within(found: &[&String], expected: &[String]) -> bool {
+    let mut left = expected.iter();
+    found.iter().all(|row| left.any(|expected| expected == *row))
 }

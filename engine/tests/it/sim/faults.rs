@@ -2,21 +2,21 @@
 
 use crate::random::Rng;
 
-/// Which protection is taken away.
+/// Which protection is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     Nothing,
-    /// The broker takes requests of older epochs.
+    /// The broker accepts requests of older epochs.
     NoFencing,
     /// Positions are committed first, rows in a second transaction.
     OffsetsFirst,
-    /// Damaged partials are taken as they are.
+    /// Damaged partials are accepted.
     NoChecksum,
     /// A producer that has seen trouble goes on.
     NeverTrouble,
     /// A producer that has seen trouble is replaced, without a check whether another owner has committed since.
     BlindRefresh,
-    /// What open windows hold is not read again.
+    /// Records of open windows are not read again.
     NoReplay,
     /// A new owner does not know its splits' watermarks.
     ForgetsWatermarks,
@@ -40,7 +40,7 @@ pub struct Faults {
     pub time_jump: usize,
     pub join: usize,
     pub purge: usize,
-    /// Of a hundred steps, those of whichever owner, not the newest.
+    /// Of a hundred steps, those of any owner, not the newest.
     pub any_owner: usize,
 }
 

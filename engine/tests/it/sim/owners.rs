@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::kafka::{Broker, Choice, ExchangeSource, SimClient, TableSource, TableSourceOptions, TextRows};
 use davy_engine::Error;
+use davy_engine::connector::Share;
 use davy_engine::log::memory::exchange_split;
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
 use davy_engine::log::wire::Wire;
@@ -24,11 +25,11 @@ const N_TASKS: u32 = 2;
 
 pub struct Owner {
     pub id: u64,
-    /// None while it is in the middle of something.
+    /// None while it runs.
     pub task: Option<Task>,
 }
 
-/// A task, and all that believe they own it; the last one is the newest.
+/// A task and its owners, current and former; the last one is the newest.
 pub struct Slot {
     pub dataflow: Arc<Dataflow>,
     pub stage: usize,
@@ -77,13 +78,13 @@ fn choice(mut rng: Rng) -> Choice {
 }
 
 impl Rig {
-    /// Starts a new owner of a task; one that does not come up is tried again some other time.
+    /// Starts a new owner of a task; one that does not start is started again later.
     pub fn start(&self, slot: usize) {
         let (owner, parts, now) = self.parts(slot);
         self.say(format!("owner {owner} takes over {}", parts.name));
         match Task::recover(parts, now) {
             Ok(task) => self.state().slots[slot].owners.push(Owner { id: owner, task: Some(task) }),
-            Err(Error::Unavailable(_) | Error::Fenced(_)) => self.say(format!("owner {owner} does not come up")),
+            Err(Error::Unavailable(_) | Error::Fenced(_)) => self.say(format!("owner {owner} does not start")),
             Err(error) => self.fail(format!("owner {owner} does not recover: {error}")),
         }
     }
@@ -122,7 +123,7 @@ impl Rig {
                 &self.network,
                 TableSourceOptions {
                     topic: Arc::clone(&slot.topics[0]),
-                    share: (slot.index, N_TASKS),
+                    share: Share { index: slot.index as usize, count: N_TASKS as usize },
                     messages_per_poll: self.plan.messages_per_poll,
                     choice: choice(choices),
                 },
@@ -137,7 +138,7 @@ impl Rig {
                     })
                     .collect();
                 let source = ExchangeSource::new(&self.network, wires, splits, choice(choices));
-                Box::new(source.tampered(damage(&self.plan, damages)))
+                Box::new(source.damaged(damage(&self.plan, damages)))
             }
         }
     }
@@ -164,13 +165,13 @@ impl Rig {
         }
     }
 
-    /// Takes an owner's task away to do something with it, unless it is in the middle of something.
+    /// Takes an owner's task out to run it, unless it is running already.
     fn take(&self, slot: usize, owner: u64) -> Option<Task> {
         let mut state = self.state();
         state.slots[slot].owners.iter_mut().find(|one| one.id == owner)?.task.take()
     }
 
-    /// Gives it back, or draws the conclusion of its error. Says whether it is still there.
+    /// Returns the task to its owner; after an error, removes the owner and starts another if needed. Returns whether the owner remains.
     fn keep_or_drop_owner(&self, slot: usize, owner: u64, task: Task, problem: Option<Error>) -> bool {
         let Some(error) = problem else {
             let mut state = self.state();
@@ -238,7 +239,7 @@ impl Rig {
         }
     }
 
-    /// A step; None when the owner is not there any more.
+    /// A step; None when the owner is gone.
     pub fn step(&self, slot: usize, owner: u64, now: std::time::Duration) -> Option<Step> {
         let mut task = self.take(slot, owner)?;
         let step = task.step(now);
@@ -256,7 +257,7 @@ impl Rig {
         }
     }
 
-    /// A commit; says whether there was anything to commit. None when the owner is not there any more.
+    /// A commit; returns whether there was anything to commit, or None when the owner is gone.
     pub fn commit(&self, slot: usize, owner: u64, only_changes: bool) -> Option<bool> {
         let mut task = self.take(slot, owner)?;
         self.say(format!("owner {owner} commits"));
@@ -291,7 +292,7 @@ impl Rig {
         }
     }
 
-    /// A second owner is started while the first still runs.
+    /// Starts a second owner while the first one runs on.
     pub fn duplicate(&self) {
         let slot = {
             let mut state = self.state();

@@ -1,4 +1,4 @@
-//! The input on its way into the topics: row by row, while the run goes on.
+//! Writes the input into the topics, row by row, during the run.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -31,7 +31,7 @@ impl Rig {
             state.producer.join(&mut broker);
             state.producer.write_all(&mut broker);
         }
-        // Long enough for transactions to expire, and for everyone to say so where there is nothing new to say.
+        // Long enough for transactions to expire, and for senders without news to repeat their watermark.
         self.pass(Duration::from_secs(11));
         self.run_dry()?;
         let tables: Vec<String> = self.case.input.0.keys().cloned().collect();
@@ -74,7 +74,7 @@ impl Rig {
         Err("the run does not end".into())
     }
 
-    /// Says whether anything was done.
+    /// Returns whether anything was done.
     fn run_slot_dry(&self, slot: usize) -> bool {
         let (owner, now) = {
             let state = self.state();

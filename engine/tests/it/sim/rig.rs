@@ -1,7 +1,7 @@
 //! One run: a broker, owners of tasks, and a generator that decides what happens next.
 //!
-//! Everything happens in one thread. While an owner is paused in the middle of a commit (see [`FaultInjector::pause`]) the world
-//! goes on within that call: other owners step, commit and take over, and then it goes on where it stood.
+//! Everything happens in one thread. While an owner is paused in the middle of a commit (see [`FaultInjector::pause`]), other owners
+//! step, commit and take over within that call; then the owner continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -65,10 +65,10 @@ pub fn run(case: &Arc<Case>, plan: Plan) -> Outcome {
     Outcome { result, trace: std::mem::take(&mut state.trace), n_refused: state.n_refused }
 }
 
-/// The network's faults are drawn from the run's generator.
-struct Chance(Weak<Rig>);
+/// Draws the network's faults from the run's generator.
+struct RandomFaults(Weak<Rig>);
 
-impl FaultInjector for Chance {
+impl FaultInjector for RandomFaults {
     fn fate(&self, owner: u64, request: &Request) -> Fate {
         let Some(rig) = self.0.upgrade() else { return Fate::Deliver };
         let comes_late = {
@@ -140,7 +140,7 @@ enum Event {
     Owner,
     Producer,
     Look,
-    OffsetMetadata,
+    Marker,
     DeliverLate,
     Kill,
     Duplicate,
@@ -175,7 +175,7 @@ impl Rig {
         Arc::new_cyclic(|rig| Self {
             case: Arc::clone(case),
             plan,
-            network: Arc::new(Network::new(broker, Arc::new(Chance(rig.clone())))),
+            network: Arc::new(Network::new(broker, Arc::new(RandomFaults(rig.clone())))),
             runtime: Arc::new(runtime),
             metrics: Arc::default(),
             state: Mutex::new(state),
@@ -212,7 +212,7 @@ impl Rig {
             Event::Owner => self.some_owner(),
             Event::Producer => self.producer(),
             Event::Look => self.look(),
-            Event::OffsetMetadata => {
+            Event::Marker => {
                 self.network.broker().write_marker();
             }
             Event::DeliverLate => self.deliver_late(),
@@ -236,7 +236,7 @@ impl Rig {
             (70, Event::Owner),
             (20, Event::Producer),
             (4, Event::Look),
-            (4, Event::OffsetMetadata),
+            (4, Event::Marker),
             (faults.deliver_late, Event::DeliverLate),
             (faults.kill, Event::Kill),
             (faults.duplicate, Event::Duplicate),

@@ -17,7 +17,7 @@ fn play(seed: u64, broken: Broken, change: Change) -> Outcome {
     run(&Case::of(seed), plan)
 }
 
-/// Plays seeds in two threads until one fails; says which and why.
+/// Plays seeds in two threads until one fails; returns which and why.
 fn first_red(seeds: std::ops::Range<u64>, play: impl Fn(u64) -> Outcome + Sync) -> Option<(u64, Outcome, String)> {
     let next = AtomicU64::new(seeds.start);
     let red = Mutex::new(None);
@@ -123,7 +123,7 @@ const SEEN: &[&str] = &[
     "are gone",
     "a partition joins",
     "another owner has committed since",
-    "does not come up",
+    "does not start",
 ];
 
 #[test]
@@ -147,7 +147,7 @@ fn a_replay_is_the_same_run() {
 
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
-    let n_wanted = if number_from_environment("CASES").is_some_and(|n_cases| 200 <= n_cases) { 200 } else { 1 };
+    let n_needed = if number_from_environment("CASES").is_some_and(|n_cases| 200 <= n_cases) { 200 } else { 1 };
     let all: [(Broken, Change); 7] = [
         (Broken::NoFencing, with_old_owners),
         (Broken::OffsetsFirst, |_| ()),
@@ -160,10 +160,10 @@ fn each_protection_that_is_taken_away_is_noticed() {
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {
             // Wrong rows, not some error on the way to them.
-            play(seed, broken, change).result.is_err_and(|problem| problem.contains("wanted are"))
+            play(seed, broken, change).result.is_err_and(|problem| problem.contains("expected are"))
                 && play(seed, Broken::Nothing, change).result.is_ok()
         });
-        let reds: Vec<u64> = reds.take(n_wanted).collect();
+        let reds: Vec<u64> = reds.take(n_needed).collect();
         eprintln!("{broken:?} is noticed by {} seeds, the first is {:?}", reds.len(), reds.first());
         assert!(!reds.is_empty(), "no seed of 200 notices {broken:?}");
     }

@@ -1,7 +1,7 @@
 //! The broker: what each request of the transaction protocol does, and what a reader finds.
 //!
 //! The decision to end a transaction is one step, the markers in each of its partitions are others: [`Broker::write_marker`] writes one of
-//! them, and a test says when. Like brokers since Kafka 3.6 it calls the coordinator before a transaction begins in a partition or
+//! them, and a test decides when. Like brokers since Kafka 3.6, it checks with the coordinator before a transaction begins in a partition or
 //! a group, so that none is left hanging there.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub enum Request {
     OffsetFetch { group: Arc<str>, splits: Vec<SplitId> },
 }
 
-/// What a broker answers when it has done it.
+/// What a broker answers to a request that it has accepted.
 #[derive(Clone, Debug)]
 pub enum Response {
     Done,
@@ -36,10 +36,10 @@ pub enum Response {
     Positions(Vec<(SplitId, Position, String)>),
 }
 
-/// What the broker is to be like.
+/// How the broker behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Whether older epochs are refused; a broker that does not is there to see that tests notice.
+    /// Whether older epochs are refused; tests must notice a broker that accepts them.
     pub checks_epochs: bool,
     /// How long a transaction may be open.
     pub transaction_timeout: Duration,
@@ -93,7 +93,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Lets time pass; transactions that have been open for too long are given up. Says how many.
+    /// Lets time pass; transactions that have been open for too long are aborted. Returns how many.
     pub fn advance(&mut self, now: Duration) -> usize {
         self.now = now;
         let timeout = self.rules.transaction_timeout;
@@ -127,12 +127,12 @@ impl Broker {
         Ok(self.partition(topic_partition)?.read(from.0, isolation, n_max))
     }
 
-    /// What is committed of a split.
+    /// The committed position of a split with its metadata.
     pub fn committed(&self, group: &Arc<str>, split: &SplitId) -> Option<(Position, String)> {
         self.groups.committed(group, split).cloned()
     }
 
-    /// Writes one of the markers that transactions wait for; says whether there was any.
+    /// Writes one of the markers that transactions wait for; returns whether there was any.
     pub fn write_marker(&mut self) -> bool {
         let next = |one: &mut Transactional| one.next_marker().map(|(member, commits)| (one.producer, member, commits));
         let Some((producer, member, commits)) = self.transactional.values_mut().find_map(next) else { return false };
@@ -147,7 +147,7 @@ impl Broker {
         true
     }
 
-    /// Carries a request out.
+    /// Handles a request.
     pub fn handle(&mut self, request: &Request) -> Result<Response, Refusal> {
         match request {
             Request::InitProducerId { task } => {
@@ -162,7 +162,11 @@ impl Broker {
                 self.add(task, *producer, Member::Group(Arc::clone(group)))?;
             }
             Request::Produce { task, producer, sequence, topic_partition, message } => {
-                self.produce((task, *producer), *sequence, topic_partition, message)?;
+                let partition = self.partition(topic_partition)?;
+                if partition.is_new(*producer, *sequence, self.rules.checks_epochs)? {
+                    self.check_open(task, *producer, topic_partition)?;
+                    self.partition_mut(topic_partition)?.append(*producer, *sequence, message.clone());
+                }
             }
             Request::TxnOffsetCommit { task, producer, group, positions } => {
                 let member = Member::Group(Arc::clone(group));
@@ -182,24 +186,16 @@ impl Broker {
         self.owned(task, producer)?.add(member, now)
     }
 
-    fn produce(
+    /// Refuses messages outside of a transaction.
+    fn check_open(
         &mut self,
-        (task, producer): (&Arc<str>, Producer),
-        sequence: u64,
+        task: &Arc<str>,
+        producer: Producer,
         topic_partition: &TopicPartition,
-        message: &Message,
     ) -> Result<(), Refusal> {
-        let checks_epochs = self.rules.checks_epochs;
-        if !self.partition(topic_partition)?.is_new(producer, sequence, checks_epochs)? {
-            return Ok(());
-        }
-        if !self.partition(topic_partition)?.has_open(producer.id)
-            && !self.owned(task, producer)?.has(&Member::Partition(topic_partition.clone()))
-        {
-            return Err(Refusal::InvalidState);
-        }
-        self.partition_mut(topic_partition)?.append(producer, sequence, message.clone());
-        Ok(())
+        let is_open = self.partition(topic_partition)?.has_open(producer.id)
+            || self.owned(task, producer)?.has(&Member::Partition(topic_partition.clone()));
+        if is_open { Ok(()) } else { Err(Refusal::InvalidState) }
     }
 
     fn fetch(&self, group: &Arc<str>, splits: &[SplitId]) -> Result<Vec<(SplitId, Position, String)>, Refusal> {
@@ -212,7 +208,7 @@ impl Broker {
         Ok(splits.iter().filter_map(committed).collect())
     }
 
-    /// What the coordinator keeps of a task, if this producer is the newest.
+    /// The coordinator's state of a task, if this producer is the newest.
     fn owned(&mut self, task: &Arc<str>, producer: Producer) -> Result<&mut Transactional, Refusal> {
         let checks_epochs = self.rules.checks_epochs;
         let one = self.transactional.get_mut(task).ok_or(Refusal::Unknown)?;

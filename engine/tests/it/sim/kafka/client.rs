@@ -1,4 +1,4 @@
-//! A transactional client as librdkafka is one: it retries a few times, and gives up then.
+//! A transactional client like librdkafka's: it retries a request a few times, then fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use davy_engine::error::{Error, Result};
 use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 
-/// How often a request is sent before it is given up.
+/// How often a request is sent before the call fails.
 const ATTEMPTS: usize = 3;
 
 /// The client of one owner of a task.
@@ -89,7 +89,7 @@ impl SimClient {
         Ok(())
     }
 
-    /// Where a message goes: where it says, else one partition after the other.
+    /// A message's own partition, else one after the other.
     fn choose_partition(&mut self, message: &Message) -> TopicPartition {
         let n_partitions = self.network.broker().n_partitions(&message.topic).max(1);
         self.n_produced = self.n_produced.wrapping_add(1);

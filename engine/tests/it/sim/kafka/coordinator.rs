@@ -19,7 +19,7 @@ use super::{Producer, Refusal, TopicPartition};
 pub(super) enum Stage {
     Empty,
     Ongoing,
-    /// Decided, and not yet marked everywhere.
+    /// Decided, but some members have no marker yet.
     Ending {
         commits: bool,
     },
@@ -28,14 +28,14 @@ pub(super) enum Stage {
     },
 }
 
-/// What a transaction has to be marked in.
+/// Where a transaction needs a marker.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
     Partition(TopicPartition),
     Group(Arc<str>),
 }
 
-/// What the coordinator keeps of a transactional id.
+/// The state of a transactional id.
 #[derive(Clone, Debug)]
 pub(super) struct Transactional {
     pub(super) producer: Producer,
@@ -50,11 +50,11 @@ impl Transactional {
         Self { producer, stage: Stage::Empty, members: BTreeSet::new(), since: Duration::ZERO }
     }
 
-    /// A new owner: the epoch grows and with it every older owner is fenced. An open transaction is given up first.
+    /// A new owner: the epoch grows and with it every older owner is fenced. An open transaction is aborted first.
     pub(super) fn init(&mut self) -> Result<Producer, Refusal> {
         match self.stage {
             Stage::Ongoing => {
-                self.give_up();
+                self.abort();
                 Err(Refusal::Concurrent)
             }
             Stage::Ending { .. } => Err(Refusal::Concurrent),
@@ -66,17 +66,17 @@ impl Transactional {
         }
     }
 
-    /// Aborts what is open, fencing its owner.
-    fn give_up(&mut self) {
+    /// Aborts the open transaction and fences its owner.
+    fn abort(&mut self) {
         self.producer.epoch += 1;
         self.stage = Stage::Ending { commits: false };
     }
 
-    /// Aborts a transaction that is open for too long; says whether it was.
+    /// Aborts a transaction that is open for too long; returns whether it was.
     pub(super) fn expire(&mut self, now: Duration, timeout: Duration) -> bool {
         let is_over = self.stage == Stage::Ongoing && timeout <= now.saturating_sub(self.since);
         if is_over {
-            self.give_up();
+            self.abort();
         }
         is_over
     }
@@ -114,7 +114,7 @@ impl Transactional {
         }
     }
 
-    /// The next member to be marked, and with what; the transaction has ended with the last.
+    /// The next member that needs a marker, and whether the marker commits; the last one ends the transaction.
     pub(super) fn next_marker(&mut self) -> Option<(Member, bool)> {
         let Stage::Ending { commits } = self.stage else { return None };
         let member = self.members.pop_first();

@@ -15,7 +15,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Notes positions until the transaction of `producer` ends. The last word on a split counts.
+    /// Holds positions until the transaction of `producer` ends. The last one of a split counts.
     pub(super) fn wait(&mut self, producer: u64, group: &Arc<str>, positions: &[(SplitId, Position, String)]) {
         let pending = self.pending.entry(producer).or_default();
         for (split, position, text) in positions {
@@ -23,7 +23,7 @@ impl Groups {
         }
     }
 
-    /// Makes the positions of a producer's transaction true, or forgets them.
+    /// Commits the positions of a producer's transaction, or drops them.
     pub(super) fn end(&mut self, producer: u64, group: &Arc<str>, commits: bool) {
         let Some(pending) = self.pending.get_mut(&producer) else { return };
         let (ended, other) = std::mem::take(pending).into_iter().partition(|((of, _), _)| of == group);

@@ -1,8 +1,8 @@
 //! Kafka's transactions in memory, for tests: a broker, the network before it, and clients of the task's traits.
 //!
 //! It answers as a broker of version 4 answers a client that does not speak KIP-890 (librdkafka): a request of the right epoch acts
-//! on whatever transaction is open when it arrives, however late it is. Pure: no clock, no threads, no chance but what is passed in.
-//! A test decides by [`FaultInjector`] what becomes of each request, so that whatever follows can be played again. Left out: replicas,
+//! on whatever transaction is open when it arrives, however late it is. Pure: no clock, no threads, no randomness but what is passed in.
+//! A test decides by [`FaultInjector`] what happens to each request, so that a run can be replayed. Left out: replicas,
 //! batches, group membership (tasks assign their partitions themselves), and topics that are deleted.
 
 mod broker;
@@ -25,7 +25,7 @@ pub use client::SimClient;
 pub use network::{Fate, FaultInjector, Network};
 pub use partition::Isolation;
 pub use sink::TextRows;
-pub use source::{ExchangeSource, TableSource, TableSourceOptions, Tamper};
+pub use source::{Damage, ExchangeSource, TableSource, TableSourceOptions};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
-//! What lies between clients and the broker: requests and answers get lost, or come late.
+//! The network between clients and the broker: requests and answers get lost, or come late.
 //!
 //! Within a connection requests keep their order. What is late here was sent over a connection that has broken since: it arrives
-//! whenever the test says so, after others that were sent later over a new one, and its answer is dropped.
+//! when the test delivers it, after others that were sent later over a new one, and its answer is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,17 +14,17 @@ pub enum Fate {
     /// It arrives, and so does its answer.
     Deliver,
     LoseRequest,
-    /// It is done, but the client never hears of it.
+    /// The broker handles it, but the client gets no answer.
     LoseAnswer,
-    /// The client gives it up, and it arrives later.
+    /// The client stops waiting for it, and it arrives later.
     Delay,
     /// The client dies before it is sent.
     CrashBefore,
-    /// The client dies when it has been done.
+    /// The client dies after the broker has handled it.
     CrashAfter,
-    /// The client is paused before it is sent, while the others go on.
+    /// The client pauses before it is sent, while the others go on.
     PauseBefore,
-    /// The client is paused when it has been done.
+    /// The client pauses after the broker has handled it.
     PauseAfter,
 }
 
@@ -35,7 +35,7 @@ pub trait FaultInjector: Send + Sync {
     /// Called while this owner is paused.
     fn pause(&self, owner: u64);
 
-    /// What a broker said to a request, for the trace.
+    /// The broker's answer to a request, for the trace.
     fn answered(&self, owner: u64, request: &Request, answer: &Result<Response, Refusal>);
 }
 

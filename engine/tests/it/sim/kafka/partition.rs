@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Producer, Refusal};
 use davy_engine::log::transactions::Message;
 
-/// What a reader is shown.
+/// What a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
     Uncommitted,
@@ -17,7 +17,7 @@ pub enum Isolation {
 pub struct Read {
     /// Messages with their offsets.
     pub messages: Vec<(u64, Message)>,
-    /// Where reading goes on: after the last message, or after everything that was not for readers.
+    /// Where reading continues: after the last message, or after everything that was not for readers.
     pub next: u64,
 }
 
@@ -27,7 +27,7 @@ enum Entry {
     Marker,
 }
 
-/// What a partition knows of a producer.
+/// The state of a producer in a partition.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     epoch: u32,
@@ -36,7 +36,7 @@ struct Seen {
     open_since: Option<u64>,
 }
 
-/// Offsets `[from, to)` of one producer that were given up.
+/// Offsets `[from, to)` of one producer that were aborted.
 #[derive(Clone, Copy, Debug)]
 struct Aborted {
     producer: u64,

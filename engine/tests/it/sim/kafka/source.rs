@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::network::Network;
 use super::partition::{Isolation, Read};
 use super::{Choice, Refusal, TopicPartition};
+use davy_engine::connector::Share;
 use davy_engine::error::{Error, Result};
 use davy_engine::log::transactions::Message;
 use davy_engine::log::wire::{self, Record, Wire};
@@ -83,9 +84,9 @@ fn fetched(split: SplitId, start: u64, next: u64, payload: Payload, messages: Op
 /// What a table's reader needs to know.
 pub struct TableSourceOptions {
     pub topic: Arc<str>,
-    /// Which of the stage's tasks, and how many there are: a task reads the partitions with its number, modulo theirs.
-    pub share: (u32, u32),
-    /// How many messages a poll gives at most.
+    /// A task reads the partitions whose number, modulo the number of tasks, is its index.
+    pub share: Share,
+    /// How many messages a poll returns at most.
     pub messages_per_poll: usize,
     /// Which split is next, and how much of it.
     pub choice: Choice,
@@ -95,7 +96,7 @@ pub struct TableSourceOptions {
 pub struct TableSource {
     reader: Reader,
     topic: Arc<str>,
-    share: (u32, u32),
+    share: Share,
     messages_per_poll: usize,
     known: BTreeSet<SplitId>,
 }
@@ -108,7 +109,7 @@ impl TableSource {
 
     fn own_splits(&self) -> Vec<SplitId> {
         let n_partitions = self.reader.network.broker().n_partitions(&self.topic);
-        let own = (self.share.0..n_partitions).step_by(self.share.1.max(1) as usize);
+        let own = (self.share.index..n_partitions as usize).step_by(self.share.count);
         own.map(|partition| SplitId::from(format!("{}/{partition}", self.topic).as_str())).collect()
     }
 }
@@ -174,34 +175,34 @@ impl Source for TableSource {
     }
 }
 
-/// Changes what is read from an exchange before it is decoded: damage on the way.
-pub type Tamper = Box<dyn FnMut(&mut Record) + Send>;
+/// Damages records of an exchange before they are decoded.
+pub type Damage = Box<dyn FnMut(&mut Record) + Send>;
 
 /// Reads a task's partitions of exchanges.
 pub struct ExchangeSource {
     reader: Reader,
     wires: BTreeMap<Arc<str>, Wire>,
     splits: Vec<SplitId>,
-    tamper: Tamper,
+    damage: Damage,
 }
 
 impl ExchangeSource {
     /// Of these topics, each with how its partials look; `splits` are the task's own.
     pub fn new(network: &Arc<Network>, wires: BTreeMap<Arc<str>, Wire>, splits: Vec<SplitId>, choice: Choice) -> Self {
-        Self { reader: Reader::new(network, choice), wires, splits, tamper: Box::new(|_| ()) }
+        Self { reader: Reader::new(network, choice), wires, splits, damage: Box::new(|_| ()) }
     }
 
-    /// The same, with damage on the way.
+    /// The same, with damaged records.
     #[must_use]
-    pub fn tampered(self, tamper: Tamper) -> Self {
-        Self { tamper, ..self }
+    pub fn damaged(self, damage: Damage) -> Self {
+        Self { damage, ..self }
     }
 
     fn decode(&mut self, split: &SplitId, message: Message) -> Result<Payload> {
         let headers = message.headers.into_iter();
         let header = headers.filter(|(name, _)| *name == wire::HEADER).map(|(_, value)| value).next();
         let mut record = Record { header: header.unwrap_or_default(), value: message.value };
-        (self.tamper)(&mut record);
+        (self.damage)(&mut record);
         let wire = self.wires.get(&message.topic);
         let wire = wire.ok_or_else(|| Error::internal(format!("split `{split}` is of an unknown exchange")))?;
         let partials = wire.decode(&record.header, &record.value);

@@ -107,7 +107,7 @@ impl Bench {
 }
 
 #[test]
-fn committed_readers_see_neither_what_is_open_nor_what_was_given_up() {
+fn committed_readers_see_neither_what_is_open_nor_what_was_aborted() {
     let mut bench = Bench::new();
     bench.transaction(0, "a", true);
     bench.transaction(1, "b", false);
@@ -122,13 +122,13 @@ fn committed_readers_see_neither_what_is_open_nor_what_was_given_up() {
     );
     assert_eq!(bench.position(), Some(0));
     bench.send(&bench.end(true)).expect("decided");
-    assert_eq!(bench.read(Isolation::Committed), ["a"], "decided, but not marked yet");
+    assert_eq!(bench.read(Isolation::Committed), ["a"], "decided, but without markers yet");
     bench.write_markers();
     assert_eq!(bench.read(Isolation::Committed), ["a", "c"]);
 }
 
 #[test]
-fn a_new_owner_gives_up_what_is_open_and_fences_the_old_one() {
+fn a_new_owner_aborts_what_is_open_and_fences_the_old_one() {
     let mut bench = Bench::new();
     bench.add().expect("added");
     bench.send(&bench.row(0, "a")).expect("written");
@@ -167,7 +167,7 @@ fn late_requests_of_the_same_epoch_act_on_the_next_transaction() {
     bench.write_markers();
     assert_eq!(bench.read(Isolation::Committed), ["a", "b"], "another transaction's commit");
     assert_eq!(bench.position(), Some(3), "another transaction's position");
-    assert_eq!(bench.send(&bench.end(false)), Err(Refusal::InvalidState), "it cannot be given up any more");
+    assert_eq!(bench.send(&bench.end(false)), Err(Refusal::InvalidState), "it can no longer be aborted");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_row_outside_a_transaction_is_refused() {
 }
 
 #[test]
-fn a_transaction_that_is_open_for_too_long_is_given_up_and_its_owner_fenced() {
+fn a_transaction_that_is_open_for_too_long_is_aborted_and_its_owner_fenced() {
     let mut bench = Bench::new();
     bench.add().expect("added");
     bench.send(&bench.row(0, "a")).expect("written");
@@ -209,7 +209,7 @@ fn positions_are_unstable_while_a_transaction_may_change_them() {
     let fetch = Request::OffsetFetch { group: group(), splits: vec![input()] };
     assert_eq!(bench.send(&fetch), Err(Refusal::Unstable));
     bench.send(&bench.end(true)).expect("decided");
-    assert_eq!(bench.send(&fetch), Err(Refusal::Unstable), "decided, but not marked yet");
+    assert_eq!(bench.send(&fetch), Err(Refusal::Unstable), "decided, but without markers yet");
     bench.write_markers();
     assert_eq!(bench.send(&fetch), Ok(()));
     assert_eq!(bench.position(), Some(5));

@@ -1,8 +1,8 @@
 //! JSON to columns.
 //!
 //! A number may stand in quotes, as writers do whose readers know doubles only; a time may be text or a number; an object or an array
-//! in a text column is kept as JSON text. Nothing else is converted. A name without capitals is found whatever capitals the field
-//! has, unless a field is spelled exactly so.
+//! in a text column is kept as JSON text. Nothing else is converted. A lower-case name matches a field in any case, unless a field is
+//! spelled exactly so.
 
 use std::sync::Arc;
 
@@ -108,8 +108,10 @@ impl JsonDecoder {
                 Some(Slot::Absent) => (column.push_missing(), None),
                 Some(Slot::Exact(value) | Slot::Folded(_, value)) => (push(column, value), Some(value)),
                 Some(Slot::Ambiguous(one, other)) => {
-                    let detail =
-                        format!("column `{}` may be `{one}` or `{other}`: quote its name as the field's", field.name);
+                    let detail = format!(
+                        "column `{}` matches the fields `{one}` and `{other}`: quote the name in SQL",
+                        field.name
+                    );
                     return Err((BadReason::Malformed, detail));
                 }
             };
@@ -222,7 +224,7 @@ fn detail(reason: BadReason, field: &DecodeField, value: Option<&Json<'_>>) -> S
         BadReason::BadUtf8 => format!("column `{name}` is not UTF-8"),
         BadReason::Nul => format!("column `{name}` holds a NUL character"),
         BadReason::Malformed => {
-            format!("column `{name}`: two fields have the same name but for capitals: `{}`", shorten(&text))
+            format!("column `{name}`: two fields differ in case only: `{}`", shorten(&text))
         }
         _ => format!("column `{name}`: `{}` is no {data_type}", shorten(&text)),
     }

@@ -63,7 +63,7 @@ pub trait Transactions: Send {
     /// Gives it up, as far as that is possible now.
     fn abort(&mut self);
 
-    /// Whether a request was late or a connection broke since the last `init`.
+    /// Whether a request was late or a connection broke since the last transaction began.
     fn had_trouble(&self) -> bool;
 }
 

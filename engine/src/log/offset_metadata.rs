@@ -1,7 +1,9 @@
 //! What a commit leaves beside each position: the text that Kafka keeps as an offset's metadata.
 //!
 //! A few dozen bytes, checked by magic, version and CRC, as text in base64, because clients refuse bytes that are not UTF-8. Kafka's
-//! limit is 4096 bytes; these have no part that grows.
+//! limit is 4096 bytes. Version 1 has fixed fields only. Version 2 has optional parts after them, each a tag, a length and bytes; it
+//! is written only where there is such a part, so that a build that knows version 1 alone reads all else. A part with an unknown tag
+//! makes the whole unreadable: what a later build remembered must not be lost.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -9,7 +11,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::{CommitRecord, FoundSplit, Position};
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitMetadata {
     /// The plan that wrote it.
     pub fingerprint: u64,
@@ -23,6 +25,14 @@ pub struct SplitMetadata {
     pub sequence: u64,
     /// What the stage remembers of the split.
     pub state: SplitState,
+    pub parts: Parts,
+}
+
+/// What only some commits have to remember.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The split had been set aside as idle.
+    pub is_idle: bool,
 }
 
 /// What a stage remembers of a split.
@@ -53,16 +63,21 @@ pub enum OffsetMetadata {
 }
 
 const MAGIC: [u8; 2] = *b"dv";
-const VERSION: u8 = 1;
+const FIXED: u8 = 1;
+const WITH_PARTS: u8 = 2;
 const SOURCE: u8 = 1;
 const WINDOWS: u8 = 2;
+
+/// Tags of parts. A tag is never used again for something else.
+const IDLE: u8 = 1;
 
 impl SplitMetadata {
     /// The text to store.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(80);
         bytes.extend_from_slice(&MAGIC);
-        bytes.push(VERSION);
+        let parts = self.parts.encode();
+        bytes.push(if parts.is_empty() { FIXED } else { WITH_PARTS });
         bytes.push(match self.state {
             SplitState::Source { .. } => SOURCE,
             SplitState::Windows { .. } => WINDOWS,
@@ -80,6 +95,7 @@ impl SplitMetadata {
                 bytes.extend_from_slice(&expected.to_le_bytes());
             }
         }
+        bytes.extend_from_slice(&parts);
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         STANDARD_NO_PAD.encode(bytes)
     }
@@ -105,10 +121,10 @@ impl SplitMetadata {
             return Err("its checksum is wrong".to_owned());
         }
         let (head, mut rest) = body.split_at_checked(4).ok_or("it is cut off")?;
-        if head[2] != VERSION {
-            return Err(format!("it has version {}, this build reads {VERSION}", head[2]));
+        if ![FIXED, WITH_PARTS].contains(&head[2]) {
+            return Err(format!("it has version {}, this build reads up to {WITH_PARTS}", head[2]));
         }
-        let metadata = Self {
+        let mut metadata = Self {
             fingerprint: u64::from_le_bytes(take(&mut rest)?),
             task: u32::from_le_bytes(take(&mut rest)?),
             n_tasks: u32::from_le_bytes(take(&mut rest)?),
@@ -123,9 +139,46 @@ impl SplitMetadata {
                 },
                 other => return Err(format!("it is of an unknown kind, {other}")),
             },
+            parts: Parts::default(),
         };
+        if head[2] == WITH_PARTS {
+            metadata.parts = Parts::decode(&mut rest)?;
+        }
         if rest.is_empty() { Ok(metadata) } else { Err("it is too long".to_owned()) }
     }
+}
+
+impl Parts {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if self.is_idle {
+            put_part(&mut bytes, IDLE, &[]);
+        }
+        bytes
+    }
+
+    fn decode(rest: &mut &[u8]) -> Result<Self, String> {
+        let mut parts = Self::default();
+        while !rest.is_empty() {
+            let [tag] = take(rest)?;
+            let length = u16::from_le_bytes(take(rest)?);
+            let (body, after) = rest.split_at_checked(length.into()).ok_or("it is cut off")?;
+            *rest = after;
+            match tag {
+                IDLE if body.is_empty() => parts.is_idle = true,
+                IDLE => return Err(format!("its part {tag} has {length} bytes")),
+                other => return Err(format!("it has the unknown part {other}")),
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// Adds a part. Its length fits, because Kafka takes no more than 4096 bytes of metadata.
+fn put_part(bytes: &mut Vec<u8>, tag: u8, body: &[u8]) {
+    bytes.push(tag);
+    bytes.extend_from_slice(&(body.len() as u16).to_le_bytes());
+    bytes.extend_from_slice(body);
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
@@ -163,12 +216,21 @@ mod tests {
     use super::*;
 
     fn metadata(state: SplitState) -> SplitMetadata {
-        SplitMetadata { fingerprint: 0xfeed, task: 3, n_tasks: 8, owner: 77, sequence: 12, state }
+        SplitMetadata {
+            fingerprint: 0xfeed,
+            task: 3,
+            n_tasks: 8,
+            owner: 77,
+            sequence: 12,
+            state,
+            parts: Parts::default(),
+        }
     }
 
-    fn samples() -> [SplitMetadata; 2] {
+    fn samples() -> [SplitMetadata; 3] {
         let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
-        [metadata(SplitState::Source { watermark: i64::MIN }), metadata(windows)]
+        let source = metadata(SplitState::Source { watermark: i64::MIN });
+        [SplitMetadata { parts: Parts { is_idle: true }, ..source.clone() }, source, metadata(windows)]
     }
 
     #[test]
@@ -184,26 +246,41 @@ mod tests {
     fn text_that_is_not_offset_metadata_is_recognised() {
         assert_eq!(SplitMetadata::decode(""), OffsetMetadata::Erased);
         let encode = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
-        let versioned = {
-            let mut bytes = vec![b'd', b'v', 9, 1];
+        let checked = |mut bytes: Vec<u8>| {
             bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
             encode(&bytes)
+        };
+        let fixed = STANDARD_NO_PAD.decode(samples()[1].encode()).expect("ours");
+        let with_parts = |parts: &[u8]| {
+            let mut bytes = fixed[..fixed.len() - 4].to_vec();
+            bytes[2] = WITH_PARTS;
+            bytes.extend_from_slice(parts);
+            checked(bytes)
         };
         let cases = [
             ("reset by hand".to_owned(), "it was not written by Davy"),
             (encode(b"xx"), "it is cut off"),
             (encode(b"xxxxxxxxxxx"), "it was not written by Davy"),
             (encode(b"dvxxxxxxxxx"), "its checksum is wrong"),
-            (versioned, "it has version 9, this build reads 1"),
+            (checked(vec![b'd', b'v', 9, 1]), "it has version 9, this build reads up to 2"),
+            (with_parts(&[200, 0, 0]), "it has the unknown part 200"),
+            (with_parts(&[IDLE, 1, 0, 7]), "its part 1 has 1 bytes"),
+            (with_parts(&[IDLE, 1, 0]), "it is cut off"),
         ];
         for (text, why) in cases {
             assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Unreadable(why.to_owned()), "{text}");
         }
     }
 
+    #[test]
+    fn metadata_without_optional_parts_has_version_1() {
+        let versions = samples().map(|metadata| STANDARD_NO_PAD.decode(metadata.encode()).expect("ours")[2]);
+        assert_eq!(versions, [WITH_PARTS, FIXED, FIXED]);
+    }
+
     proptest! {
         #[test]
-        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..2) {
+        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..3) {
             let text = samples()[which].encode();
             let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
             let at = at % bytes.len();

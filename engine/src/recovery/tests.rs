@@ -1,6 +1,7 @@
 //! Every row of the table.
 
 use super::*;
+use crate::log::offset_metadata::Parts;
 
 const TASK: TaskFacts<'_> = TaskFacts { name: "1/1/0", index: 0, n_tasks: 2, fingerprint: 7, accepts_loss: false };
 
@@ -18,7 +19,7 @@ fn whole(fingerprint: u64, replay: Option<u64>, position: Option<u64>) -> Found 
 }
 
 fn metadata(state: SplitState) -> SplitMetadata {
-    SplitMetadata { fingerprint: 7, task: 0, n_tasks: 2, owner: 1, sequence: 1, state }
+    SplitMetadata { fingerprint: 7, task: 0, n_tasks: 2, owner: 1, sequence: 1, state, parts: Parts::default() }
 }
 
 fn source() -> SplitMetadata {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::super::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
+use super::super::offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState};
 use super::super::wire::{self, Record, Wire};
 use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, Transaction};
 use super::{Destination, Message, Transactions};
@@ -107,6 +107,7 @@ impl<T: Transactions> TransactionalCommit<T> {
             n_tasks: self.options.n_tasks,
             owner: self.options.owner,
             sequence: self.sequence,
+            parts: Parts::default(),
             state: match record.replay_from.get(split) {
                 None => SplitState::Source { watermark: record.watermarks.get(split).copied().unwrap_or(i64::MIN) },
                 Some(replay_from) => SplitState::Windows {

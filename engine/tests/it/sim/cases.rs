@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{
     Bounds, Commit, Found, FoundSplit, Partials, Polled, Position, Source, SplitId, Transaction,
-    offset_metadata::{OffsetMetadata, SplitMetadata, SplitState},
+    offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState},
 };
 use davy_engine::plan::StageInput;
 use davy_engine::task::{Task, TaskParts};
@@ -58,9 +58,15 @@ struct Overtaken {
 impl Overtaken {
     fn found(&self, position: u64) -> Found {
         let state = SplitState::Source { watermark: i64::MIN };
-        let metadata =
-            SplitMetadata { fingerprint: self.fingerprint, task: 0, n_tasks: 1, owner: 1, sequence: position, state };
-        let metadata = OffsetMetadata::Valid(metadata);
+        let metadata = OffsetMetadata::Valid(SplitMetadata {
+            fingerprint: self.fingerprint,
+            task: 0,
+            n_tasks: 1,
+            owner: 1,
+            sequence: position,
+            state,
+            parts: Parts::default(),
+        });
         Found::Splits(vec![FoundSplit { split: SplitId::from("flows/0"), position: Position(position), metadata }])
     }
 }

@@ -93,7 +93,7 @@ fn row(topic: &str, found: PartitionLag) -> LagRow {
         OffsetMetadata::Valid(metadata) => Some(metadata),
         OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
     });
-    let watermark = metadata.map(|metadata| match metadata.state {
+    let watermark = metadata.as_ref().map(|metadata| match metadata.state {
         SplitState::Source { watermark } => watermark,
         SplitState::Windows { expected, .. } => expected,
     });

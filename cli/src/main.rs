@@ -69,6 +69,8 @@ fn log_to_stderr(format: LogFormat) {
 fn exit_code(error: &Error) -> ExitCode {
     match error {
         Error::Invalid(_) => ExitCode::from(2),
-        Error::Unavailable(_) | Error::OutOfMemory(_) | Error::Fenced(_) | Error::Internal(_) => ExitCode::from(1),
+        Error::Data(_) | Error::Unavailable(_) | Error::OutOfMemory(_) | Error::Fenced(_) | Error::Internal(_) => {
+            ExitCode::from(1)
+        }
     }
 }

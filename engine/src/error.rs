@@ -12,6 +12,9 @@ pub enum Error {
     /// The script, a setting or a file is wrong: fix it and try again.
     #[error("{0}")]
     Invalid(Box<Diagnostic>),
+    /// What a running task has read or computed cannot be used: fix the input, or change what becomes of such rows.
+    #[error("{0}")]
+    Data(Box<Diagnostic>),
     /// Something outside is away (a file system, a broker, a helper program): retry with back-off.
     #[error("{0}")]
     Unavailable(String),
@@ -129,6 +132,15 @@ impl Error {
         self.map(|diagnostic| diagnostic.subject = subject.into())
     }
 
+    /// The same error from a task that runs: what it refuses is its input, for the script itself was accepted.
+    #[must_use]
+    pub fn while_running(self) -> Self {
+        match self {
+            Self::Invalid(diagnostic) => Self::Data(diagnostic),
+            other => other,
+        }
+    }
+
     /// Says what it is about, before the message.
     #[must_use]
     pub fn context(self, about: &str) -> Self {
@@ -136,6 +148,10 @@ impl Error {
             Self::Invalid(mut diagnostic) => {
                 diagnostic.message = format!("{about}: {}", diagnostic.message);
                 Self::Invalid(diagnostic)
+            }
+            Self::Data(mut diagnostic) => {
+                diagnostic.message = format!("{about}: {}", diagnostic.message);
+                Self::Data(diagnostic)
             }
             Self::Unavailable(message) => Self::Unavailable(format!("{about}: {message}")),
             Self::OutOfMemory(message) => Self::OutOfMemory(format!("{about}: {message}")),
@@ -145,7 +161,7 @@ impl Error {
     }
 
     fn map(mut self, change: impl FnOnce(&mut Diagnostic)) -> Self {
-        if let Self::Invalid(diagnostic) = &mut self {
+        if let Self::Invalid(diagnostic) | Self::Data(diagnostic) = &mut self {
             change(diagnostic);
         }
         self

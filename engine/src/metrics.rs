@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::format::BadReason;
+use crate::task::input_check::InputChecks;
 
 const STATIC: &str = "names, labels and buckets are constants that Prometheus allows";
 
@@ -26,6 +27,8 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     pub task_restarts: IntCounter,
     bad_records: IntCounterVec,
+    /// Whether tables have any good record.
+    pub inputs: InputChecks,
 }
 
 impl Default for Metrics {
@@ -48,6 +51,7 @@ impl Default for Metrics {
             commit_seconds: Histogram::with_opts(commit_seconds).expect(STATIC),
             task_restarts: counter("davy_task_restarts_total", "Tasks that started again from their last commit."),
             bad_records,
+            inputs: InputChecks::default(),
         }
     }
 }

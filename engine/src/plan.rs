@@ -234,6 +234,14 @@ impl Metadata {
     }
 }
 
+impl TableDef {
+    /// The names of the columns that a record has, in order.
+    pub fn record_columns(&self) -> Vec<String> {
+        let is_of_record = |column: &&Column| matches!(column.from, ColumnSource::Record(_));
+        self.columns.iter().filter(is_of_record).map(|column| column.field.name().clone()).collect()
+    }
+}
+
 impl SourcePlan {
     /// Whether each row's own message has to be known: for columns of it, or to say where late rows are from.
     pub fn needs_origins(&self) -> bool {

@@ -48,7 +48,7 @@ impl Tail for LocalTail {
 
 fn refusal(error: Error) -> Refusal {
     match error {
-        Error::Invalid(diagnostic) => Refusal::Invalid {
+        Error::Invalid(diagnostic) | Error::Data(diagnostic) => Refusal::Invalid {
             message: diagnostic.message,
             location: diagnostic.location.map(|at| Location { line: at.line, column: at.column }),
             hint: diagnostic.hint,

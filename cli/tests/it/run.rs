@@ -60,7 +60,10 @@ fn an_error_shows_where_it_is_and_sets_the_exit_code() {
         ("column.sql", &SCRIPT.replace("sum(v)", "sum(volume)")),
         ("option.sql", &SCRIPT.replace("type =", "tpye =")),
         ("fail.sql", &SCRIPT.replace("format = 'csv'", "format = 'csv', bad_record = 'fail'")),
+        ("division.sql", &SCRIPT.replace("sum(v)", "sum(1 / (v - v))")),
         ("flows.csv", FLOWS),
+        ("semicolons.csv", "2024-05-01 10:00:01;a;1\n2024-05-01 10:00:02;b;2\n"),
+        ("empty.csv", ""),
         ("davy.toml", ""),
         ("bad.toml", "outptu = 'json'"),
     ]);
@@ -79,7 +82,11 @@ fn an_error_shows_where_it_is_and_sets_the_exit_code() {
         (&["run", "s.sql", "--config", "bad.toml"], 2, "unknown field `outptu`"),
         (&["run", "s.sql", "--tasks", "0"], 2, "`tasks` cannot be 0"),
         (&["run", "s.sql", "--commit-interval", "soon"], 2, "write a duration such as 1s"),
-        (&["run", "fail.sql"], 2, "at position 72"),
+        (&["run", "fail.sql"], 1, "at position 72"),
+        (&["run", "s.sql", "--input", "semicolons.csv"], 1, "none of 2 records can be read"),
+        (&["run", "s.sql", "--input", "semicolons.csv"], 1, "say csv.delimiter = ';'"),
+        (&["run", "s.sql", "--input", "empty.csv"], 0, "0 flows read"),
+        (&["run", "division.sql"], 1, "Divide by zero"),
         (&["nonsense"], 2, "unrecognized subcommand"),
     ];
     for (arguments, code, expected) in cases {

@@ -19,6 +19,8 @@ pub(super) struct Task {
     pub(super) home: Option<WorkerId>,
     /// Why it is at this worker, for people.
     pub(super) reason: String,
+    /// What its worker reports of its input while it runs.
+    pub(super) notice: Option<String>,
     pub(super) trouble: Trouble,
     pub(super) meter: Meter,
 }
@@ -97,6 +99,7 @@ impl Task {
             lease: None,
             home: None,
             reason: "not placed yet".to_owned(),
+            notice: None,
             trouble: Trouble::default(),
             meter: Meter::default(),
         }
@@ -118,6 +121,7 @@ impl Task {
             if self.has(worker, report.epoch) || self.adopt(worker, report, now) {
                 self.advance(report.phase, now);
                 self.meter.read(report, now);
+                self.notice = report.error.clone().filter(|_| report.phase == Phase::Running);
             }
             return;
         }

@@ -186,7 +186,7 @@ impl Cluster {
             worker_name: owner.map_or_else(String::new, |member| member.info.name.clone()),
             epoch: task.lease.as_ref().map_or(Epoch::default(), |lease| lease.epoch),
             spec_version: task.lease.as_ref().map_or(0, |lease| lease.spec_version),
-            reason: task.reason.clone(),
+            reason: task.notice.as_ref().filter(|_| task.lease.is_some()).unwrap_or(&task.reason).clone(),
             error: task.trouble.error.clone(),
             restarts: task.trouble.n_failures.saturating_add(task.meter.restarts),
             lag: task.meter.lag,

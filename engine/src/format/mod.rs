@@ -240,6 +240,17 @@ impl Format {
         }
     }
 
+    /// What a record looks like that is bad like all others so far, as a remedy; `None` where nothing is striking.
+    pub(crate) fn likely_cause(&self, declared: &[String], record: &[u8]) -> Option<String> {
+        match self {
+            Self::Csv(options) => options.likely_cause(declared, record),
+            Self::Json(_) if !record.trim_ascii_start().starts_with(b"{") && record.contains(&b',') => {
+                Some("the records look like CSV: say format = 'csv'".to_owned())
+            }
+            Self::Json(_) | Self::RawString(_) | Self::Arrow | Self::Parquet => None,
+        }
+    }
+
     /// An encoder of rows of `schema`; an error names the column whose type the format cannot hold.
     pub fn encoder(&self, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
         match self {

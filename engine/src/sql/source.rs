@@ -36,12 +36,7 @@ pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Bra
             needed.insert(column.field.name().clone(), ());
         }
     }
-    let declared: Vec<String> = def
-        .columns
-        .iter()
-        .filter(|column| matches!(column.from, ColumnSource::Record(_)))
-        .map(|column| column.field.name().clone())
-        .collect();
+    let declared = def.record_columns();
     let mut fields = Vec::new();
     let mut decode = Vec::new();
     for column in def.columns.iter().filter(|column| needed.contains_key(column.field.name())) {

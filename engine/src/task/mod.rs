@@ -6,6 +6,7 @@
 
 mod bad_records;
 mod decode;
+pub(crate) mod input_check;
 mod local;
 mod source;
 mod timed;
@@ -28,6 +29,7 @@ use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Recovery, TaskFacts, decide};
 pub use bad_records::fit_to_sink;
+pub use input_check::Finding;
 use source::SourceBody;
 pub(crate) use timed::hidden_columns;
 use windows::WindowsBody;
@@ -81,6 +83,10 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     /// Rows for tables, not yet committed.
     pub(crate) rows: Vec<(Arc<str>, RecordBatch)>,
+    /// What a person should know, not yet taken.
+    notices: Vec<String>,
+    /// What the input's records are like, not yet taken.
+    finding: Option<Finding>,
 }
 
 enum Body {
@@ -106,7 +112,6 @@ pub struct Task {
     commit: Box<dyn Commit>,
     body: Body,
     accepts_loss: bool,
-    notices: Vec<String>,
     /// Positions read since they were last taken.
     n_messages: u64,
     uncommitted: usize,
@@ -126,11 +131,25 @@ impl Task {
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
-        let rows = Vec::new();
-        let context =
-            Context { name, dataflow, stage, n_tasks, index, n_partitions, board, probe, runtime, metrics, rows };
+        let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
+        let mut context = Context {
+            name,
+            dataflow,
+            stage,
+            n_tasks,
+            index,
+            n_partitions,
+            board,
+            probe,
+            runtime,
+            metrics,
+            rows,
+            notices,
+            finding,
+        };
         let decided = decide_recovery(&context.facts(accepts_loss), found.clone(), source.as_mut());
         let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
+        context.notices = notices;
         commit.claim()?;
         let dataflow = Arc::clone(&context.dataflow);
         let body = match &dataflow.stages[stage].input {
@@ -151,7 +170,6 @@ impl Task {
             commit,
             body,
             accepts_loss,
-            notices,
             n_messages: 0,
             uncommitted: 0,
             ended: false,
@@ -163,9 +181,14 @@ impl Task {
         })
     }
 
-    /// What a person should know of how the task has found its input; each is said once.
+    /// What a person should know of the task's input; each is said once.
     pub fn take_notices(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notices)
+        std::mem::take(&mut self.context.notices)
+    }
+
+    /// What has been found of the input's records since the last call, although the task runs.
+    pub fn take_finding(&mut self) -> Option<Finding> {
+        self.context.finding.take()
     }
 
     /// Reads one piece of input and runs the chain on it. `now` is processing time and only grows.
@@ -288,8 +311,8 @@ impl Task {
         }
         let found = self.commit.find(&joined)?;
         let (last, notices) = decide_recovery(&self.context.facts(self.accepts_loss), found, self.source.as_mut())?;
-        self.notices.extend(notices);
-        self.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
+        self.context.notices.extend(notices);
+        self.context.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
         body.read(&joined, Some(&last.unwrap_or_default()), self.source.as_mut(), self.now)
     }
 }

@@ -157,6 +157,8 @@ impl SourceBody {
             split.decoder = None;
         }
         let n_read = n_rows + decoded.rejected.len();
+        let found = context.metrics.inputs.count(&plan.table, decoded.batch.num_rows(), &decoded.rejected);
+        context.finding = found.or(context.finding.take());
         let replay_until = split.replay_until;
         let is_replay = start < replay_until;
         decoded.rejected.retain(|record| replay_until <= record.position);

@@ -10,7 +10,7 @@ pub use davy_proto::domain::Phase;
 #[derive(Clone, Debug, Default)]
 pub struct TaskStatus {
     pub phase: Phase,
-    /// Why it is not running, if it is not.
+    /// Why it is not running; while it runs, what is wrong with its input.
     pub error: Option<String>,
     /// How often it started again from its last commit.
     pub restarts: u32,

@@ -178,6 +178,9 @@ pub fn run(
     } else {
         shared.sinks.abort()?;
     }
+    if let Ok(Ending::Complete) = outcome {
+        shared.metrics.inputs.check_ended().map_err(Error::while_running)?;
+    }
     outcome
 }
 
@@ -219,7 +222,7 @@ fn run_dataflows(shared: &Shared, control: &Control, pipeline: Pipeline) -> Resu
             });
         }
     }
-    run_jobs(control, jobs)
+    run_jobs(control, jobs).map_err(Error::while_running)
 }
 
 fn run_jobs(control: &Control, jobs: Vec<Job<'_>>) -> Result<Ending> {

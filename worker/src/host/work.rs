@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use davy_engine::Result;
-use davy_engine::task::{Step, Task};
+use davy_engine::task::{Finding, Step, Task};
 use tracing::{info, warn};
 
 use super::control::{Control, Phase};
@@ -69,6 +69,17 @@ impl Work<'_> {
         self.control.watermark.store(task.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
         for notice in task.take_notices() {
             warn!(task = self.name, notice, "input has changed");
+        }
+        match task.take_finding() {
+            None => {}
+            Some(Finding::AllBad(finding)) => {
+                warn!(task = self.name, finding, "no record of the input can be read");
+                self.control.report(Phase::Running, Some(finding));
+            }
+            Some(Finding::Recovered) => {
+                info!(task = self.name, "records of the input can be read again");
+                self.control.report(Phase::Running, None);
+            }
         }
     }
 

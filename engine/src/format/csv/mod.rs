@@ -4,6 +4,7 @@
 //! line that is a JSON string as a whole (`"a,b,c"`) is unwrapped first, and gives several rows when the string holds several;
 //! each row's `value` is then what the string says, so that columns can be appended to it.
 
+mod cause;
 mod decode;
 mod encode;
 mod fields;

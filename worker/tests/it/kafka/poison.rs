@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::broker::secure;
 use super::on_disk::batches;
-use super::pipeline::{start, table, table_on};
+use super::pipeline::{notices, start, table, table_on};
 use super::topics::{Put, all, on, put, texts, topic, topic_with, unique, value};
 
 /// A dead letter keeps this much of its record.
@@ -192,4 +192,23 @@ fn a_table_may_stop_at_a_bad_record_or_drop_it() {
     assert_eq!(run.bad_records(), BTreeMap::from([("wrong_type", 1)]));
     run.stop();
     assert_eq!(texts(&all(&to)), ["1", "2"]);
+}
+
+#[test]
+fn a_topic_without_a_good_record_is_reported_and_read_on() {
+    let (from, to) = (topic("from", 1), topic("to", 1));
+    let bad: Vec<String> = (0..1_000).map(|n| format!("{{\"n\":{n}}}")).collect();
+    put(&from, &bad.iter().map(|text| value(0, text)).collect::<Vec<_>>());
+    let script = table("a", "n INT", &from, "format = 'csv'")
+        + &table("b", "n INT", &to, "format = 'csv'")
+        + "INSERT INTO b SELECT n FROM a;";
+    let name = unique("another_format");
+    let mut run = start(&name, &script);
+    let reported = || notices(&name).into_iter().find(|line| line.contains("no record of the input can be read"));
+    run.until("a report", || reported().is_some());
+    let said = reported().unwrap_or_default();
+    assert!(said.contains("none of 1000 records") && said.contains("say format = 'json'"), "{said}");
+    put(&from, &[value(0, "7")]);
+    run.wait_for(&to, 1);
+    run.stop();
 }

@@ -86,6 +86,10 @@ pub enum Payload {
     Batch(RecordBatch),
     /// Partial aggregates from an earlier stage.
     Partials(Partials),
+    /// Part of a record with partials of this sender; the rest of it comes later.
+    Piece { sender: u32 },
+    /// Part of a record that began before the position where reading began.
+    Remnant,
 }
 
 /// A flush of one stage's task into an exchange.

@@ -40,7 +40,9 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
         Payload::Batch(batch) => {
             return of_rows(plan, &split, Decoded { batch, rejected: Vec::new(), origins: None, start });
         }
-        Payload::Partials(_) => return Err(Error::internal("a table gave partials")),
+        Payload::Partials(_) | Payload::Piece { .. } | Payload::Remnant => {
+            return Err(Error::internal("a table gave partials"));
+        }
         Payload::Nothing => Vec::new(),
         Payload::Bytes(data) => data,
     };

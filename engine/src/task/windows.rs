@@ -1,6 +1,6 @@
 //! Stage 2: partials from exchanges to closed windows, and through the query above them to a sink or the next exchange.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::{Context, Flushed, Step};
@@ -27,6 +27,23 @@ struct Input {
     is_heard: bool,
     /// Records that open windows may still need, oldest first, each with its stamp (see [`crate::operator::merge`]).
     needed: VecDeque<(Position, i64)>,
+    /// Where records began whose pieces have not all been read, by sender.
+    unfinished: HashMap<u32, Position>,
+}
+
+impl Input {
+    /// Notes that open windows may need a record that begins at `from`.
+    fn need(&mut self, from: Position, stamp: i64) {
+        // A record in pieces may have begun before one that was whole first.
+        let at = self.needed.partition_point(|(position, _)| *position <= from);
+        self.needed.insert(at, (from, stamp));
+    }
+
+    /// The earliest record that the next owner has to read again.
+    fn replay_from(&self) -> Position {
+        let needed = self.needed.front().map(|(position, _)| position);
+        needed.into_iter().chain(self.unfinished.values()).copied().fold(self.position, Position::min)
+    }
 }
 
 /// The state of the stage.
@@ -62,8 +79,10 @@ impl WindowsBody {
                 let replay_until = last.positions.get(&split).copied().unwrap_or_default();
                 let heard = last.heard.get(&split);
                 let (watermarks, is_heard) = (heard.cloned().unwrap_or_default(), heard.is_some());
-                let needed = VecDeque::new();
-                all_inputs.insert(split, Input { merge, position: from, replay_until, watermarks, is_heard, needed });
+                let (needed, unfinished) = (VecDeque::new(), HashMap::new());
+                let position = from;
+                let input = Input { merge, position, replay_until, watermarks, is_heard, needed, unfinished };
+                all_inputs.insert(split, input);
             }
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
             merges.push((Arc::clone(&input.placeholder), merge));
@@ -118,8 +137,18 @@ impl WindowsBody {
         let partials = match payload {
             Payload::Partials(partials) => partials,
             Payload::Nothing => return Ok(()),
+            Payload::Piece { sender } => {
+                input.unfinished.entry(sender).or_insert(start);
+                return Ok(());
+            }
+            // Nothing needs it: a commit names the earliest record that is unfinished or needed.
+            Payload::Remnant if start < input.replay_until => return Ok(()),
+            Payload::Remnant => {
+                return Err(Error::internal(format!("split `{split}`: the record at {} has no beginning", start.0)));
+            }
             Payload::Bytes(_) | Payload::Batch(_) => return Err(Error::internal("an exchange gave rows")),
         };
+        let began = input.unfinished.remove(&partials.sender).unwrap_or(start);
         let is_replay = start < input.replay_until;
         // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
         let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
@@ -128,7 +157,7 @@ impl WindowsBody {
             input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
         }
         if let Some(batch) = &partials.batch {
-            input.needed.push_back((start, self.query.window(input.merge).stamp(batch)));
+            input.need(began, self.query.window(input.merge).stamp(batch));
             let late = self.query.merge(input.merge, batch, is_replay)?;
             context.metrics.late_rows.inc_by(late);
         }
@@ -196,7 +225,7 @@ impl WindowsBody {
             while input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
                 input.needed.pop_front();
             }
-            let replay_from = input.needed.front().map_or(input.position, |(position, _)| *position);
+            let replay_from = input.replay_from();
             record.heard.insert(split.clone(), input.watermarks.clone());
             // In the middle of a replay the last owner's commit still says how far everything else has come.
             record.positions.insert(split.clone(), input.position.max(input.replay_until));

@@ -157,7 +157,7 @@ fn is_empty(pieces: &[Fetched]) -> bool {
         Payload::Bytes(bytes) => bytes.is_empty(),
         Payload::Batch(batch) => batch.num_rows() == 0,
         Payload::Nothing => true,
-        Payload::Partials(_) => false,
+        Payload::Partials(_) | Payload::Piece { .. } | Payload::Remnant => false,
     })
 }
 

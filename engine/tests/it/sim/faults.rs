@@ -90,7 +90,7 @@ impl Plan {
             broken,
             faults,
             n_exchange_partitions: 4 + rng.below(5) as u32,
-            record_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 1, 900]),
+            record_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 1 << 20, 300, 900]),
             messages_per_poll: *rng.pick(&[1, 3, 10]),
             commit_percent: *rng.pick(&[15, 40, 80]),
             n_turns: 60 + rng.below(80),

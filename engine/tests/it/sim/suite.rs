@@ -75,7 +75,7 @@ fn with_late_requests(plan: &mut Plan) {
     let Plan { faults, .. } = plan;
     (faults.delay, faults.delay_last, faults.deliver_late, faults.crash) = (0, 350, 6, 20);
     (faults.kill, faults.duplicate, faults.pause) = (0, 0, 0);
-    (plan.commit_percent, plan.record_bytes_max, plan.n_turns) = (80, 1, 150);
+    (plan.commit_percent, plan.record_bytes_max, plan.n_turns) = (80, 300, 150);
 }
 
 /// Owners are replaced and go on, and their requests get lost.
@@ -124,6 +124,7 @@ const SEEN: &[&str] = &[
     "a partition joins",
     "another owner has committed since",
     "does not start",
+    "a piece of a record",
 ];
 
 #[test]

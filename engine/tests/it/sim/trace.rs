@@ -12,7 +12,13 @@ pub fn request(request: &Request) -> String {
         Request::AddOffsets { task, producer, group } => format!("add-offsets {task} {producer} {group}"),
         Request::Produce { task, producer, sequence, topic_partition, message } => {
             let hash = message.value.iter().fold(17_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(*byte));
-            format!("produce {task} {producer} #{sequence} {topic_partition} {} bytes {hash:08x}", message.value.len())
+            let what = if message.headers.iter().any(|(_, header)| header.get(2) == Some(&2)) {
+                " (a piece of a record)"
+            } else {
+                ""
+            };
+            let n_bytes = message.value.len();
+            format!("produce {task} {producer} #{sequence} {topic_partition} {n_bytes} bytes {hash:08x}{what}")
         }
         Request::TxnOffsetCommit { task, producer, positions, .. } => {
             let mut text = format!("offsets {task} {producer}");

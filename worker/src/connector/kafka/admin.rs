@@ -44,7 +44,13 @@ fn create(connection: &KafkaConnection, topic: &str, n_partitions: u32) -> Resul
         name: topic,
         n_partitions: n_partitions as i32,
         replication: None,
-        config: &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
+        config: &[
+            ("cleanup.policy", "delete"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "-1"),
+            // Whatever the broker's limit is, records of partials have one of their own; the broker's replicas follow this one.
+            ("max.message.bytes", "1048588"),
+        ],
     };
     let created = Admin::connect(connection).and_then(|admin| admin.create_topic(&new)).map_err(of_kafka)?;
     Ok(created == Created::Here)

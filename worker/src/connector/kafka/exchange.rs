@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use davy_engine::log::wire::{HEADER, Wire};
-use davy_engine::log::{Bounds, ExchangeId, Fetched, Payload, Polled, Position, Source, SplitId};
+use davy_engine::log::wire::{HEADER, Wire, WireReader};
+use davy_engine::log::{Bounds, ExchangeId, Fetched, Polled, Position, Source, SplitId};
 use davy_engine::{Error, Result};
 use davy_kafka::reader::{Event, Message, Reader};
 use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
@@ -23,10 +23,13 @@ pub(crate) struct ExchangeTopic {
     pub(crate) wire: Wire,
 }
 
+/// The exchanges by their topics.
+type Exchanges = HashMap<Arc<str>, (ExchangeId, WireReader)>;
+
 /// Reads exchanges. Splits are named by the exchange, `<exchange>/<partition>`.
 pub(crate) struct ExchangeSource {
     reader: Reader,
-    exchanges: HashMap<Arc<str>, (ExchangeId, Wire)>,
+    exchanges: Exchanges,
     topics: HashMap<ExchangeId, Arc<str>>,
     /// The partitions that are this task's.
     partitions: Vec<i32>,
@@ -41,7 +44,8 @@ impl ExchangeSource {
         partitions: Vec<i32>,
     ) -> Result<Self> {
         let topics = exchanges.iter().map(|one| (one.exchange.clone(), Arc::clone(&one.topic))).collect();
-        let exchanges = exchanges.into_iter().map(|one| (one.topic, (one.exchange, one.wire))).collect();
+        let exchanges =
+            exchanges.into_iter().map(|one| (one.topic, (one.exchange, WireReader::new(one.wire)))).collect();
         let reader = Reader::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
         Ok(Self { reader, exchanges, topics, partitions, next: BTreeMap::new(), ready: VecDeque::new() })
     }
@@ -81,9 +85,9 @@ impl ExchangeSource {
     }
 }
 
-fn record(exchanges: &HashMap<Arc<str>, (ExchangeId, Wire)>, message: &Message<'_>) -> Result<Fetched> {
+fn record(exchanges: &mut Exchanges, message: &Message<'_>) -> Result<Fetched> {
     let unknown = || Error::internal(format!("a record of topic `{}`, which is no exchange", message.topic));
-    let (exchange, wire) = exchanges.get(message.topic).ok_or_else(unknown)?;
+    let (exchange, wire) = exchanges.get_mut(message.topic).ok_or_else(unknown)?;
     let mut header = Vec::new();
     message.headers(|name, value| {
         if name == HEADER {
@@ -92,13 +96,14 @@ fn record(exchanges: &HashMap<Arc<str>, (ExchangeId, Wire)>, message: &Message<'
     });
     let place =
         |error: Error| error.context(&format!("topic `{}/{}` at {}", message.topic, message.partition, message.offset));
-    let partials = wire.decode(&header, message.value.unwrap_or_default()).map_err(place)?;
+    let split = split_of(&exchange.0, message.partition);
+    let payload = wire.decode(&split, &header, message.value.unwrap_or_default()).map_err(place)?;
     Ok(Fetched {
-        split: split_of(&exchange.0, message.partition),
+        split,
         start: Position(message.offset),
         next: Position(message.offset + 1),
         preamble: None,
-        payload: Payload::Partials(partials),
+        payload,
         messages: None,
         end_of_split: false,
     })
@@ -131,6 +136,7 @@ impl Source for ExchangeSource {
         self.reader.assign(&partition, from.0).map_err(of_kafka)?;
         self.next.insert(split.clone(), from.0);
         self.ready.retain(|fetched| fetched.split != *split);
+        self.exchanges.values_mut().for_each(|(_, wire)| wire.forget(split));
         Ok(())
     }
 

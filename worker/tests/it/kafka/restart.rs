@@ -74,6 +74,34 @@ fn an_exchange_keeps_what_open_windows_need() {
     assert_eq!(texts(&all(&to)), expected(0..7, 10));
 }
 
+/// No single record of the exchange could hold it: brokers take one megabyte.
+#[test]
+fn a_key_may_have_megabytes_of_state_over_a_restart() {
+    let (name, from, to) = (unique("pieces"), topic("from", 1), topic("to", 1));
+    let script = "SET exchange_partitions = 2;\n".to_owned()
+        + &table("a", "ts TIMESTAMP, x TEXT, WATERMARK FOR ts AS ts", &from, "format = 'csv'")
+        + &table("b", "n BIGINT, values BIGINT", &to, "format = 'csv'")
+        + "INSERT INTO b SELECT array_length(array_agg(x)) AS n, count(DISTINCT x) AS values FROM a \
+           GROUP BY tumble(INTERVAL '10 seconds');";
+    let n_rows = 3_000;
+    let put_long = |range: std::ops::Range<u32>| {
+        let lines: Vec<String> = range.map(|number| format!("{},{number:0>1000}", number % 10)).collect();
+        put(&from, &lines.iter().map(|line| value(0, line)).collect::<Vec<_>>());
+    };
+    let one_commit = || HostOptions { commit_interval: PATIENCE, commit_rows: n_rows as usize, ..options(&name) };
+    put_long(0..n_rows);
+    let mut run = start_with(one_commit(), &script);
+    let metrics = run.metrics.clone();
+    run.until("all rows", || u64::from(n_rows) <= metrics.source_rows.get());
+    run.stop();
+    put_long(n_rows..n_rows + 10);
+    put(&from, &[value(0, "99,end")]);
+    let mut run = start(&name, &script);
+    run.wait_for(&to, 1);
+    run.stop();
+    assert_eq!(texts(&all(&to)), ["3010,3010"]);
+}
+
 #[test]
 fn an_exchanges_topic_never_loses_records_by_age() {
     let (name, from, to) = (unique("config"), topic("from", 1), topic("to", 1));
@@ -84,7 +112,12 @@ fn an_exchanges_topic_never_loses_records_by_age() {
     let exchange = format!("davy.{name}.w1_1");
     let found = answer(admin().describe_configs([&ResourceSpecifier::Topic(&exchange)], &admin_options()));
     let config = found.into_iter().next().expect("an answer").expect("its configuration");
-    for (name, expected) in [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")] {
+    for (name, expected) in [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "-1"),
+        ("retention.bytes", "-1"),
+        ("max.message.bytes", "1048588"),
+    ] {
         let value = config.get(name).and_then(|entry| entry.value.as_deref());
         assert_eq!(value, Some(expected), "{name}");
     }

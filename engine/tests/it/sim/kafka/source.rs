@@ -9,7 +9,7 @@ use super::{Choice, Refusal, TopicPartition};
 use davy_engine::connector::Share;
 use davy_engine::error::{Error, Result};
 use davy_engine::log::transactions::Message;
-use davy_engine::log::wire::{self, Record, Wire};
+use davy_engine::log::wire::{self, Record, Wire, WireReader};
 use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
 
 /// What both kinds of reader do.
@@ -181,7 +181,7 @@ pub type Damage = Box<dyn FnMut(&mut Record) + Send>;
 /// Reads a task's partitions of exchanges.
 pub struct ExchangeSource {
     reader: Reader,
-    wires: BTreeMap<Arc<str>, Wire>,
+    wires: BTreeMap<Arc<str>, WireReader>,
     splits: Vec<SplitId>,
     damage: Damage,
 }
@@ -189,6 +189,7 @@ pub struct ExchangeSource {
 impl ExchangeSource {
     /// Of these topics, each with how its partials look; `splits` are the task's own.
     pub fn new(network: &Arc<Network>, wires: BTreeMap<Arc<str>, Wire>, splits: Vec<SplitId>, choice: Choice) -> Self {
+        let wires = wires.into_iter().map(|(topic, wire)| (topic, WireReader::new(wire))).collect();
         Self { reader: Reader::new(network, choice), wires, splits, damage: Box::new(|_| ()) }
     }
 
@@ -203,10 +204,10 @@ impl ExchangeSource {
         let header = headers.filter(|(name, _)| *name == wire::HEADER).map(|(_, value)| value).next();
         let mut record = Record { header: header.unwrap_or_default(), value: message.value };
         (self.damage)(&mut record);
-        let wire = self.wires.get(&message.topic);
+        let wire = self.wires.get_mut(&message.topic);
         let wire = wire.ok_or_else(|| Error::internal(format!("split `{split}` is of an unknown exchange")))?;
-        let partials = wire.decode(&record.header, &record.value);
-        Ok(Payload::Partials(partials.map_err(|error| error.context(&format!("split `{split}`")))?))
+        let payload = wire.decode(split, &record.header, &record.value);
+        payload.map_err(|error| error.context(&format!("split `{split}`")))
     }
 }
 
@@ -220,6 +221,7 @@ impl Source for ExchangeSource {
     }
 
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
+        self.wires.values_mut().for_each(|wire| wire.forget(split));
         self.reader.assign(split, from)
     }
 

@@ -3,7 +3,10 @@
 //! A record has one header, `davy`, with who sent it, a fingerprint of the schema and a checksum of the value; the value holds the
 //! sender's watermarks and one Arrow IPC record batch without its schema (which would be about a kilobyte each time: both stages
 //! know it from the plan). A batch that would be too large for the broker is cut by rows; its watermarks travel with the last piece,
-//! so that a watermark never arrives before the rows it covers. Compression is the client's, over whole batches of records.
+//! so that a watermark never arrives before the rows it covers. One row that is too large by itself is cut into pieces of bytes (version 2
+//! of the header; see [`pieces`]). Compression is the client's, over whole batches of records.
+
+mod pieces;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,14 +17,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, reader, root_as_message};
 
-use super::{Partials, SplitId, SplitTime};
+use self::pieces::{Joined, PieceNumber, Unfinished};
+use super::{Partials, Payload, SplitId, SplitTime};
 use crate::error::{Error, Result};
 use crate::time::Watermark;
 
 pub const HEADER: &str = "davy";
 
 const MAGIC: [u8; 2] = *b"dp";
-const VERSION: u8 = 1;
+const WHOLE: u8 = 1;
+const PIECE: u8 = 2;
 const HAS_BATCH: u8 = 1;
 /// Where the batch's buffers begin, so that they can be used where they lie.
 const ALIGNMENT: usize = 64;
@@ -52,68 +57,68 @@ impl Wire {
         Ok(Self { schema, fingerprint })
     }
 
-    /// Appends `partials` as records whose values are at most `max_bytes` long, where rows allow it.
+    /// Appends `partials` as records whose values are at most `max_bytes` long.
     pub fn encode(&self, partials: &Partials, max_bytes: usize, records: &mut Vec<Record>) -> Result<()> {
         let Some(batch) = &partials.batch else {
-            records.push(self.record(partials, None, &partials.watermarks)?);
+            self.put_record(partials, value_of(None, &partials.watermarks)?, max_bytes, records);
             return Ok(());
         };
         let mut pieces = vec![batch.clone()];
         let none = BTreeMap::new();
         while let Some(piece) = pieces.pop() {
             let watermarks = if pieces.is_empty() { &*partials.watermarks } else { &none };
-            let record = self.record(partials, Some(&piece), watermarks)?;
+            let value = value_of(Some(&piece), watermarks)?;
             let n_rows = piece.num_rows();
-            if max_bytes < record.value.len() && 1 < n_rows {
+            if max_bytes < value.len() && 1 < n_rows {
                 // The later half is put away first: pieces leave in the rows' order.
                 pieces.push(piece.slice(n_rows / 2, n_rows - n_rows / 2));
                 pieces.push(piece.slice(0, n_rows / 2));
             } else {
-                records.push(record);
+                self.put_record(partials, value, max_bytes, records);
             }
         }
         Ok(())
     }
 
-    fn record(
-        &self,
-        partials: &Partials,
-        batch: Option<&RecordBatch>,
-        watermarks: &BTreeMap<SplitId, SplitTime>,
-    ) -> Result<Record> {
-        let mut value = Vec::new();
-        put_watermarks(watermarks, &mut value);
-        if let Some(batch) = batch {
-            put_batch(batch, &mut value)?;
+    /// Appends one record, in pieces where it is too large.
+    fn put_record(&self, partials: &Partials, value: Vec<u8>, max_bytes: usize, records: &mut Vec<Record>) {
+        if value.len() <= max_bytes {
+            records.push(self.record(partials, None, value));
+            return;
         }
-        let mut header = Vec::with_capacity(24);
+        let cut = value.chunks(max_bytes.max(1));
+        let count = cut.len() as u32;
+        for (index, bytes) in cut.enumerate() {
+            let number = PieceNumber { index: index as u32, count };
+            records.push(self.record(partials, Some(number), bytes.to_vec()));
+        }
+    }
+
+    fn record(&self, partials: &Partials, number: Option<PieceNumber>, value: Vec<u8>) -> Record {
+        let mut header = Vec::with_capacity(32);
         header.extend_from_slice(&MAGIC);
-        header.push(VERSION);
-        header.push(if batch.is_some() { HAS_BATCH } else { 0 });
+        header.push(if number.is_some() { PIECE } else { WHOLE });
+        header.push(if partials.batch.is_some() { HAS_BATCH } else { 0 });
         header.extend_from_slice(&partials.sender.to_le_bytes());
         header.extend_from_slice(&partials.senders.to_le_bytes());
         header.extend_from_slice(&self.fingerprint.to_le_bytes());
+        if let Some(PieceNumber { index, count }) = number {
+            header.extend_from_slice(&index.to_le_bytes());
+            header.extend_from_slice(&count.to_le_bytes());
+        }
         let checksum = checksum(&header, &value);
         header.extend_from_slice(&checksum.to_le_bytes());
-        Ok(Record { header, value })
+        Record { header, value }
     }
 
-    /// Reads a record; an error says what is wrong with it.
-    pub fn decode(&self, header: &[u8], value: &[u8]) -> Result<Partials> {
-        self.read(header, value).map_err(|why| {
-            Error::invalid(format!("a record of partials cannot be read: {why}"))
-                .hint("nothing but this pipeline may write to its exchange; start it fresh under another name")
-        })
-    }
-
-    fn read(&self, header: &[u8], value: &[u8]) -> Result<Partials, String> {
+    fn read(&self, header: &[u8], value: &[u8]) -> Result<Envelope, String> {
         let mut rest = header;
         if take::<2>(&mut rest)? != MAGIC {
             return Err(format!("its header `{HEADER}` is not Davy's"));
         }
         let [version, flags] = take(&mut rest)?;
-        if version != VERSION {
-            return Err(format!("it has version {version}, this build reads {VERSION}"));
+        if ![WHOLE, PIECE].contains(&version) {
+            return Err(format!("it has version {version}, this build reads up to {PIECE}"));
         }
         let sender = u32::from_le_bytes(take(&mut rest)?);
         let senders = u32::from_le_bytes(take(&mut rest)?);
@@ -121,17 +126,28 @@ impl Wire {
         if fingerprint != self.fingerprint {
             return Err(format!("its schema is `{fingerprint:016x}`, this plan's is `{:016x}`", self.fingerprint));
         }
+        let number = match version {
+            PIECE => Some(PieceNumber {
+                index: u32::from_le_bytes(take(&mut rest)?),
+                count: u32::from_le_bytes(take(&mut rest)?),
+            }),
+            _ => None,
+        };
         let signed = &header[..header.len() - rest.len()];
         if checksum(signed, value) != u32::from_le_bytes(take(&mut rest)?) {
             return Err("its checksum is wrong".to_owned());
         }
+        Ok(Envelope { sender, senders, has_batch: flags & HAS_BATCH != 0, number })
+    }
+
+    fn partials(&self, envelope: &Envelope, value: &[u8]) -> Result<Partials, String> {
         let mut rest = value;
         let watermarks = Arc::new(take_watermarks(&mut rest)?);
-        let batch = match flags & HAS_BATCH {
-            0 => None,
-            _ => Some(self.take_batch(value, value.len() - rest.len())?),
+        let batch = match envelope.has_batch {
+            false => None,
+            true => Some(self.take_batch(value, value.len() - rest.len())?),
         };
-        Ok(Partials { sender, senders, batch, watermarks })
+        Ok(Partials { sender: envelope.sender, senders: envelope.senders, batch, watermarks })
     }
 
     fn take_batch(&self, value: &[u8], from: usize) -> Result<RecordBatch, String> {
@@ -147,6 +163,54 @@ impl Wire {
         let buffer = Buffer::from(value).slice(body);
         reader::read_record_batch(&buffer, batch, Arc::clone(&self.schema), &HashMap::new(), None, &MetadataVersion::V5)
             .map_err(|error| format!("its batch: {error}"))
+    }
+}
+
+/// What the header of a record says.
+struct Envelope {
+    sender: u32,
+    senders: u32,
+    has_batch: bool,
+    /// Of a piece; a whole record has none.
+    number: Option<PieceNumber>,
+}
+
+/// Reads the partials of one exchange, record by record.
+#[derive(Debug)]
+pub struct WireReader {
+    wire: Wire,
+    unfinished: Unfinished,
+}
+
+impl WireReader {
+    pub fn new(wire: Wire) -> Self {
+        Self { wire, unfinished: Unfinished::default() }
+    }
+
+    /// Reads a record of `split`; an error says what is wrong with it.
+    pub fn decode(&mut self, split: &SplitId, header: &[u8], value: &[u8]) -> Result<Payload> {
+        self.read(split, header, value).map_err(|why| {
+            Error::invalid(format!("a record of partials cannot be read: {why}"))
+                .hint("nothing but this pipeline may write to its exchange; start it fresh under another name")
+        })
+    }
+
+    fn read(&mut self, split: &SplitId, header: &[u8], value: &[u8]) -> Result<Payload, String> {
+        let envelope = self.wire.read(header, value)?;
+        let Some(number) = envelope.number else {
+            return self.wire.partials(&envelope, value).map(Payload::Partials);
+        };
+        let sender = envelope.sender;
+        match self.unfinished.join(split, sender, number, value)? {
+            Joined::Whole(value) => self.wire.partials(&envelope, &value).map(Payload::Partials),
+            Joined::Unfinished => Ok(Payload::Piece { sender }),
+            Joined::Headless => Ok(Payload::Remnant),
+        }
+    }
+
+    /// The split is read from another position now.
+    pub fn forget(&mut self, split: &SplitId) {
+        self.unfinished.forget(split);
     }
 }
 
@@ -170,6 +234,15 @@ fn fingerprint(schema: &SchemaRef) -> u64 {
         .map(|field| format!("{}:{}:{};", field.name(), field.data_type(), field.is_nullable()))
         .collect();
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn value_of(batch: Option<&RecordBatch>, watermarks: &BTreeMap<SplitId, SplitTime>) -> Result<Vec<u8>> {
+    let mut value = Vec::new();
+    put_watermarks(watermarks, &mut value);
+    if let Some(batch) = batch {
+        put_batch(batch, &mut value)?;
+    }
+    Ok(value)
 }
 
 fn put_batch(batch: &RecordBatch, value: &mut Vec<u8>) -> Result<()> {
@@ -224,93 +297,4 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{Field, Schema};
-
-    use super::*;
-
-    fn schema() -> SchemaRef {
-        let pane = Field::new("__pane", DataType::Int64, false);
-        Arc::new(Schema::new(vec![pane, Field::new("key", DataType::Utf8, true)]))
-    }
-
-    fn partials(n_rows: i64) -> Partials {
-        let keys = (0..n_rows).map(|row| (row % 3 != 0).then(|| format!("key {row}")));
-        let batch = RecordBatch::try_new(
-            schema(),
-            vec![Arc::new(Int64Array::from_iter_values(0..n_rows)), Arc::new(StringArray::from_iter(keys))],
-        );
-        let watermarks = BTreeMap::from([
-            (SplitId::from("flows/0"), SplitTime::Active(Watermark(17))),
-            (SplitId::from("flows/1"), SplitTime::Idle(Watermark::MIN)),
-        ]);
-        Partials { sender: 1, senders: 3, batch: Some(batch.expect("rows")), watermarks: Arc::new(watermarks) }
-    }
-
-    fn encode(partials: &Partials, max_bytes: usize) -> Vec<Record> {
-        let mut records = Vec::new();
-        Wire::new(schema()).expect("plain").encode(partials, max_bytes, &mut records).expect("encoded");
-        records
-    }
-
-    fn decode(record: &Record) -> Result<Partials> {
-        Wire::new(schema()).expect("plain").decode(&record.header, &record.value)
-    }
-
-    #[test]
-    fn what_is_sent_arrives() {
-        for sent in [partials(5), partials(0), Partials { batch: None, ..partials(0) }] {
-            let records = encode(&sent, 1 << 20);
-            let [record] = records.as_slice() else { panic!("one record") };
-            let heard = decode(record).expect("read");
-            assert_eq!((heard.sender, heard.senders), (1, 3));
-            assert_eq!(heard.watermarks, sent.watermarks);
-            assert_eq!(heard.batch, sent.batch);
-        }
-    }
-
-    #[test]
-    fn a_large_batch_is_cut_and_its_watermarks_come_last() {
-        let sent = partials(1_000);
-        let records = encode(&sent, 4_096);
-        assert!(2 < records.len());
-        let mut rows = Vec::new();
-        for (index, record) in records.iter().enumerate() {
-            assert!(record.value.len() <= 4_096);
-            let piece = decode(record).expect("read");
-            assert_eq!(piece.watermarks.is_empty(), index + 1 < records.len());
-            rows.push(piece.batch.expect("rows"));
-        }
-        let together = arrow::compute::concat_batches(&schema(), &rows).expect("same schema");
-        assert_eq!(Some(together), sent.batch, "all rows, in order");
-        assert_eq!(encode(&partials(1), 1).len(), 1, "one row cannot be cut");
-    }
-
-    #[test]
-    fn damage_is_found_wherever_it_is() {
-        let record = encode(&partials(20), 1 << 20).remove(0);
-        for at in 0..record.value.len() {
-            let mut broken = record.clone();
-            broken.value[at] ^= 0x10;
-            assert!(decode(&broken).is_err(), "byte {at} of the value");
-            let cut = Record { header: record.header.clone(), value: record.value[..at].to_vec() };
-            assert!(decode(&cut).is_err(), "cut at {at}");
-        }
-        for at in 0..record.header.len() {
-            let mut broken = record.clone();
-            broken.header[at] ^= 2;
-            assert!(decode(&broken).is_err(), "byte {at} of the header");
-            let cut = Record { header: record.header[..at].to_vec(), value: record.value.clone() };
-            assert!(decode(&cut).is_err(), "header cut at {at}");
-        }
-    }
-
-    #[test]
-    fn another_plans_partials_are_refused() {
-        let record = encode(&partials(1), 1 << 20).remove(0);
-        let other = Arc::new(Schema::new(vec![Field::new("__pane", DataType::Int64, false)]));
-        let error = Wire::new(other).expect("plain").decode(&record.header, &record.value).expect_err("refused");
-        assert!(error.to_string().contains("its schema is `"), "{error}");
-    }
-}
+mod tests;

@@ -125,6 +125,7 @@ pub fn run_here(pipeline: Pipeline, rows_per_commit: usize) -> Result<Vec<Record
                 runtime: Arc::clone(&runtime),
                 metrics: Arc::clone(&metrics),
                 board: Arc::default(),
+                run_start: 0,
                 probe: |_| (),
             };
             tasks.push(Task::recover(parts, std::time::Duration::ZERO)?);

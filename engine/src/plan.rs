@@ -161,6 +161,8 @@ pub struct TableDef {
     pub idle_timeout: Option<Duration>,
     /// How long windows stay open after the watermark has passed them.
     pub allowed_lateness: Duration,
+    /// How far in the future, by its message's timestamp or the start of the run, a row's event time may be; `None`: as far as it likes.
+    pub max_future: Option<Duration>,
     /// What becomes of records that cannot be decoded.
     pub bad_record: BadRecordPolicy,
     /// How far, in event time, splits may run ahead of the slowest one before they are held back; `None`: as far as they like.

@@ -17,7 +17,9 @@ pub struct Watermark(pub i64);
 impl Watermark {
     /// Nothing is known yet.
     pub const MIN: Self = Self(i64::MIN);
-    /// The input has ended: every window may close.
+    /// The greatest watermark that rows can reach.
+    pub const LATEST: Self = Self(i64::MAX - 1);
+    /// The input has ended: every window may close. Rows never say so.
     pub const END: Self = Self(i64::MAX);
 }
 

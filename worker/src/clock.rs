@@ -32,6 +32,11 @@ pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
+/// As [`since_1970`], in nanoseconds, the unit of event time.
+pub(crate) fn ns_since_1970() -> i64 {
+    i64::try_from(since_1970().as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Sleeps: polling sources have no event to wait for.
 #[expect(clippy::disallowed_methods, reason = "polling sources have no event to wait for")]
 pub(crate) fn rest(duration: Duration) {

@@ -145,10 +145,12 @@ pub enum BadReason {
     Empty,
     /// The event time is null or outside what a timestamp can hold.
     NoEventTime,
+    /// The event time or the watermark is further in the future than the table allows.
+    Future,
 }
 
 impl BadReason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TooShort,
         Self::WrongType,
         Self::Missing,
@@ -159,6 +161,7 @@ impl BadReason {
         Self::TooDeep,
         Self::Empty,
         Self::NoEventTime,
+        Self::Future,
     ];
 
     /// The label in metrics and dead letters.
@@ -174,6 +177,7 @@ impl BadReason {
             Self::TooDeep => "too_deep",
             Self::Empty => "empty",
             Self::NoEventTime => "no_event_time",
+            Self::Future => "future",
         }
     }
 }

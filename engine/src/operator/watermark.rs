@@ -28,7 +28,7 @@ impl SplitWatermark {
         let mut watermark = self.watermark;
         for &candidate in candidates {
             before.push(watermark);
-            watermark = watermark.max(candidate.saturating_sub(lateness));
+            watermark = watermark.max(candidate.saturating_sub(lateness).min(Watermark::LATEST.0));
         }
         self.watermark = watermark;
         self.last_data = now;
@@ -87,6 +87,15 @@ mod tests {
         split.advance(&[40], 5, Duration::ZERO, &mut before);
         assert_eq!(before, [i64::MIN, 5, 25, 25]);
         assert_eq!(split.value(), 35);
+    }
+
+    #[test]
+    fn no_row_ends_its_split() {
+        let mut split = SplitWatermark::new(i64::MIN, Duration::ZERO);
+        split.advance(&[i64::MAX], 0, Duration::ZERO, &mut Vec::new());
+        assert_eq!(split.time(), SplitTime::Active(Watermark::LATEST));
+        split.end();
+        assert_eq!(split.time(), SplitTime::Active(Watermark::END));
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Side<'_> {
             allowed_lateness: std::time::Duration::ZERO,
             bad_record: BadRecordPolicy::Drop,
             max_drift: None,
+            max_future: None,
             partitioned_by: Vec::new(),
             late_table: None,
         })

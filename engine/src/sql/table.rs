@@ -12,7 +12,7 @@ use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
 use super::{PlanRequest, sql_error};
-use crate::connector::TableRequest;
+use crate::connector::{Table, TableRequest};
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
 use crate::options::Options;
@@ -52,6 +52,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         return Err(Error::invalid(format!("table `{name}`: option `format` is missing"))
             .hint("add format = 'csv', 'json' or 'raw_string'"));
     }
+    let max_future = max_future(table.as_ref(), &mut options)?;
     let mut def = TableDef {
         name: name.into(),
         columns,
@@ -60,6 +61,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         event_time: None,
         idle_timeout: options.parse_duration("idle_timeout")?,
         allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
+        max_future,
         bad_record: BadRecordPolicy::Drop,
         max_drift: options.parse_duration("max_drift")?,
         partitioned_by: Vec::new(),
@@ -75,6 +77,17 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     options.finish()?;
     made.push(def);
     Ok(made)
+}
+
+/// How far in the future rows of a table may be. Messages have a timestamp to measure by; what has none is only measured on request.
+fn max_future(table: &dyn Table, options: &mut Options) -> Result<Option<Duration>> {
+    const DEFAULT: Duration = Duration::from_secs(3_600);
+    let Some(text) = options.take("max_future") else { return Ok(table.has_metadata().then_some(DEFAULT)) };
+    if text.trim().eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let parsed = humantime::parse_duration(text.trim());
+    parsed.map(Some).map_err(|_| options.bad_value("max_future", &text, "a duration such as '1 hour', or 'off'"))
 }
 
 /// The columns that the producer of a topic partitions by.

@@ -1,6 +1,7 @@
 //! What a source gave, decoded: rows, bad records, and which message each came from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::BinaryArray;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
@@ -8,6 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::FieldRef;
 
 use super::bad_records::RejectedRecord;
+use super::timed::{Fault, Limits, limit};
 use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, Decoder};
 use crate::log::{Fetched, Messages, Payload, Position, SplitId};
@@ -31,19 +33,69 @@ impl Decoded {
             None => self.start.0,
         }
     }
+
+    /// The latest timestamps that the rows may have: `max_future` after their message's own, or after the start of the run where there
+    /// are no messages. Messages without a timestamp have no limit.
+    pub(super) fn limits(&self, fetched: &Fetched, max_future: Duration, run_start: i64) -> Limits {
+        let of_message = |ms: i64| if ms < 0 { i64::MAX } else { limit(ms.saturating_mul(1_000_000), max_future) };
+        match (&self.origins, &fetched.messages) {
+            (Some((messages, rows)), _) => {
+                Limits::PerRow(rows.iter().map(|&row| of_message(messages.timestamps[row as usize])).collect())
+            }
+            (None, Some(messages)) => {
+                Limits::Same(messages.timestamps.iter().map(|&ms| of_message(ms)).min().unwrap_or(i64::MAX))
+            }
+            (None, None) => Limits::Same(limit(run_start, max_future)),
+        }
+    }
+
+    /// Whether more is known of the rows' messages once they are decoded one by one.
+    pub(super) fn lacks_origins(&self, fetched: &Fetched) -> bool {
+        self.origins.is_none() && fetched.messages.is_some()
+    }
+
+    /// A row that cannot be used, as a bad record with the bytes of its message.
+    pub(super) fn reject(&self, fault: &Fault, fetched: &Fetched) -> RejectedRecord {
+        let bytes = match (&self.origins, &fetched.payload) {
+            (Some((messages, rows)), Payload::Bytes(data)) => {
+                let message = rows[fault.row] as usize;
+                let from = message.checked_sub(1).map_or(0, |before| messages.ends[before]) as usize;
+                let bytes = data[from..messages.ends[message] as usize].trim_ascii_end();
+                bytes[..bytes.len().min(BadRecord::MAX_BYTES)].to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let record = BadRecord { reason: fault.reason, detail: fault.detail.clone(), offset: 0, bytes };
+        RejectedRecord { record, position: Position(self.position(fault.row)) }
+    }
 }
 
-/// Decodes what was read; `n_bytes` counts them.
-pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, fetched: Fetched) -> Result<Decoded> {
+/// Whether each row's own message has to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origins {
+    /// Where the plan needs it.
+    AsPlanned,
+    Known,
+}
+
+/// Decodes what was read.
+pub(super) fn decode(
+    plan: &SourcePlan,
+    decoder: &mut Option<Box<dyn Decoder>>,
+    fetched: &Fetched,
+    wanted: Origins,
+) -> Result<Decoded> {
     let Fetched { split, start, preamble, payload, messages, .. } = fetched;
-    let data = match payload {
+    let start = *start;
+    let data: &[u8] = match payload {
         Payload::Batch(batch) => {
-            return of_rows(plan, &split, Decoded { batch, rejected: Vec::new(), origins: None, start });
+            let batch = batch.clone();
+            return of_rows(plan, split, Decoded { batch, rejected: Vec::new(), origins: None, start });
         }
         Payload::Partials(_) | Payload::Piece { .. } | Payload::Remnant => {
             return Err(Error::internal("a table gave partials"));
         }
-        Payload::Nothing => Vec::new(),
+        Payload::Nothing => &[],
         Payload::Bytes(data) => data,
     };
     let decoder = match decoder {
@@ -51,18 +103,18 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
         empty => empty.insert(new_decoder(plan)?),
     };
     if let Some(line) = preamble {
-        decoder.preamble(&line);
+        decoder.preamble(line);
     }
     let mut bad = Vec::new();
     let Some(messages) = messages else {
         decoder
-            .push(&data, &mut bad)
+            .push(data, &mut bad)
             .map_err(|error| error.context(&format!("table `{}`, `{}`", plan.table.name, split.0)))?;
         let at = |record: BadRecord| RejectedRecord { position: Position(start.0 + record.offset), record };
         let rejected = bad.into_iter().map(at).collect();
-        return of_rows(plan, &split, Decoded { batch: decoder.finish()?, rejected, origins: None, start });
+        return of_rows(plan, split, Decoded { batch: decoder.finish()?, rejected, origins: None, start });
     };
-    let origins = if plan.needs_origins() {
+    let origins = if wanted == Origins::Known || plan.needs_origins() {
         let mut rows: Vec<u32> = Vec::new();
         let mut from = 0;
         // Message by message, so that each row's message is known; each costs the decoder a start of its own.
@@ -73,14 +125,14 @@ pub(super) fn decode(plan: &SourcePlan, decoder: &mut Option<Box<dyn Decoder>>, 
             rows.resize(decoder.rows(), index as u32);
             from = end;
         }
-        Some((Arc::clone(&messages), rows))
+        Some((Arc::clone(messages), rows))
     } else {
-        decoder.push_messages(&data, &messages.ends, &mut bad)?;
+        decoder.push_messages(data, &messages.ends, &mut bad)?;
         None
     };
-    let mut rejected: Vec<RejectedRecord> = bad.into_iter().map(|record| at_message(&messages, record)).collect();
+    let mut rejected: Vec<RejectedRecord> = bad.into_iter().map(|record| at_message(messages, record)).collect();
     rejected.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_message(position, is_tombstone)));
-    of_rows(plan, &split, Decoded { batch: decoder.finish()?, rejected, origins, start })
+    of_rows(plan, split, Decoded { batch: decoder.finish()?, rejected, origins, start })
 }
 
 fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {

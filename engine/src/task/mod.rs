@@ -54,6 +54,8 @@ pub struct TaskParts {
     pub metrics: Arc<Metrics>,
     /// Where the tasks of this stage align their splits.
     pub board: Arc<Board>,
+    /// When the run began, ns since 1970.
+    pub run_start: i64,
     /// Called with the name of each point that the task reaches; tests crash there.
     pub probe: fn(&'static str),
 }
@@ -78,6 +80,7 @@ pub(crate) struct Context {
     pub(crate) index: u32,
     pub(crate) n_partitions: u32,
     pub(crate) board: Arc<Board>,
+    pub(crate) run_start: i64,
     pub(crate) probe: fn(&'static str),
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) metrics: Arc<Metrics>,
@@ -127,7 +130,7 @@ impl Task {
     /// Takes the task over from its last owner, and rebuilds it from its last commit.
     pub fn recover(parts: TaskParts, now: Duration) -> Result<Self> {
         let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, mut source, mut commit, .. } = parts;
-        let TaskParts { runtime, metrics, board, probe, .. } = parts;
+        let TaskParts { runtime, metrics, board, run_start, probe, .. } = parts;
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
@@ -140,6 +143,7 @@ impl Task {
             index,
             n_partitions,
             board,
+            run_start,
             probe,
             runtime,
             metrics,

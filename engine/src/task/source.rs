@@ -7,13 +7,13 @@ use std::time::Duration;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
-use super::bad_records::{RejectedRecord, bad_records, late_rows};
-use super::decode::{Decoded, decode};
+use super::bad_records::{bad_records, late_rows};
+use super::decode::{Decoded, Origins, decode};
 use super::local::{LocalBody, Positions, ReadTo};
-use super::timed::attach_event_time;
+use super::timed::{Limits, Timed};
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
-use crate::format::{BadReason, BadRecord, Decoder};
+use crate::format::Decoder;
 use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::align::Progress;
 use crate::operator::partial::PartialAggregate;
@@ -112,11 +112,11 @@ impl SourceBody {
                 Ok(Step::Ended)
             }
             Polled::Pending => Ok(Step::Idle),
-            Polled::Data(fetched) => self.fetched(context, fetched, now),
+            Polled::Data(fetched) => self.fetched(context, &fetched, now),
         }
     }
 
-    fn fetched(&mut self, context: &mut Context, fetched: Fetched, now: Duration) -> Result<Step> {
+    fn fetched(&mut self, context: &mut Context, fetched: &Fetched, now: Duration) -> Result<Step> {
         let plan = Arc::clone(&self.plan);
         let (id, start, next, end_of_split) =
             (fetched.split.clone(), fetched.start, fetched.next, fetched.end_of_split);
@@ -132,22 +132,29 @@ impl SourceBody {
             split.position = next;
             return Ok(Step::Worked(0));
         }
-        let mut decoded = decode(&plan, &mut split.decoder, fetched)?;
+        let mut decoded = decode(&plan, &mut split.decoder, fetched, Origins::AsPlanned)?;
         (context.probe)("decode");
         let n_rows = decoded.batch.num_rows();
         context.metrics.source_rows.inc_by(n_rows as u64);
         // Rows keep the number they were decoded with, so that their messages can be found.
         let mut numbers: Option<Vec<usize>> = None;
         if let Some(event_time) = &plan.event_time {
-            let lateness = plan.table.allowed_lateness;
-            let timed = attach_event_time(event_time, &decoded.batch, &mut split.watermark, lateness, now)?;
-            if !timed.without.is_empty() {
-                let lost: BTreeSet<usize> = timed.without.iter().copied().collect();
+            let mut timed = Timed::evaluate(event_time, &decoded.batch)?;
+            let mut limits = limits(&plan, &decoded, fetched, context.run_start);
+            // Which message a row is from is only found out where a row may be too far in the future.
+            if decoded.lacks_origins(fetched) && !timed.is_within(&limits) {
+                decoded = decode(&plan, &mut split.decoder, fetched, Origins::Known)?;
+                timed = Timed::evaluate(event_time, &decoded.batch)?;
+                limits = self::limits(&plan, &decoded, fetched, context.run_start);
+            }
+            let faults = timed.faults(&limits);
+            if !faults.is_empty() {
+                let lost: BTreeSet<usize> = faults.iter().map(|fault| fault.row).collect();
                 numbers = Some((0..n_rows).filter(|row| !lost.contains(row)).collect());
             }
-            let rejected = timed.without.into_iter().map(|row| without_event_time(&decoded, row));
-            decoded.rejected.extend(rejected.collect::<Vec<_>>());
-            decoded.batch = timed.batch;
+            let rejected: Vec<_> = faults.iter().map(|fault| decoded.reject(fault, fetched)).collect();
+            decoded.rejected.extend(rejected);
+            decoded.batch = timed.without(&faults)?.advance(&mut split.watermark, plan.table.allowed_lateness, now)?;
         } else {
             split.watermark.touch(now);
         }
@@ -301,8 +308,6 @@ fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
     active.min().unwrap_or(i64::MIN)
 }
 
-fn without_event_time(decoded: &Decoded, row: usize) -> RejectedRecord {
-    let detail = "the event time is null".to_owned();
-    let record = BadRecord { reason: BadReason::NoEventTime, detail, offset: 0, bytes: Vec::new() };
-    RejectedRecord { record, position: Position(decoded.position(row)) }
+fn limits(plan: &SourcePlan, decoded: &Decoded, fetched: &Fetched, run_start: i64) -> Limits {
+    plan.table.max_future.map_or(Limits::None, |max_future| decoded.limits(fetched, max_future, run_start))
 }

@@ -239,6 +239,7 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
                 name,
                 n_partitions: 1,
                 board: Arc::default(),
+                run_start: 0,
                 probe: |_| (),
             };
             Task::recover(parts, *world.clock.lock().unwrap())

@@ -68,6 +68,7 @@ pub(super) fn tasks_of(
                 runtime: Arc::clone(&shared.runtime),
                 metrics: Arc::clone(&shared.metrics),
                 board: Arc::clone(&board),
+                run_start: shared.run_start,
                 probe: probe::reached,
             });
         }

@@ -120,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) options: HostOptions,
     pub(crate) exchange_partitions: u32,
     pub(crate) begun: Instant,
+    /// When the run began, ns since 1970.
+    pub(crate) run_start: i64,
 }
 
 impl Shared {
@@ -139,6 +141,7 @@ impl Shared {
             options,
             exchange_partitions: pipeline.exchange_partitions,
             begun: clock::now(),
+            run_start: clock::ns_since_1970(),
         })
     }
 
@@ -152,6 +155,7 @@ impl Shared {
             options,
             exchange_partitions: pipeline.exchange_partitions,
             begun: clock::now(),
+            run_start: clock::ns_since_1970(),
         })
     }
 }

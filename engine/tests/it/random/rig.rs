@@ -177,6 +177,7 @@ impl Rig<'_> {
             metrics: Arc::clone(&self.metrics),
             n_partitions: 1,
             board: Arc::default(),
+            run_start: 0,
             probe: |_| (),
         };
         Task::recover(parts, Duration::ZERO).map_err(|error| format!("task {name} does not recover: {error}"))

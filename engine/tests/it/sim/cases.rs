@@ -41,6 +41,7 @@ fn a_piece_of_a_flush_that_was_cut_closes_no_window() {
         runtime: Arc::default(),
         metrics: Arc::default(),
         board: Arc::default(),
+        run_start: 0,
         probe: |_| (),
     };
     let mut task = Task::recover(parts, Duration::ZERO).unwrap();
@@ -122,6 +123,7 @@ fn an_owner_that_was_overtaken_while_it_started_is_fenced_and_has_lost_nothing()
             runtime: Arc::default(),
             metrics: Arc::default(),
             board: Arc::default(),
+            run_start: 0,
             probe: |_| (),
         };
         Task::recover(parts, Duration::ZERO).map(|_| ())

@@ -112,6 +112,7 @@ impl Rig {
             runtime: Arc::clone(&self.runtime),
             metrics: Arc::clone(&self.metrics),
             board: Arc::default(),
+            run_start: 0,
             probe: |_| (),
         };
         (owner, parts, now)

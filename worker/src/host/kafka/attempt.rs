@@ -116,6 +116,7 @@ fn begin(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Task> {
         runtime: Arc::clone(&shared.runtime),
         metrics: Arc::clone(&shared.metrics),
         board: Arc::clone(&task.board),
+        run_start: shared.run_start,
         probe: probe::reached,
     };
     match Task::recover(parts, clock::since(shared.begun)) {

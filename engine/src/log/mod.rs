@@ -153,9 +153,10 @@ pub trait Source: Send {
     /// Says whether the query wants messages' keys and headers, before anything is read.
     fn want(&mut self, _keys: bool, _headers: bool) {}
 
-    /// Whether the split has been read to its current end. The task checks this before it sets a split idle. May send a request to a broker.
-    fn is_at_end(&mut self, _split: &SplitId) -> Result<bool> {
-        Ok(true)
+    /// Where the split ends now: nothing waits for a task that has read to there. `None` where that is not known. The task checks this
+    /// before it sets a split idle. May send a request to a broker.
+    fn end(&mut self, _split: &SplitId) -> Result<Option<Position>> {
+        Ok(Some(Position(0)))
     }
 
     /// Messages not yet read, as far as is known without a request.

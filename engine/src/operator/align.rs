@@ -4,9 +4,7 @@
 //! slow ones, and so takes memory. The tasks of a stage share one board; each holds back its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
-use crate::log::SplitId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a board knows of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +17,48 @@ pub struct Progress {
 
 /// The progress of all splits of a stage, shared by its tasks.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<BTreeMap<SplitId, Progress>>);
+pub struct Board(Mutex<Members>);
+
+#[derive(Debug, Default)]
+struct Members {
+    n_joined: u64,
+    /// By member.
+    progress: BTreeMap<u64, Vec<Progress>>,
+}
 
 impl Board {
-    /// Updates the progress of a task's own splits, and returns which of them to hold back.
-    pub fn align(&self, own: &[(SplitId, Progress)], max_drift: i64) -> Vec<bool> {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        board.extend(own.iter().cloned());
-        let limit = limit(board.values(), max_drift);
-        own.iter().map(|(_, progress)| limit < progress.watermark).collect()
+    /// Makes room for a task's splits.
+    pub fn join(board: &Arc<Self>) -> Seat {
+        let mut members = board.lock();
+        members.n_joined += 1;
+        Seat { board: Arc::clone(board), member: members.n_joined }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task's place on a board. What it says ends with it: a task that has failed or moved away would hold the others back for ever.
+#[derive(Debug)]
+pub struct Seat {
+    board: Arc<Board>,
+    member: u64,
+}
+
+impl Seat {
+    /// Updates the progress of the task's own splits, and returns which of them to hold back.
+    pub fn align(&self, own: &[Progress], max_drift: i64) -> Vec<bool> {
+        let mut members = self.board.lock();
+        members.progress.insert(self.member, own.to_vec());
+        let limit = limit(members.progress.values().flatten(), max_drift);
+        own.iter().map(|progress| limit < progress.watermark).collect()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.board.lock().progress.remove(&self.member);
     }
 }
 
@@ -54,24 +85,23 @@ mod tests {
             (&[(101, true), (i64::MIN, true), (95, false)], &[true, false, true]),
         ];
         for (splits, expected) in cases {
-            let own: Vec<(SplitId, Progress)> = splits
-                .iter()
-                .enumerate()
-                .map(|(index, &(watermark, is_behind))| {
-                    (SplitId::from(format!("t/{index}").as_str()), Progress { watermark, is_behind })
-                })
-                .collect();
-            assert_eq!(Board::default().align(&own, 10), expected, "{splits:?}");
+            let own: Vec<Progress> =
+                splits.iter().map(|&(watermark, is_behind)| Progress { watermark, is_behind }).collect();
+            assert_eq!(Board::join(&Arc::default()).align(&own, 10), expected, "{splits:?}");
         }
     }
 
     #[test]
-    fn tasks_see_each_others_splits() {
-        let board = Board::default();
+    fn tasks_see_each_others_splits_until_they_leave() {
+        let board = Arc::default();
+        let (one, other) = (Board::join(&board), Board::join(&board));
         let progress = |watermark| Progress { watermark, is_behind: true };
-        board.align(&[(SplitId::from("t/0"), progress(5))], 10);
-        assert_eq!(board.align(&[(SplitId::from("t/1"), progress(50))], 10), [true]);
-        board.align(&[(SplitId::from("t/0"), progress(45))], 10);
-        assert_eq!(board.align(&[(SplitId::from("t/1"), progress(50))], 10), [false]);
+        one.align(&[progress(5)], 10);
+        assert_eq!(other.align(&[progress(50)], 10), [true]);
+        one.align(&[progress(45)], 10);
+        assert_eq!(other.align(&[progress(50)], 10), [false]);
+        one.align(&[progress(5)], 10);
+        drop(one);
+        assert_eq!(other.align(&[progress(50)], 10), [false], "the task that has left holds nothing back");
     }
 }

@@ -5,21 +5,25 @@
 
 use std::time::Duration;
 
-use crate::log::SplitTime;
+use crate::error::Result;
+use crate::log::{Position, SplitTime};
 use crate::time::Watermark;
 
 /// The watermark of one split while it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct SplitWatermark {
     watermark: i64,
+    /// When a row last came that has an event time: bad records say nothing of it.
     last_data: Duration,
+    /// Where the split ended when it had been silent for long enough.
+    silent_end: Option<Position>,
     idle: bool,
 }
 
 impl SplitWatermark {
     /// A split first seen at `now`, with the watermark of its last commit.
     pub fn new(watermark: i64, now: Duration) -> Self {
-        Self { watermark, last_data: now, idle: false }
+        Self { watermark, last_data: now, silent_end: None, idle: false }
     }
 
     /// Advances over rows; `before[i]` becomes the watermark that held before row i. `lateness` keeps windows open longer.
@@ -47,13 +51,34 @@ impl SplitWatermark {
         self.idle = false;
     }
 
-    /// Whether nothing has come for `timeout`. It is idle then only if nothing waits either: a slow broker is not silence.
-    pub fn is_silent(&self, timeout: Option<Duration>, now: Duration) -> bool {
+    /// Sets the split aside if it has had no row for `timeout`, and if what waited then has been read too: a slow broker is not silence.
+    /// Bad records may come without a pause, so where the split ended then is remembered. `end` may cost a round trip.
+    pub fn update_idle(
+        &mut self,
+        timeout: Option<Duration>,
+        now: Duration,
+        position: Position,
+        end: impl FnOnce() -> Result<Option<Position>>,
+    ) -> Result<()> {
+        if !self.is_silent(timeout, now) {
+            self.silent_end = None;
+            return Ok(());
+        }
+        if self.silent_end.is_none() {
+            self.silent_end = end()?;
+        }
+        if self.silent_end.is_some_and(|end| end <= position) {
+            self.set_aside();
+        }
+        Ok(())
+    }
+
+    fn is_silent(&self, timeout: Option<Duration>, now: Duration) -> bool {
         let is_over = |timeout| timeout <= now.saturating_sub(self.last_data);
         !self.idle && self.watermark != i64::MAX && timeout.is_some_and(is_over)
     }
 
-    /// Sets the split aside until it has data again.
+    /// Sets the split aside until it has rows again.
     pub fn set_aside(&mut self) {
         self.idle = true;
     }
@@ -96,6 +121,34 @@ mod tests {
         assert_eq!(split.time(), SplitTime::Active(Watermark::LATEST));
         split.end();
         assert_eq!(split.time(), SplitTime::Active(Watermark::END));
+    }
+
+    #[test]
+    fn bad_records_without_a_pause_do_not_keep_a_split_from_being_idle() {
+        let timeout = Some(Duration::from_secs(5));
+        let mut split = SplitWatermark::new(7, Duration::ZERO);
+        let update = |split: &mut SplitWatermark, seconds, position, end| {
+            let now = Duration::from_secs(seconds);
+            split.update_idle(timeout, now, Position(position), || Ok(Some(Position(end)))).expect("an end");
+            split.time()
+        };
+        let (active, idle) = (SplitTime::Active(Watermark(7)), SplitTime::Idle(Watermark(7)));
+        assert_eq!(update(&mut split, 4, 10, 10), active, "too early");
+        assert_eq!(update(&mut split, 5, 10, 20), active, "records wait");
+        assert_eq!(update(&mut split, 6, 19, 30), active, "and may be good");
+        assert_eq!(update(&mut split, 7, 20, 30), idle, "they were not; those that came since do not count");
+        split.advance(&[7], 0, Duration::from_secs(8), &mut Vec::new());
+        assert_eq!(update(&mut split, 12, 40, 40), active, "a row came");
+        assert_eq!(update(&mut split, 13, 40, 41), active);
+        split.advance(&[7], 0, Duration::from_secs(14), &mut Vec::new());
+        assert_eq!(update(&mut split, 15, 41, 41), active, "the good one was among those that waited");
+    }
+
+    #[test]
+    fn a_split_whose_end_is_not_known_is_not_idle() {
+        let mut split = SplitWatermark::new(7, Duration::ZERO);
+        split.update_idle(Some(Duration::ZERO), Duration::ZERO, Position(5), || Ok(None)).expect("no end");
+        assert_eq!(split.time(), SplitTime::Active(Watermark(7)));
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl Task {
         let mut flushed = match &mut self.body {
             Body::Source(body) => {
                 if !self.is_leaving {
-                    body.update_idleness(&self.context, self.source.as_mut(), self.now)?;
+                    body.update_idleness(self.source.as_mut(), self.now)?;
                 }
                 body.flush(&mut self.context)?
             }

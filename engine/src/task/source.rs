@@ -15,7 +15,7 @@ use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::format::Decoder;
 use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
-use crate::operator::align::Progress;
+use crate::operator::align::{Board, Progress, Seat};
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
@@ -50,6 +50,7 @@ pub(super) struct SourceBody {
     outputs: Vec<OutputState>,
     /// Where every split was at the last flush.
     flushed: Positions,
+    seat: Seat,
 }
 
 impl SourceBody {
@@ -72,7 +73,13 @@ impl SourceBody {
             }
         };
         let outputs = context.branches().iter().map(state).collect::<Result<Vec<_>>>()?;
-        Ok(Self { plan, splits: BTreeMap::new(), outputs, flushed: Positions::new() })
+        Ok(Self {
+            plan,
+            splits: BTreeMap::new(),
+            outputs,
+            flushed: Positions::new(),
+            seat: Board::join(&context.board),
+        })
     }
 
     /// Begins to read splits, from where `last` says or from their start. Without `last` the pipeline itself begins; with it, splits
@@ -212,23 +219,23 @@ impl SourceBody {
     }
 
     /// Sets silent splits idle, and holds back those too far ahead. Before every commit, since partials carry what is decided here.
-    pub(super) fn update_idleness(&mut self, context: &Context, source: &mut dyn Source, now: Duration) -> Result<()> {
+    pub(super) fn update_idleness(&mut self, source: &mut dyn Source, now: Duration) -> Result<()> {
         let timeout = self.plan.table.idle_timeout;
         for (id, split) in &mut self.splits {
-            // Whether anything waits may cost a round trip, so this check comes last.
-            if !split.is_held && split.watermark.is_silent(timeout, now) && source.is_at_end(id)? {
-                split.watermark.set_aside();
+            if !split.is_held {
+                split.watermark.update_idle(timeout, now, split.position, || source.end(id))?;
             }
         }
         let Some(max_drift) = self.plan.table.max_drift else { return Ok(()) };
         let mut own = Vec::new();
         for (id, split) in &self.splits {
             let watermark = split.watermark.value();
-            let is_behind = split.is_held || split.watermark.has_data(now) || !source.is_at_end(id)?;
-            own.push((id.clone(), Progress { watermark, is_behind }));
+            let has_more = |end: Option<Position>| end.is_none_or(|end| split.position < end);
+            let is_behind = split.is_held || split.watermark.has_data(now) || has_more(source.end(id)?);
+            own.push(Progress { watermark, is_behind });
         }
         let max_drift = i64::try_from(max_drift.as_nanos()).unwrap_or(i64::MAX);
-        let held = context.board.align(&own, max_drift);
+        let held = self.seat.align(&own, max_drift);
         for ((id, split), is_held) in self.splits.iter_mut().zip(held) {
             if split.is_held != is_held {
                 split.is_held = is_held;

@@ -195,6 +195,8 @@ pub(super) fn limit(reference: i64, max_future: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{Position, SplitTime};
+    use crate::time::Watermark;
 
     fn timed(times: &[Option<i64>], candidates: Candidates) -> Timed {
         let times = TimestampNanosecondArray::from(times.to_vec());
@@ -233,7 +235,10 @@ mod tests {
             .and_then(|timed| timed.advance(&mut watermark, Duration::ZERO, Duration::from_secs(9)));
         assert_eq!(batch.expect("no rows").num_rows(), 0);
         assert_eq!(watermark.value(), 5);
-        assert!(watermark.is_silent(Some(Duration::from_secs(9)), Duration::from_secs(9)));
+        let update = watermark
+            .update_idle(Some(Duration::from_secs(9)), Duration::from_secs(9), Position(0), || Ok(Some(Position(0))));
+        update.expect("an end");
+        assert_eq!(watermark.time(), SplitTime::Idle(Watermark(5)));
     }
 
     #[test]

@@ -227,20 +227,18 @@ impl Source for KafkaSource {
         (self.wants_keys, self.wants_headers) = (keys, headers);
     }
 
-    fn is_at_end(&mut self, split: &SplitId) -> Result<bool> {
-        let partition = partition_of(split)?;
-        let is_waiting = self.ready.iter().any(|fetched| fetched.split == *split);
+    fn end(&mut self, split: &SplitId) -> Result<Option<Position>> {
         // Without an answer the split does not count as idle. After one request without an answer no request is sent for the next
         // partition: a commit must not wait for one timeout per partition.
         let now = clock::running();
         if self.unanswered.is_some_and(|then| now.saturating_sub(then) < SILENCE) {
-            return Ok(false);
+            return Ok(None);
         }
-        let Ok(end) = self.reader.high_watermark(&partition) else {
+        let Ok(end) = self.reader.high_watermark(&partition_of(split)?) else {
             self.unanswered = Some(clock::running());
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(!is_waiting && self.next.get(&partition.partition).is_some_and(|next| end <= *next))
+        Ok(Some(Position(end)))
     }
 
     fn lag(&self) -> u64 {

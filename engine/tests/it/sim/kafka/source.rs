@@ -131,9 +131,8 @@ impl Source for TableSource {
         self.reader.bounds(split).map(Some)
     }
 
-    fn is_at_end(&mut self, split: &SplitId) -> Result<bool> {
-        let end = self.reader.bounds(split)?.end.0;
-        Ok(self.reader.positions.get(split).is_none_or(|(_, position)| end <= *position))
+    fn end(&mut self, split: &SplitId) -> Result<Option<Position>> {
+        Ok(Some(self.reader.bounds(split)?.end))
     }
 
     fn hold(&mut self, split: &SplitId, is_held: bool) -> Result<()> {

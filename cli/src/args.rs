@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use davy_engine::time::parse_timestamp;
 
 use crate::remote::args::RemoteCommand;
 
@@ -47,6 +48,12 @@ Over Kafka a run ends when it is stopped (SIGTERM: exit code 0); the next run re
 Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted; 143 ended by SIGTERM
 before the end of its input.";
 
+const OFFSETS_EXAMPLE: &str = "Example:
+  davy offsets my.sql --reset-watermark 2026-01-31T12:00:00Z
+
+Stop or pause the pipeline before; a task that still runs is fenced. Windows that were closed stay closed: choose a time at which no row
+that still comes belongs to an earlier window. Rows that were late because of the wrong watermark stay late.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs a script: over files to the end of its input, over Kafka until it is stopped
@@ -64,6 +71,9 @@ pub(crate) enum Command {
     /// Shows position, end and lag (in messages) of every partition that a pipeline reads
     #[command(after_help = "Example:\n  davy lag pipelines/my.sql -o json")]
     Lag(LagArgs),
+    /// Repairs what a stopped pipeline has stored beside its positions
+    #[command(after_help = OFFSETS_EXAMPLE)]
+    Offsets(OffsetsArgs),
     /// Lists the partitions of the topics that a pipeline reads and writes
     #[command(after_help = "Example:\n  davy topics pipelines/my.sql")]
     Topics(LagArgs),
@@ -148,6 +158,18 @@ pub(crate) struct LagArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value = "table", env = "DAVY_OUTPUT")]
     pub(crate) output: OutputFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OffsetsArgs {
+    #[command(flatten)]
+    pub(crate) script: ScriptArgs,
+    /// The pipeline's name on Kafka [default: SET pipeline in the script, else the script's file name]
+    #[arg(long, value_name = "NAME", env = "DAVY_PIPELINE")]
+    pub(crate) name: Option<String>,
+    /// Sets watermarks beyond this time back to it; windows that end later are open again
+    #[arg(long, value_name = "TIME", required = true, value_parser = timestamp)]
+    pub(crate) reset_watermark: i64,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -285,6 +307,11 @@ pub(crate) enum OutputFormat {
     Json,
     /// CSV with a header line, as rows come
     Csv,
+}
+
+/// Nanoseconds since 1970.
+fn timestamp(text: &str) -> Result<i64, String> {
+    parse_timestamp(text).ok_or_else(|| format!("`{text}` is not a time such as 2026-01-31T12:00:00Z"))
 }
 
 /// A number of rows that fits in memory for any model.

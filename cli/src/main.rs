@@ -8,6 +8,7 @@ mod cluster;
 mod functions;
 mod lag;
 mod model;
+mod offsets;
 mod output;
 mod progress;
 mod remote;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => cluster::dev::run(&args),
         Command::Worker(args) => cluster::worker::run(&args),
         Command::Lag(args) => lag::lag(&args),
+        Command::Offsets(args) => offsets::reset_watermark(&args),
         Command::Topics(args) => lag::topics(&args),
         Command::Explain(explain) => script::explain(&explain),
         Command::Validate(validate) => script::validate(&validate),

@@ -232,5 +232,6 @@ fn check_bounds(
     Ok(())
 }
 
+pub mod reset;
 #[cfg(test)]
 mod tests;

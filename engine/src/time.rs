@@ -33,6 +33,11 @@ impl fmt::Display for Watermark {
     }
 }
 
+/// Nanoseconds since the epoch of a time such as `2026-01-31T12:00:00Z`; UTC where it names no offset.
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text).ok()
+}
+
 /// Prints nanoseconds since the epoch as `2024-05-01T10:00:00.123`.
 pub fn format_ns(ns: i64) -> String {
     arrow::temporal_conversions::timestamp_ns_to_datetime(ns)

@@ -9,14 +9,14 @@ pub mod transactions;
 pub mod watermarks;
 pub mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
-use crate::log::offset_metadata::OffsetMetadata;
+use crate::log::offset_metadata::{OffsetMetadata, Reset};
 use crate::log::watermarks::WatermarkVector;
 use crate::time::Watermark;
 
@@ -263,6 +263,10 @@ pub struct CommitRecord {
     pub replay_from: BTreeMap<SplitId, Position>,
     /// For stage 1: watermarks by source split at this commit.
     pub watermarks: BTreeMap<SplitId, i64>,
+    /// For stage 1: the splits that were idle.
+    pub idle: BTreeSet<SplitId>,
+    /// For stage 2: what a reset of its watermark left to leave out, by the exchange's split.
+    pub resets: BTreeMap<SplitId, Reset>,
     /// For stage 2: the watermark that all senders together had reported.
     pub expected: Option<i64>,
     /// For stage 2: the watermarks that senders had reported, by the exchange's split. Only a log whose senders end keeps it.

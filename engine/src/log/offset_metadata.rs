@@ -33,6 +33,18 @@ pub struct SplitMetadata {
 pub struct Parts {
     /// The split had been set aside as idle.
     pub is_idle: bool,
+    /// The watermark of a stage over exchanges was reset, and records from before are still to be read.
+    pub reset: Option<Reset>,
+}
+
+/// What is left out of an exchange's split after the watermark was reset: what had been read then belongs to windows that were closed, or
+/// lie beyond the watermark that was wrong; and what had been written then carries that watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// Partials before this are not merged again.
+    pub read_until: Position,
+    /// Watermarks before this are not used.
+    pub written_until: Position,
 }
 
 /// What a stage remembers of a split.
@@ -70,6 +82,7 @@ const WINDOWS: u8 = 2;
 
 /// Tags of parts. A tag is never used again for something else.
 const IDLE: u8 = 1;
+const RESET: u8 = 8;
 
 impl SplitMetadata {
     /// The text to store.
@@ -154,6 +167,10 @@ impl Parts {
         if self.is_idle {
             put_part(&mut bytes, IDLE, &[]);
         }
+        if let Some(Reset { read_until, written_until }) = self.reset {
+            let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes()].concat();
+            put_part(&mut bytes, RESET, &body);
+        }
         bytes
     }
 
@@ -166,7 +183,13 @@ impl Parts {
             *rest = after;
             match tag {
                 IDLE if body.is_empty() => parts.is_idle = true,
-                IDLE => return Err(format!("its part {tag} has {length} bytes")),
+                RESET if body.len() == 16 => {
+                    let mut body = body;
+                    let read_until = Position(u64::from_le_bytes(take(&mut body)?));
+                    let written_until = Position(u64::from_le_bytes(take(&mut body)?));
+                    parts.reset = Some(Reset { read_until, written_until });
+                }
+                IDLE | RESET => return Err(format!("its part {tag} has {length} bytes")),
                 other => return Err(format!("it has the unknown part {other}")),
             }
         }
@@ -194,6 +217,10 @@ pub(crate) fn record_of(found: &[FoundSplit]) -> CommitRecord {
         record.positions.insert(split.clone(), *position);
         let OffsetMetadata::Valid(metadata) = metadata else { continue };
         record.fingerprint = metadata.fingerprint;
+        if metadata.parts.is_idle {
+            record.idle.insert(split.clone());
+        }
+        record.resets.extend(metadata.parts.reset.map(|reset| (split.clone(), reset)));
         match metadata.state {
             SplitState::Source { watermark } => {
                 record.watermarks.insert(split.clone(), watermark);
@@ -227,10 +254,16 @@ mod tests {
         }
     }
 
-    fn samples() -> [SplitMetadata; 3] {
+    fn samples() -> [SplitMetadata; 4] {
         let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
         let source = metadata(SplitState::Source { watermark: i64::MIN });
-        [SplitMetadata { parts: Parts { is_idle: true }, ..source.clone() }, source, metadata(windows)]
+        let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX) });
+        [
+            SplitMetadata { parts: Parts { is_idle: true, reset: None }, ..source.clone() },
+            source,
+            metadata(windows),
+            SplitMetadata { parts: Parts { is_idle: false, reset }, ..metadata(windows) },
+        ]
     }
 
     #[test]
@@ -275,12 +308,12 @@ mod tests {
     #[test]
     fn metadata_without_optional_parts_has_version_1() {
         let versions = samples().map(|metadata| STANDARD_NO_PAD.decode(metadata.encode()).expect("ours")[2]);
-        assert_eq!(versions, [WITH_PARTS, FIXED, FIXED]);
+        assert_eq!(versions, [WITH_PARTS, FIXED, FIXED, WITH_PARTS]);
     }
 
     proptest! {
         #[test]
-        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..3) {
+        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..4) {
             let text = samples()[which].encode();
             let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
             let at = at % bytes.len();

@@ -17,13 +17,20 @@ pub struct SplitWatermark {
     last_data: Duration,
     /// Where the split ended when it had been silent for long enough.
     silent_end: Option<Position>,
+    /// It was idle when its last owner left: it need not be silent for as long again.
+    was_idle: bool,
     idle: bool,
 }
 
 impl SplitWatermark {
     /// A split first seen at `now`, with the watermark of its last commit.
     pub fn new(watermark: i64, now: Duration) -> Self {
-        Self { watermark, last_data: now, silent_end: None, idle: false }
+        Self { watermark, last_data: now, silent_end: None, was_idle: false, idle: false }
+    }
+
+    /// As [`Self::new`], of a split that was idle.
+    pub fn new_idle(watermark: i64, now: Duration) -> Self {
+        Self { was_idle: true, ..Self::new(watermark, now) }
     }
 
     /// Advances over rows; `before[i]` becomes the watermark that held before row i. `lateness` keeps windows open longer.
@@ -35,8 +42,7 @@ impl SplitWatermark {
             watermark = watermark.max(candidate.saturating_sub(lateness).min(Watermark::LATEST.0));
         }
         self.watermark = watermark;
-        self.last_data = now;
-        self.idle = false;
+        self.touch(now);
     }
 
     /// The input of this split has ended.
@@ -48,7 +54,7 @@ impl SplitWatermark {
     /// Data has come that says nothing of event time.
     pub fn touch(&mut self, now: Duration) {
         self.last_data = now;
-        self.idle = false;
+        (self.was_idle, self.idle) = (false, false);
     }
 
     /// Sets the split aside if it has had no row for `timeout`, and if what waited then has been read too: a slow broker is not silence.
@@ -74,7 +80,7 @@ impl SplitWatermark {
     }
 
     fn is_silent(&self, timeout: Option<Duration>, now: Duration) -> bool {
-        let is_over = |timeout| timeout <= now.saturating_sub(self.last_data);
+        let is_over = |timeout| self.was_idle || timeout <= now.saturating_sub(self.last_data);
         !self.idle && self.watermark != i64::MAX && timeout.is_some_and(is_over)
     }
 
@@ -87,6 +93,10 @@ impl SplitWatermark {
     pub fn has_data(&self, now: Duration) -> bool {
         const LATELY: Duration = Duration::from_secs(1);
         self.watermark != i64::MAX && now.saturating_sub(self.last_data) < LATELY
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.idle
     }
 
     pub fn value(&self) -> i64 {
@@ -142,6 +152,25 @@ mod tests {
         assert_eq!(update(&mut split, 13, 40, 41), active);
         split.advance(&[7], 0, Duration::from_secs(14), &mut Vec::new());
         assert_eq!(update(&mut split, 15, 41, 41), active, "the good one was among those that waited");
+    }
+
+    #[test]
+    fn a_split_that_was_idle_is_idle_again_once_what_waits_is_read() {
+        let timeout = Some(Duration::from_secs(5));
+        let update = |split: &mut SplitWatermark, timeout, position| {
+            split.update_idle(timeout, Duration::ZERO, Position(position), || Ok(Some(Position(10)))).expect("an end");
+            split.is_idle()
+        };
+        let mut split = SplitWatermark::new_idle(7, Duration::ZERO);
+        assert!(!update(&mut split, timeout, 9), "a record waits, and may be a good one");
+        assert!(update(&mut split, timeout, 10));
+        assert!(
+            !update(&mut SplitWatermark::new_idle(7, Duration::ZERO), None, 10),
+            "the table has no timeout any more"
+        );
+        let mut split = SplitWatermark::new_idle(7, Duration::ZERO);
+        split.advance(&[8], 0, Duration::ZERO, &mut Vec::new());
+        assert!(!update(&mut split, timeout, 10), "a row has come");
     }
 
     #[test]

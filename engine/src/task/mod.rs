@@ -8,6 +8,7 @@ mod bad_records;
 mod decode;
 pub(crate) mod input_check;
 mod local;
+mod reset;
 mod source;
 mod timed;
 mod windows;
@@ -30,6 +31,7 @@ use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Recovery, TaskFacts, decide};
 pub use bad_records::fit_to_sink;
 pub use input_check::Finding;
+pub use reset::{ResetWatermark, reset_watermark};
 use source::SourceBody;
 pub(crate) use timed::hidden_columns;
 use windows::WindowsBody;
@@ -129,34 +131,16 @@ pub struct Task {
 impl Task {
     /// Takes the task over from its last owner, and rebuilds it from its last commit.
     pub fn recover(parts: TaskParts, now: Duration) -> Result<Self> {
-        let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, mut source, mut commit, .. } = parts;
-        let TaskParts { runtime, metrics, board, run_start, probe, .. } = parts;
+        let (mut context, mut source, mut commit) = Context::of(parts);
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
-        let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
-        let mut context = Context {
-            name,
-            dataflow,
-            stage,
-            n_tasks,
-            index,
-            n_partitions,
-            board,
-            run_start,
-            probe,
-            runtime,
-            metrics,
-            rows,
-            notices,
-            finding,
-        };
         let decided = decide_recovery(&context.facts(accepts_loss), found.clone(), source.as_mut());
         let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         context.notices = notices;
         commit.claim()?;
         let dataflow = Arc::clone(&context.dataflow);
-        let body = match &dataflow.stages[stage].input {
+        let body = match &dataflow.stages[context.stage].input {
             StageInput::Table(plan) => {
                 let closed_through = last.as_ref().and_then(|last| last.closed_through);
                 let mut body = SourceBody::new(&context, Arc::clone(plan), closed_through, source.as_mut())?;
@@ -352,6 +336,30 @@ fn unless_overtaken(refusal: Error, commit: &mut dyn Commit, splits: &[SplitId],
 }
 
 impl Context {
+    /// What a task is made of, apart from its log.
+    fn of(parts: TaskParts) -> (Self, Box<dyn Source>, Box<dyn Commit>) {
+        let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, source, commit, .. } = parts;
+        let TaskParts { runtime, metrics, board, run_start, probe, .. } = parts;
+        let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
+        let context = Self {
+            name,
+            dataflow,
+            stage,
+            n_tasks,
+            index,
+            n_partitions,
+            board,
+            run_start,
+            probe,
+            runtime,
+            metrics,
+            rows,
+            notices,
+            finding,
+        };
+        (context, source, commit)
+    }
+
     /// The branches of this task's stage.
     fn branches(&self) -> &[Branch] {
         &self.dataflow.stages[self.stage].branches

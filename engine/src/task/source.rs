@@ -102,7 +102,10 @@ impl SourceBody {
             };
             source.assign(split, position)?;
             let replay_until = committed.unwrap_or(position);
-            let watermark = SplitWatermark::new(last.watermarks.get(split).copied().unwrap_or(i64::MIN), now);
+            let watermark = last.watermarks.get(split).copied().unwrap_or(i64::MIN);
+            let was_idle = last.idle.contains(split);
+            let watermark =
+                if was_idle { SplitWatermark::new_idle(watermark, now) } else { SplitWatermark::new(watermark, now) };
             let state = Split { position, watermark, decoder: None, is_held: false, replay_until };
             self.flushed.insert(split.clone(), state.progress());
             self.splits.insert(split.clone(), state);
@@ -259,6 +262,7 @@ impl SourceBody {
                 .map(|(id, split)| (id.clone(), split.position.max(split.replay_until)))
                 .collect(),
             watermarks: self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.value())).collect(),
+            idle: self.splits.iter().filter(|(_, split)| split.watermark.is_idle()).map(|(id, _)| id.clone()).collect(),
             ..CommitRecord::default()
         };
         let mut all = Vec::new();

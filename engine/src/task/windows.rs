@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::log::memory::exchange_split;
+use crate::log::offset_metadata::Reset;
 use crate::log::watermarks::WatermarkVector;
 use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::closed::ClosedQuery;
@@ -23,6 +24,7 @@ struct Input {
     /// Where the last owner had come to: what lies before it is a replay.
     replay_until: Position,
     watermarks: WatermarkVector,
+    reset: Option<Reset>,
     /// Whether what the last owner heard came with its commit, so that a replay says nothing new.
     is_heard: bool,
     /// Records that open windows may still need, oldest first, each with its stamp (see [`crate::operator::merge`]).
@@ -80,8 +82,8 @@ impl WindowsBody {
                 let heard = last.heard.get(&split);
                 let (watermarks, is_heard) = (heard.cloned().unwrap_or_default(), heard.is_some());
                 let (needed, unfinished) = (VecDeque::new(), HashMap::new());
-                let position = from;
-                let input = Input { merge, position, replay_until, watermarks, is_heard, needed, unfinished };
+                let (position, reset) = (from, last.resets.get(&split).copied());
+                let input = Input { merge, position, replay_until, watermarks, reset, is_heard, needed, unfinished };
                 all_inputs.insert(split, input);
             }
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
@@ -153,10 +155,12 @@ impl WindowsBody {
         // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
         let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
         let is_known = is_replay && input.is_heard;
-        if !is_piece && !is_known {
+        let is_wrong = input.reset.is_some_and(|reset| start < reset.written_until);
+        if !is_piece && !is_known && !is_wrong {
             input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
         }
-        if let Some(batch) = &partials.batch {
+        let is_given_up = input.reset.is_some_and(|reset| start < reset.read_until);
+        if let (Some(batch), false) = (&partials.batch, is_given_up) {
             input.need(began, self.query.window(input.merge).stamp(batch));
             let late = self.query.merge(input.merge, batch, is_replay)?;
             context.metrics.late_rows.inc_by(late);
@@ -230,6 +234,8 @@ impl WindowsBody {
             // In the middle of a replay the last owner's commit still says how far everything else has come.
             record.positions.insert(split.clone(), input.position.max(input.replay_until));
             record.replay_from.insert(split.clone(), replay_from);
+            input.reset = input.reset.filter(|reset| replay_from < reset.written_until);
+            record.resets.extend(input.reset.map(|reset| (split.clone(), reset)));
         }
         Ok(Flushed { partials: all, record, watermarks: reported })
     }

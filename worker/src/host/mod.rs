@@ -32,6 +32,7 @@ use crate::clock;
 use control::Control;
 pub use control::{Phase, TaskStatus};
 pub use kafka::lag::{LagRow, lag, topics};
+pub use kafka::reset::{ResetRow, reset_watermarks};
 use sinks::Sinks;
 
 /// How a pipeline is run.

@@ -107,7 +107,7 @@ impl<T: Transactions> TransactionalCommit<T> {
             n_tasks: self.options.n_tasks,
             owner: self.options.owner,
             sequence: self.sequence,
-            parts: Parts::default(),
+            parts: Parts { is_idle: record.idle.contains(split), reset: record.resets.get(split).copied() },
             state: match record.replay_from.get(split) {
                 None => SplitState::Source { watermark: record.watermarks.get(split).copied().unwrap_or(i64::MIN) },
                 Some(replay_from) => SplitState::Windows {

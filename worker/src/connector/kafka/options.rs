@@ -103,7 +103,7 @@ fn start(text: &str) -> Option<Start> {
     if let Ok(ms) = time.parse::<i64>() {
         return (0 <= ms).then_some(Start::Timestamp(ms));
     }
-    let ns = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(time).ok()?;
+    let ns = davy_engine::time::parse_timestamp(time)?;
     Some(Start::Timestamp(ns.div_euclid(1_000_000)))
 }
 

@@ -104,7 +104,16 @@ fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<E
 }
 
 fn begin(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Task> {
-    let parts = TaskParts {
+    match Task::recover(parts(shared, control, task)?, clock::since(shared.begun)) {
+        // Another process took over in the same moment; its first commit shows which.
+        Err(Error::Fenced(message)) => Err(Error::Unavailable(message)),
+        other => other,
+    }
+}
+
+/// What the task is made of, with a source and a client of its own.
+pub(super) fn parts(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<TaskParts> {
+    Ok(TaskParts {
         name: Arc::clone(&task.name),
         dataflow: Arc::clone(&task.dataflow),
         stage: task.stage,
@@ -118,12 +127,7 @@ fn begin(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Task> {
         board: Arc::clone(&task.board),
         run_start: shared.run_start,
         probe: probe::reached,
-    };
-    match Task::recover(parts, clock::since(shared.begun)) {
-        // Another process took over in the same moment; its first commit shows which.
-        Err(Error::Fenced(message)) => Err(Error::Unavailable(message)),
-        other => other,
-    }
+    })
 }
 
 /// The commits of one attempt.

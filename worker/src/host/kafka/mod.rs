@@ -12,6 +12,7 @@
 mod attempt;
 pub(crate) mod lag;
 mod naming;
+pub(crate) mod reset;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub(crate) struct Examined {
     pub(crate) n_tasks: Arc<[u32]>,
     /// What state was left by other plans, as the offset metadata beside positions have it.
     pub(crate) other_states: BTreeSet<u64>,
+    /// Whether a task has committed positions.
+    has_run: bool,
     writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
     topics: HashMap<Arc<str>, Arc<str>>,
 }
@@ -137,7 +140,8 @@ pub(crate) fn examine(
     check_pasts(&pasts, &made)?;
     let mut other_states: BTreeSet<u64> = pasts.iter().flat_map(|past| past.states.iter().copied()).collect();
     other_states.remove(&dataflow.state_fingerprint);
-    Ok(Examined { n_tasks: pasts.iter().map(|past| past.n_tasks).collect(), other_states, writes, topics })
+    let has_run = pasts.iter().any(|past| past.has_run);
+    Ok(Examined { n_tasks: pasts.iter().map(|past| past.n_tasks).collect(), other_states, has_run, writes, topics })
 }
 
 /// The tasks of one dataflow.
@@ -147,7 +151,18 @@ pub(crate) fn tasks_of(
     number: usize,
     dataflow: &Arc<Dataflow>,
 ) -> Result<Vec<KafkaTask>> {
-    let Examined { n_tasks, writes, topics, .. } = examine(shared, cluster, (number, dataflow), Missing::Make)?;
+    let examined = examine(shared, cluster, (number, dataflow), Missing::Make)?;
+    Ok(tasks_with(shared, cluster, number, dataflow, examined))
+}
+
+fn tasks_with(
+    shared: &Shared,
+    cluster: &KafkaConnection,
+    number: usize,
+    dataflow: &Arc<Dataflow>,
+    examined: Examined,
+) -> Vec<KafkaTask> {
+    let Examined { n_tasks, writes, topics, .. } = examined;
     let pipeline = &shared.name;
     let mut tasks = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
@@ -172,7 +187,7 @@ pub(crate) fn tasks_of(
             });
         }
     }
-    Ok(tasks)
+    tasks
 }
 
 /// Splits of a table are named by their topic, splits of an exchange by the exchange.

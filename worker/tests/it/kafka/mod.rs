@@ -14,6 +14,7 @@ mod poison;
 mod reading;
 mod recovery;
 mod refusals;
+mod reset;
 mod restart;
 mod security;
 mod topics;

@@ -77,6 +77,28 @@ fn a_partition_that_was_read_to_its_end_does_not_hold_windows_open() {
 }
 
 #[test]
+fn a_partition_that_was_idle_is_idle_after_a_restart() {
+    let (from, to, name) = (topic("from", 2), topic("to", 1), unique("idle"));
+    put(&from, &[value(0, "1\n15"), value(1, "2")]);
+    let mut run = start(&name, &counting(&from, &to, "idle_timeout = '300ms'"));
+    let mut reader = Reader::new(&to);
+    run.until("a closed window", || {
+        put(&from, &[value(0, "99")]);
+        reader.poll();
+        !reader.got.is_empty()
+    });
+    run.stop();
+    // It would have to be silent for an hour otherwise.
+    let mut run = start(&name, &counting(&from, &to, "idle_timeout = '1h'"));
+    put(&from, &[value(0, "130")]);
+    run.until("another closed window", || {
+        reader.poll();
+        reader.got.iter().any(|got| got.text().starts_with("1970-01-01 00:01:30,"))
+    });
+    run.stop();
+}
+
+#[test]
 fn a_partition_that_is_held_by_an_open_transaction_is_not_idle() {
     let (from, to, control) = (topic("from", 2), topic("to", 1), topic("control", 1));
     put(&from, &[value(0, "1\n15\n99")]);

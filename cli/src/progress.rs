@@ -64,6 +64,10 @@ pub(crate) fn summarize(metrics: &Metrics, begun: Instant) {
     for (reason, n) in metrics.bad_records() {
         line.push_str(&format!("; {} bad records ({})", HumanCount(n), reason.label()));
     }
+    for ((reason, policy), n) in metrics.expression_errors() {
+        let outcome = if policy == "null" { "failures made null" } else { "failing rows to the dead letters" };
+        line.push_str(&format!("; {} {outcome} ({})", HumanCount(n), reason.label()));
+    }
     say(&line);
     let n_commits = metrics.commit_seconds.get_sample_count();
     if 0 < n_commits {

@@ -188,7 +188,7 @@ impl From<DataFusionError> for Error {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(message) => Self::OutOfMemory(out_of_memory(message)),
             DataFusionError::Internal(message) => Self::Internal(message.clone()),
-            root => Self::invalid(root.strip_backtrace()),
+            root => Self::invalid(root.strip_backtrace()).while_running(),
         }
     }
 }

@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::format::BadReason;
+use crate::plan::RowPolicy;
 use crate::task::input_check::InputChecks;
 
 const STATIC: &str = "names, labels and buckets are constants that Prometheus allows";
@@ -27,6 +28,7 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     pub task_restarts: IntCounter,
     bad_records: IntCounterVec,
+    expression_errors: IntCounterVec,
     /// Whether tables have any good record.
     pub inputs: InputChecks,
 }
@@ -38,7 +40,10 @@ impl Default for Metrics {
         let commit_seconds = HistogramOpts::new("davy_commit_seconds", "Time per commit over Kafka.").buckets(buckets);
         let bad_records = Opts::new("davy_source_bad_records_total", "Records that could not be decoded.");
         let bad_records = IntCounterVec::new(bad_records, &["reason"]).expect(STATIC);
-        for reason in BadReason::ALL {
+        let expression_errors =
+            Opts::new("davy_expression_errors_total", "Failures of expressions, by what became of the row.");
+        let expression_errors = IntCounterVec::new(expression_errors, &["reason", "policy"]).expect(STATIC);
+        for reason in BadReason::OF_RECORDS {
             bad_records.with_label_values(&[reason.label()]);
         }
         Self {
@@ -51,6 +56,7 @@ impl Default for Metrics {
             commit_seconds: Histogram::with_opts(commit_seconds).expect(STATIC),
             task_restarts: counter("davy_task_restarts_total", "Tasks that started again from their last commit."),
             bad_records,
+            expression_errors,
             inputs: InputChecks::default(),
         }
     }
@@ -64,7 +70,21 @@ impl Metrics {
     /// Bad records by reason, without reasons that did not occur.
     pub fn bad_records(&self) -> BTreeMap<BadReason, u64> {
         let count = |reason: BadReason| (reason, self.bad_records.with_label_values(&[reason.label()]).get());
-        BadReason::ALL.map(count).into_iter().filter(|(_, n)| 0 < *n).collect()
+        BadReason::OF_RECORDS.map(count).into_iter().filter(|(_, n)| 0 < *n).collect()
+    }
+
+    pub fn count_failure(&self, reason: BadReason, policy: &RowPolicy) {
+        self.expression_errors.with_label_values(&[reason.label(), policy.label()]).inc();
+    }
+
+    /// Failures of expressions by reason and the policy's label, without those that did not occur.
+    pub fn expression_errors(&self) -> BTreeMap<(BadReason, &'static str), u64> {
+        let policies = ["null", "dead_letter"];
+        let counted = BadReason::OF_EXPRESSIONS.into_iter().flat_map(|reason| policies.map(|policy| (reason, policy)));
+        let count = |key: (BadReason, &'static str)| {
+            (key, self.expression_errors.with_label_values(&[key.0.label(), key.1]).get())
+        };
+        counted.map(count).filter(|(_, n)| 0 < *n).collect()
     }
 
     /// The seconds that a share `quantile` of the commits over Kafka did not exceed, interpolated within a bucket.
@@ -103,7 +123,8 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
         }
         registry.register(Box::new(self.commit_seconds.clone()))?;
-        registry.register(Box::new(self.bad_records.clone()))
+        registry.register(Box::new(self.bad_records.clone()))?;
+        registry.register(Box::new(self.expression_errors.clone()))
     }
 }
 

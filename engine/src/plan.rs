@@ -3,7 +3,9 @@
 //! A *pipeline* is a script; a *dataflow* is one INSERT of it; a *stage* is a chain between two logs; a *task* is a stage on a
 //! share of its splits.
 
-use std::fmt;
+mod policy;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +14,15 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::connector::Table;
+use crate::error::Result;
 use crate::format::{DecodeSpec, Format};
 use crate::log::ExchangeId;
 use crate::metrics::FunctionMetrics;
 use crate::operator::bounded::BoundedPlan;
+pub use crate::operator::guard::place::SqlExpression;
+use crate::operator::guard::{Failures, guarded};
 use crate::operator::partial::WindowedAggregate;
+pub use policy::{BadRecordPolicy, RowPolicy};
 
 #[derive(Debug)]
 pub struct Pipeline {
@@ -53,6 +59,8 @@ pub struct Dataflow {
     pub stages: Vec<Stage>,
     /// Which sink its rows go to.
     pub sink: Arc<str>,
+    /// The script's expressions, for errors of running tasks.
+    pub expressions: Arc<[SqlExpression]>,
     /// A hash of the whole plan. A worker runs the tasks only if it plans the same.
     pub fingerprint: u64,
     /// A hash of what stored state depends on: only a plan with the same hash restores that state.
@@ -89,6 +97,8 @@ pub struct Branch {
     pub plan: BoundedPlan,
     /// Whether it must see one window at a time (it sorts or limits).
     pub window_by_window: bool,
+    /// What becomes of rows on which an expression fails.
+    pub on_error: RowPolicy,
     /// Where its rows go.
     pub output: Output,
 }
@@ -113,6 +123,8 @@ pub struct LocalWindows {
     pub plan: BoundedPlan,
     /// Whether it must see one window at a time.
     pub window_by_window: bool,
+    /// What becomes of result rows on which an expression fails.
+    pub on_error: RowPolicy,
     /// Where its rows go.
     pub sink: Arc<str>,
 }
@@ -126,6 +138,8 @@ pub struct SourcePlan {
     pub schema: SchemaRef,
     /// Event time and watermark over `schema`; `None` where no window needs them.
     pub event_time: Option<EventTime>,
+    /// What becomes of rows on which the event time or the watermark fails.
+    pub on_error: RowPolicy,
 }
 
 /// When rows happened, over the decoded columns.
@@ -135,6 +149,25 @@ pub struct EventTime {
     pub time: Arc<dyn PhysicalExpr>,
     /// No earlier row is expected after this row.
     pub watermark: WatermarkRule,
+}
+
+impl EventTime {
+    /// What is evaluated for each row.
+    pub(crate) fn expressions(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        match &self.watermark {
+            WatermarkRule::Behind(_) => vec![Arc::clone(&self.time)],
+            WatermarkRule::Expression(watermark) => vec![Arc::clone(&self.time), Arc::clone(watermark)],
+        }
+    }
+
+    /// The same with null where a part fails, which is noted in `failures`.
+    pub(crate) fn nulling(&self, failures: &Failures) -> Result<Self> {
+        let watermark = match &self.watermark {
+            WatermarkRule::Behind(ns) => WatermarkRule::Behind(*ns),
+            WatermarkRule::Expression(watermark) => WatermarkRule::Expression(guarded(watermark, failures)?),
+        };
+        Ok(Self { time: guarded(&self.time, failures)?, watermark })
+    }
 }
 
 /// How a row's watermark is made.
@@ -165,21 +198,14 @@ pub struct TableDef {
     pub max_future: Option<Duration>,
     /// What becomes of records that cannot be decoded.
     pub bad_record: BadRecordPolicy,
+    /// What becomes of rows on which an expression fails, where the table says so.
+    pub on_error: Option<RowPolicy>,
     /// How far, in event time, splits may run ahead of the slowest one before they are held back; `None`: as far as they like.
     pub max_drift: Option<Duration>,
     /// Columns whose values decide the partition of the topic: rows that agree in them are in one partition.
     pub partitioned_by: Vec<String>,
     /// Where late rows go, besides being counted.
     pub late_table: Option<Arc<str>>,
-}
-
-/// What becomes of a bad record, besides being counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadRecordPolicy {
-    Drop,
-    Fail,
-    /// It goes to this table.
-    DeadLetter(Arc<str>),
 }
 
 /// A column of a table.
@@ -297,22 +323,33 @@ impl Dataflow {
     }
 }
 
+impl Stage {
+    /// The tables that rows may go to beside the results: late rows and dead letters.
+    pub fn side_tables(&self) -> BTreeSet<&Arc<str>> {
+        let mut tables = BTreeSet::new();
+        if let StageInput::Table(source) = &self.input {
+            tables.extend(&source.table.late_table);
+            tables.extend(source.on_error.table());
+            if let BadRecordPolicy::DeadLetter(table) = &source.table.bad_record {
+                tables.insert(table);
+            }
+        }
+        for branch in &self.branches {
+            tables.extend(branch.on_error.table());
+            if let Output::Local(windows) = &branch.output {
+                tables.extend(windows.on_error.table());
+            }
+        }
+        tables
+    }
+}
+
 impl Output {
     /// The exchange it writes to, if it does.
     pub fn exchange(&self) -> Option<&ExchangeId> {
         match self {
             Self::Sink(_) | Self::Local(_) => None,
             Self::Exchange(aggregate) => Some(&aggregate.exchange),
-        }
-    }
-}
-
-impl fmt::Display for BadRecordPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Drop => write!(f, "drop"),
-            Self::Fail => write!(f, "fail"),
-            Self::DeadLetter(table) => write!(f, "dead letter to `{table}`"),
         }
     }
 }

@@ -147,10 +147,21 @@ pub enum BadReason {
     NoEventTime,
     /// The event time or the watermark is further in the future than the table allows.
     Future,
+    /// A value that an expression cannot turn into another type.
+    Cast,
+    DivisionByZero,
+    /// A number or timestamp beyond what its type can hold, in an expression.
+    Overflow,
+    /// An expression fails for another reason.
+    Expression,
 }
 
 impl BadReason {
-    pub const ALL: [Self; 11] = [
+    /// Of failing expressions.
+    pub const OF_EXPRESSIONS: [Self; 4] = [Self::Cast, Self::DivisionByZero, Self::Overflow, Self::Expression];
+
+    /// Of records that cannot be used.
+    pub const OF_RECORDS: [Self; 11] = [
         Self::TooShort,
         Self::WrongType,
         Self::Missing,
@@ -178,6 +189,10 @@ impl BadReason {
             Self::Empty => "empty",
             Self::NoEventTime => "no_event_time",
             Self::Future => "future",
+            Self::Cast => "cast",
+            Self::DivisionByZero => "division_by_zero",
+            Self::Overflow => "overflow",
+            Self::Expression => "expression",
         }
     }
 }

@@ -27,6 +27,7 @@ use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable};
 use datafusion::prelude::SessionConfig;
 
+use super::guard::{self, Failures};
 use crate::error::{Error, Result};
 
 /// The rows of one run, by placeholder.
@@ -197,6 +198,16 @@ impl BoundedPlan {
         let context = TaskContext::default().with_session_config(config).with_runtime(Arc::clone(runtime));
         let plan = if self.keeps_state { reset_plan_states(Arc::clone(&self.plan))? } else { Arc::clone(&self.plan) };
         block_on(datafusion::physical_plan::collect(plan, Arc::new(context))).map_err(Error::from)
+    }
+
+    /// The same plan with null where an expression fails; failures are noted in `failures`.
+    pub(crate) fn nulling(&self, failures: &Failures) -> Result<Self> {
+        Ok(Self { plan: guard::plan::nulling(&self.plan, failures)?, ..self.clone() })
+    }
+
+    /// The same plan without the rows on which an expression fails; they are noted in `failures`.
+    pub(crate) fn dropping(&self, failures: &Failures) -> Result<Self> {
+        Ok(Self { plan: guard::plan::dropping(&self.plan, failures)?, keeps_state: true, ..self.clone() })
     }
 }
 

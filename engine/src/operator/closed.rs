@@ -11,8 +11,10 @@ use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use super::bounded::BoundedPlan;
+use super::guard::{Failure, Failures};
 use super::merge::WindowMerge;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::plan::RowPolicy;
 
 /// Rows of closed windows that are gathered before the query is run.
 const ROWS_PER_RUN: usize = 65_536;
@@ -24,6 +26,7 @@ pub struct ClosedQuery {
     merges: Vec<(Arc<str>, WindowMerge)>,
     plan: BoundedPlan,
     window_by_window: bool,
+    on_error: RowPolicy,
     runtime: Arc<RuntimeEnv>,
 }
 
@@ -35,6 +38,8 @@ pub struct Closed {
     pub rows: Vec<RecordBatch>,
     /// How many windows closed (of sessions: how many times some did).
     pub n_windows: u64,
+    /// The rows on which the query failed. Where the policy is to fail, this ends the task, and `rows` are not whole.
+    pub failures: Vec<Failure>,
 }
 
 impl ClosedQuery {
@@ -43,9 +48,10 @@ impl ClosedQuery {
         merges: Vec<(Arc<str>, WindowMerge)>,
         plan: BoundedPlan,
         window_by_window: bool,
+        on_error: RowPolicy,
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
-        Self { merges, plan, window_by_window, runtime }
+        Self { merges, plan, window_by_window, on_error, runtime }
     }
 
     /// Takes in partials for the merge with this index; says how many rows came too late.
@@ -62,7 +68,7 @@ impl ClosedQuery {
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
         let mut steps: BTreeSet<i64> = self.merges.iter().flat_map(|(_, merge)| merge.ends_through(through)).collect();
         steps.insert(through);
-        let mut closed = Closed { reached: through, rows: Vec::new(), n_windows: 0 };
+        let mut closed = Closed { reached: through, ..Closed::default() };
         let mut n_given = 0;
         let mut inputs: HashMap<Arc<str>, Vec<RecordBatch>> = HashMap::new();
         let mut n_rows = 0;
@@ -77,7 +83,7 @@ impl ClosedQuery {
             n_rows += n_closed;
             closed.n_windows += u64::from(0 < n_closed);
             if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
-                self.run(std::mem::take(&mut inputs), &mut closed.rows)?;
+                self.run(std::mem::take(&mut inputs), &mut closed)?;
                 n_given += n_rows;
                 n_rows = 0;
             }
@@ -87,14 +93,51 @@ impl ClosedQuery {
             }
         }
         if 0 < n_rows {
-            self.run(inputs, &mut closed.rows)?;
+            self.run(inputs, &mut closed)?;
         }
         Ok(closed)
     }
 
-    fn run(&self, inputs: HashMap<Arc<str>, Vec<RecordBatch>>, rows: &mut Vec<RecordBatch>) -> Result<()> {
-        let made = self.plan.run(inputs, &self.runtime)?;
-        rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
+    fn run(&self, inputs: HashMap<Arc<str>, Vec<RecordBatch>>, closed: &mut Closed) -> Result<()> {
+        let made = match self.plan.run(inputs.clone(), &self.runtime) {
+            Err(Error::Data(_)) => self.run_guarded(inputs, &mut closed.failures)?,
+            other => other?,
+        };
+        closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
         Ok(())
+    }
+
+    /// Runs again after an expression has failed.
+    fn run_guarded(
+        &self,
+        inputs: HashMap<Arc<str>, Vec<RecordBatch>>,
+        failed: &mut Vec<Failure>,
+    ) -> Result<Vec<RecordBatch>> {
+        let failures = Failures::default();
+        let plan = match self.on_error {
+            RowPolicy::Null => self.plan.nulling(&failures)?,
+            RowPolicy::Fail | RowPolicy::DeadLetter(_) => self.plan.dropping(&failures)?,
+        };
+        let made = plan.run(inputs, &self.runtime)?;
+        let names = self.names();
+        for failure in failures.take() {
+            failed.push(failure.rename(&names)?);
+        }
+        Ok(made)
+    }
+
+    /// What the columns of the placeholders are called in the query, where all placeholders agree.
+    fn names(&self) -> HashMap<String, String> {
+        let mut names: HashMap<String, String> = HashMap::new();
+        for (_, merge) in &self.merges {
+            let aggregate = merge.aggregate();
+            for (field, name) in aggregate.output_schema.fields().iter().zip(&aggregate.output_names) {
+                let known = names.entry(field.name().clone()).or_insert_with(|| name.clone());
+                if known != name {
+                    known.clone_from(field.name());
+                }
+            }
+        }
+        names
     }
 }

@@ -55,6 +55,10 @@ impl WindowMerge {
         Ok(Self { aggregate, state, closed_through, memory })
     }
 
+    pub(super) fn aggregate(&self) -> &WindowedAggregate {
+        &self.aggregate
+    }
+
     /// Takes partials in; says how many rows were behind partials that came too late.
     ///
     /// In a replay nothing is late: a partial session may look late by itself and yet be part of one that is still open, and rows of

@@ -7,6 +7,7 @@ pub mod align;
 pub mod bounded;
 pub mod closed;
 mod float;
+pub(crate) mod guard;
 pub mod merge;
 pub mod partial;
 pub mod partition;

@@ -40,6 +40,8 @@ pub struct WindowedAggregate {
     pub layout: Arc<GroupLayout>,
     /// The rows of a closed window as the rest of the query sees them: group columns, then aggregates.
     pub output_schema: SchemaRef,
+    /// What the columns of `output_schema` are called in the query, without qualifiers.
+    pub output_names: Vec<String>,
     /// Which keys, by their index in the layout, decide where in the exchange a partial goes. None: all go to the first partition,
     /// since the query above brings all rows of a window together.
     pub spread: Vec<usize>,

@@ -8,6 +8,7 @@
 pub mod catalog;
 mod diagnose;
 pub mod explain;
+mod expressions;
 mod fingerprint;
 pub mod function;
 pub mod functions;
@@ -16,6 +17,7 @@ mod locate;
 mod lower;
 mod names;
 mod placeholder;
+mod row_policy;
 pub mod script;
 mod side;
 mod source;
@@ -78,6 +80,7 @@ pub struct Bound {
     /// Tables, views and functions.
     pub catalog: Catalog,
     pub inserts: Vec<BoundInsert>,
+    statements: Vec<Statement>,
     /// `SET name = value`, and settings that are no table's.
     settings: BTreeMap<String, String>,
 }
@@ -107,7 +110,8 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
             add_side_sinks(&bound.catalog, stage, &mut sinks);
         }
         add_sink(&mut sinks, insert.sink.clone());
-        dataflows.push(Dataflow { stages, sink: insert.sink.name, fingerprint, state_fingerprint });
+        let expressions = expressions::expressions(&statement, &bound.statements);
+        dataflows.push(Dataflow { stages, sink: insert.sink.name, expressions, fingerprint, state_fingerprint });
     }
     Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes, name, exchange_partitions })
 }
@@ -131,7 +135,7 @@ pub fn bind(request: &PlanRequest<'_>) -> Result<Bound> {
         return Err(Error::invalid("the script has nothing to run").hint("add INSERT INTO sink SELECT …, or a SELECT"));
     }
     check_settings(&catalog, &settings)?;
-    Ok(Bound { catalog, inserts, settings })
+    Ok(Bound { catalog, inserts, statements, settings })
 }
 
 fn bind_statement(
@@ -274,12 +278,7 @@ fn check_side_tables(catalog: &Catalog, ddl: &CreateTable) -> Result<()> {
 }
 
 fn add_side_sinks(catalog: &Catalog, stage: &Stage, sinks: &mut Vec<SinkPlan>) {
-    let crate::plan::StageInput::Table(source) = &stage.input else { return };
-    let mut names: Vec<&str> = source.table.late_table.as_deref().into_iter().collect();
-    if let BadRecordPolicy::DeadLetter(name) = &source.table.bad_record {
-        names.push(name);
-    }
-    for def in names.into_iter().filter_map(|name| catalog.table(name)) {
+    for def in stage.side_tables().into_iter().filter_map(|name| catalog.table(name)) {
         add_sink(sinks, sink_of(def));
     }
 }

@@ -72,6 +72,7 @@ impl Side<'_> {
             idle_timeout: None,
             allowed_lateness: std::time::Duration::ZERO,
             bad_record: BadRecordPolicy::Drop,
+            on_error: None,
             max_drift: None,
             max_future: None,
             partitioned_by: Vec::new(),

@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::catalog::Catalog;
-use super::sql_error;
+use super::{row_policy, sql_error};
 use crate::error::Result;
 use crate::format::{DecodeField, DecodeSpec, FieldFrom};
 use crate::plan::{Branch, ColumnSource, EventTime, Output, SourcePlan, TableDef, WatermarkRule};
@@ -74,7 +74,8 @@ pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Bra
         _ => None,
     };
     let decode = DecodeSpec { declared: declared.into(), fields: decode };
-    Ok(SourcePlan { table: def, decode, schema, event_time })
+    let on_error = row_policy::of_source(&def);
+    Ok(SourcePlan { table: def, decode, schema, event_time, on_error })
 }
 
 /// The lag of a watermark that is the event time less a fixed interval.

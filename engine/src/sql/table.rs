@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
-use super::{PlanRequest, sql_error};
+use super::{PlanRequest, row_policy, sql_error};
 use crate::connector::{Table, TableRequest};
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
@@ -63,6 +63,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
         max_future,
         bad_record: BadRecordPolicy::Drop,
+        on_error: None,
         max_drift: options.parse_duration("max_drift")?,
         partitioned_by: Vec::new(),
         late_table: options.take("late_table").map(Into::into),
@@ -74,6 +75,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
     let at = options.location("event_time_field");
     def.event_time = event_time(catalog, &def, ddl, time_option.as_deref()).map_err(|error| error.at(at))?;
     let mut made = side_topics(&mut def, &mut options)?;
+    def.on_error = row_policy::take(&def, &mut options)?;
     options.finish()?;
     made.push(def);
     Ok(made)

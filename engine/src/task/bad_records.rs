@@ -50,7 +50,7 @@ pub(super) fn bad_records(
     }
 }
 
-fn dead_letter_rows(split: &SplitId, rejected: &[RejectedRecord]) -> Result<RecordBatch> {
+pub(super) fn dead_letter_rows(split: &SplitId, rejected: &[RejectedRecord]) -> Result<RecordBatch> {
     let fields: Vec<Field> =
         dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
     let columns: Vec<ArrayRef> = vec![

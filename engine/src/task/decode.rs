@@ -54,17 +54,25 @@ impl Decoded {
         self.origins.is_none() && fetched.messages.is_some()
     }
 
+    /// The message of a row, where it is known.
+    pub(super) fn message<'a>(&self, row: usize, fetched: &'a Fetched) -> Option<&'a [u8]> {
+        let (Some((messages, rows)), Payload::Bytes(data)) = (&self.origins, &fetched.payload) else { return None };
+        let message = rows[row] as usize;
+        let from = message.checked_sub(1).map_or(0, |before| messages.ends[before]) as usize;
+        Some(data[from..messages.ends[message] as usize].trim_ascii_end())
+    }
+
+    /// Whether nothing else came from a row's message.
+    pub(super) fn is_alone(&self, row: usize) -> bool {
+        let Some((_, rows)) = &self.origins else { return false };
+        let is_same = |neighbour: Option<usize>| neighbour.is_some_and(|index| rows.get(index) == rows.get(row));
+        !is_same(row.checked_sub(1)) && !is_same(Some(row + 1))
+    }
+
     /// A row that cannot be used, as a bad record with the bytes of its message.
     pub(super) fn reject(&self, fault: &Fault, fetched: &Fetched) -> RejectedRecord {
-        let bytes = match (&self.origins, &fetched.payload) {
-            (Some((messages, rows)), Payload::Bytes(data)) => {
-                let message = rows[fault.row] as usize;
-                let from = message.checked_sub(1).map_or(0, |before| messages.ends[before]) as usize;
-                let bytes = data[from..messages.ends[message] as usize].trim_ascii_end();
-                bytes[..bytes.len().min(BadRecord::MAX_BYTES)].to_vec()
-            }
-            _ => Vec::new(),
-        };
+        let bytes = self.message(fault.row, fetched).unwrap_or_default();
+        let bytes = bytes[..bytes.len().min(BadRecord::MAX_BYTES)].to_vec();
         let record = BadRecord { reason: fault.reason, detail: fault.detail.clone(), offset: 0, bytes };
         RejectedRecord { record, position: Position(self.position(fault.row)) }
     }

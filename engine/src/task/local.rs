@@ -10,12 +10,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::Context;
+use super::row_errors::apply_to_results;
 use crate::error::Result;
 use crate::log::{Position, SplitId};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::{Late, PartialAggregate};
-use crate::plan::LocalWindows;
+use crate::plan::{LocalWindows, RowPolicy};
 
 /// How far a split was read.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,7 @@ pub(super) struct LocalBody {
     partial: PartialAggregate,
     query: ClosedQuery,
     sink: Arc<str>,
+    on_error: RowPolicy,
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
     /// What open windows may still need, oldest first: where it began, and its stamp (see [`crate::operator::merge`]).
@@ -46,8 +48,9 @@ impl LocalBody {
         let runtime = Arc::clone(&context.runtime);
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,
-            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, runtime),
+            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime),
             sink: Arc::clone(&plan.sink),
+            on_error: plan.on_error.clone(),
             closed_through,
             needed: VecDeque::new(),
         })
@@ -70,6 +73,7 @@ impl LocalBody {
             let closed = self.query.advance(watermark)?;
             context.metrics.windows_closed.inc_by(closed.n_windows);
             self.closed_through = closed.reached;
+            apply_to_results(context, &self.on_error, closed.failures)?;
             context.rows.extend(closed.rows.into_iter().map(|rows| (Arc::clone(&self.sink), rows)));
         }
         let window = self.query.window(0);

@@ -1,6 +1,7 @@
 //! Stage 1: bytes or rows from a table to rows for a sink or partials for an exchange.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,15 @@ use arrow::compute::take_record_batch;
 use super::bad_records::{bad_records, late_rows};
 use super::decode::{Decoded, Origins, decode};
 use super::local::{LocalBody, Positions, ReadTo};
-use super::timed::{Limits, Timed};
+use super::origin::{Origin, Replay};
+use super::row_errors::{failing_times, run_branch};
+use super::timed::{Fault, Limits, Timed};
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::format::Decoder;
 use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::align::{Board, Progress, Seat};
+use crate::operator::guard::Failures;
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
@@ -146,24 +150,37 @@ impl SourceBody {
         (context.probe)("decode");
         let n_rows = decoded.batch.num_rows();
         context.metrics.source_rows.inc_by(n_rows as u64);
+        let replay = Replay { until: split.replay_until, is_on: start < split.replay_until };
         // Rows keep the number they were decoded with, so that their messages can be found.
         let mut numbers: Option<Vec<usize>> = None;
         if let Some(event_time) = &plan.event_time {
-            let mut timed = Timed::evaluate(event_time, &decoded.batch)?;
+            let mut event_time = Cow::Borrowed(event_time);
+            let mut failed = BTreeSet::new();
+            let mut timed = match Timed::evaluate(&event_time, &decoded.batch) {
+                Err(Error::Data(_)) => {
+                    failed = failing_times(context, &event_time, &Origin::of(&plan, fetched, &decoded, replay))?;
+                    event_time = Cow::Owned(event_time.nulling(&Failures::default())?);
+                    Timed::evaluate(&event_time, &decoded.batch)?
+                }
+                other => other?,
+            };
             let mut limits = limits(&plan, &decoded, fetched, context.run_start);
             // Which message a row is from is only found out where a row may be too far in the future.
             if decoded.lacks_origins(fetched) && !timed.is_within(&limits) {
                 decoded = decode(&plan, &mut split.decoder, fetched, Origins::Known)?;
-                timed = Timed::evaluate(event_time, &decoded.batch)?;
+                timed = Timed::evaluate(&event_time, &decoded.batch)?;
                 limits = self::limits(&plan, &decoded, fetched, context.run_start);
             }
-            let faults = timed.faults(&limits);
+            let mut faults = timed.faults(&limits);
+            // What the policy for failing rows has taken is no bad record.
+            faults.retain(|fault| !failed.contains(&fault.row));
+            let rejected: Vec<_> = faults.iter().map(|fault| decoded.reject(fault, fetched)).collect();
+            decoded.rejected.extend(rejected);
+            faults.extend(failed.into_iter().map(Fault::of_failure));
             if !faults.is_empty() {
                 let lost: BTreeSet<usize> = faults.iter().map(|fault| fault.row).collect();
                 numbers = Some((0..n_rows).filter(|row| !lost.contains(row)).collect());
             }
-            let rejected: Vec<_> = faults.iter().map(|fault| decoded.reject(fault, fetched)).collect();
-            decoded.rejected.extend(rejected);
             decoded.batch = timed.without(&faults)?.advance(&mut split.watermark, plan.table.allowed_lateness, now)?;
         } else {
             split.watermark.touch(now);
@@ -176,14 +193,10 @@ impl SourceBody {
         let n_read = n_rows + decoded.rejected.len();
         let found = context.metrics.inputs.count(&plan.table, decoded.batch.num_rows(), &decoded.rejected);
         context.finding = found.or(context.finding.take());
-        let replay_until = split.replay_until;
-        let is_replay = start < replay_until;
-        decoded.rejected.retain(|record| replay_until <= record.position);
+        decoded.rejected.retain(|record| replay.until <= record.position);
         bad_records(context, &plan.table, &id, &decoded.rejected)?;
         if 0 < decoded.batch.num_rows() {
-            let position =
-                |row: u32| decoded.position(numbers.as_ref().map_or(row as usize, |numbers| numbers[row as usize]));
-            let origin = Origin { split: &id, position: &position, replay_until: replay_until.0, is_replay };
+            let origin = Origin { numbers: numbers.as_deref(), ..Origin::of(&plan, fetched, &decoded, replay) };
             self.run_branches(context, &decoded.batch, &origin)?;
         }
         Ok(Step::Worked(n_read))
@@ -194,8 +207,7 @@ impl SourceBody {
         let branches = &dataflow.stages[context.stage].branches;
         let mut late = BTreeSet::new();
         for (branch, output) in branches.iter().zip(&mut self.outputs) {
-            let inputs = HashMap::from([(Arc::clone(&self.plan.table.name), vec![batch.clone()])]);
-            for made in branch.plan.run(inputs, &context.runtime)? {
+            for made in run_branch(context, branch, batch, origin)? {
                 let found = match output {
                     OutputState::Exchange(exchange) => exchange.0.process(&made)?,
                     OutputState::Local(local) => local.process(&made)?,
@@ -206,17 +218,17 @@ impl SourceBody {
                         continue;
                     }
                 };
-                if !origin.is_replay {
+                if !origin.replay.is_on {
                     context.metrics.late_rows.inc_by(found.n_rows as u64);
                 }
                 late.extend(found.rows);
             }
         }
-        late.retain(|&row| origin.replay_until <= (origin.position)(row));
+        late.retain(|&row| origin.replay.until.0 <= origin.position(row));
         if let (Some(table), false) = (&self.plan.table.late_table, late.is_empty()) {
-            let positions: Vec<u64> = late.iter().map(|&row| (origin.position)(row)).collect();
+            let positions: Vec<u64> = late.iter().map(|&row| origin.position(row)).collect();
             let rows = take_record_batch(batch, &UInt32Array::from_iter_values(late))?;
-            context.rows.push((Arc::clone(table), late_rows(&rows, origin.split, &positions)?));
+            context.rows.push((Arc::clone(table), late_rows(&rows, &origin.fetched.split, &positions)?));
         }
         Ok(())
     }
@@ -294,17 +306,6 @@ impl SourceBody {
         self.flushed = self.splits.iter().map(|(id, split)| (id.clone(), split.progress())).collect();
         Ok(Flushed { partials: all, record, watermarks: Some(watermarks) })
     }
-}
-
-/// Where the rows of a piece are from.
-struct Origin<'a> {
-    split: &'a SplitId,
-    /// The position of a row, by its number.
-    position: &'a dyn Fn(u32) -> u64,
-    /// Rows before this have been here once.
-    replay_until: u64,
-    /// Whether the piece begins before that.
-    is_replay: bool,
 }
 
 /// The watermark over a task's own splits: the least of those that are not idle; without any, nothing moves, unless there is no split.

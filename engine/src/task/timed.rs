@@ -56,6 +56,13 @@ pub(super) struct Fault {
     pub(super) detail: String,
 }
 
+impl Fault {
+    /// A row on which the event time or the watermark failed; the policy for such rows was applied.
+    pub(super) fn of_failure(row: usize) -> Self {
+        Self { row, reason: BadReason::Expression, detail: String::new() }
+    }
+}
+
 /// Decoded rows with their event times.
 pub(super) struct Timed {
     batch: RecordBatch,

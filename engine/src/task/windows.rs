@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::row_errors::apply_to_results;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::log::memory::exchange_split;
@@ -100,7 +101,8 @@ impl WindowsBody {
             }
         };
         let runtime = Arc::clone(&context.runtime);
-        let query = ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, runtime);
+        let query =
+            ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime);
         Ok(Self {
             inputs: all_inputs,
             query,
@@ -190,6 +192,8 @@ impl WindowsBody {
         let closed = self.query.advance(self.watermark)?;
         context.metrics.windows_closed.inc_by(closed.n_windows);
         self.closed_through = closed.reached;
+        let dataflow = Arc::clone(&context.dataflow);
+        apply_to_results(context, &dataflow.stages[context.stage].branches[0].on_error, closed.failures)?;
         for batch in closed.rows {
             match (&self.output, &mut self.partial) {
                 (Output::Sink(name), _) => context.rows.push((Arc::clone(name), batch)),

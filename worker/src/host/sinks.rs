@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use davy_engine::log::Sink;
 use davy_engine::log::transactions::OutsideSink;
-use davy_engine::plan::{BadRecordPolicy, Dataflow, Pipeline, SinkPlan, StageInput};
+use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, Stage};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
 
@@ -118,13 +118,7 @@ fn cannot_be_exact(name: &str) -> Error {
 /// The tables that a dataflow writes to.
 pub(super) fn tables_of(dataflow: &Dataflow) -> HashSet<Arc<str>> {
     let mut names = HashSet::from([Arc::clone(&dataflow.sink)]);
-    for stage in &dataflow.stages {
-        let StageInput::Table(source) = &stage.input else { continue };
-        names.extend(source.table.late_table.clone());
-        if let BadRecordPolicy::DeadLetter(name) = &source.table.bad_record {
-            names.insert(Arc::clone(name));
-        }
-    }
+    names.extend(dataflow.stages.iter().flat_map(Stage::side_tables).cloned());
     names
 }
 

@@ -38,6 +38,7 @@ pub(super) struct DraftAggregate {
     pub(super) spec: WindowSpec,
     pub(super) layout: Arc<GroupLayout>,
     output_schema: SchemaRef,
+    output_names: Vec<String>,
     /// Which column of `output_schema` is the window.
     pub(super) window_index: usize,
 }
@@ -57,7 +58,8 @@ impl DraftAggregate {
             .collect();
         let layout = Arc::new(GroupLayout::new(keys, calls.into())?);
         let output_schema = closed_schema(aggregate);
-        Ok(Self { name, spec: window.spec, layout, output_schema, window_index: window.index })
+        let output_names = aggregate.schema.fields().iter().map(|field| without_qualifiers(field.name())).collect();
+        Ok(Self { name, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
     }
 
     /// Which of a closed window's columns are keys.
@@ -82,6 +84,7 @@ impl DraftAggregate {
             spec: self.spec,
             layout: self.layout,
             output_schema: self.output_schema,
+            output_names: self.output_names,
             spread: keys,
             window_index: self.window_index,
         }
@@ -213,6 +216,23 @@ fn closed_schema(aggregate: &Aggregate) -> SchemaRef {
         Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_nullable(true))
     };
     Arc::new(Schema::new(aggregate.schema.fields().iter().enumerate().map(by_position).collect::<Vec<_>>()))
+}
+
+/// `sum(flows.v)` as `sum(v)`.
+fn without_qualifiers(name: &str) -> String {
+    let mut kept = String::new();
+    let mut word = String::new();
+    for c in name.chars() {
+        match c {
+            '.' if word.starts_with(|first: char| first.is_alphabetic() || first == '_') => word.clear(),
+            c if c.is_alphanumeric() || c == '_' => word.push(c),
+            c => {
+                kept.push_str(&std::mem::take(&mut word));
+                kept.push(c);
+            }
+        }
+    }
+    kept + &word
 }
 
 /// The table of a scan, with or without its generated columns.

@@ -36,7 +36,7 @@ use stages::{AboveWindows, Queries, SourceBranch, Target};
 pub(super) fn lower(catalog: &Catalog, dataflow: usize, plan: LogicalPlan, sink: &Arc<str>) -> Result<Vec<Stage>> {
     let mut lowering = Lowering { catalog, dataflow, queries: Queries::default(), n_windows: 0 };
     lowering.add_query(plan, &Target::Sink(Arc::clone(sink)))?;
-    lowering.queries.finish(catalog)
+    lowering.queries.finish(catalog, sink)
 }
 
 struct Lowering<'a> {

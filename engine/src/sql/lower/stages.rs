@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::catalog::Catalog;
+use super::super::row_policy;
 use super::super::source::source_plan;
 use crate::error::{Error, Result};
 use crate::operator::bounded::BoundedPlan;
@@ -62,21 +63,26 @@ impl Queries {
     }
 
     /// Source stages first, then the stages over windows in the order they were made: inner before outer.
-    pub(super) fn finish(mut self, catalog: &Catalog) -> Result<Vec<Stage>> {
+    pub(super) fn finish(mut self, catalog: &Catalog, sink: &str) -> Result<Vec<Stage>> {
         let mut stages = Vec::new();
         for Source { def, branches } in std::mem::take(&mut self.sources) {
             let is_only = branches.len() == 1;
             let mut finish = |SourceBranch { plan, target, partitioned }: SourceBranch| {
-                let local = if is_only { self.take_local(&target, &partitioned) } else { None };
+                let on_error = match &target {
+                    Target::Sink(sink) => row_policy::of_row(catalog, &def, sink),
+                    Target::Aggregate { .. } => row_policy::of_source(&def),
+                };
+                let local = if is_only { self.take_local(catalog, &target, &partitioned) } else { None };
                 let output = local.map_or_else(|| self.output(target), |local| Ok(Output::Local(Arc::new(local))))?;
-                Ok(Branch { plan, window_by_window: false, output })
+                Ok(Branch { plan, window_by_window: false, on_error, output })
             };
             let branches = branches.into_iter().map(&mut finish).collect::<Result<Vec<_>>>()?;
             let plan = source_plan(catalog, def, &branches)?;
             stages.push(Stage { input: StageInput::Table(Arc::new(plan)), branches });
         }
         for AboveWindows { inputs, plan, window_by_window, target } in std::mem::take(&mut self.above) {
-            let branches = vec![Branch { plan, window_by_window, output: self.output(target)? }];
+            let on_error = row_policy::of_sink(catalog, sink);
+            let branches = vec![Branch { plan, window_by_window, on_error, output: self.output(target)? }];
             stages.push(Stage { input: StageInput::Exchanges(inputs), branches });
         }
         Ok(stages)
@@ -94,7 +100,7 @@ impl Queries {
 
     /// Takes the query above the windows of a source's only branch, to run in the same task: where the source's partitions hold
     /// their keys alone, and the query brings together nothing else.
-    fn take_local(&mut self, target: &Target, partitioned: &[usize]) -> Option<LocalWindows> {
+    fn take_local(&mut self, catalog: &Catalog, target: &Target, partitioned: &[usize]) -> Option<LocalWindows> {
         let Target::Aggregate { name, .. } = target else { return None };
         let aggregate = self.aggregates.get(name)?;
         if partitioned.is_empty() || !partitioned.iter().all(|key| aggregate.spread.contains(key)) {
@@ -109,6 +115,7 @@ impl Queries {
         let (Some(ExchangeInput { placeholder, aggregate }), Target::Sink(sink)) = (inputs.pop(), target) else {
             return None;
         };
-        Some(LocalWindows { aggregate, placeholder, plan, window_by_window, sink })
+        let on_error = row_policy::of_sink(catalog, &sink);
+        Some(LocalWindows { aggregate, placeholder, plan, window_by_window, on_error, sink })
     }
 }

@@ -212,3 +212,38 @@ fn a_topic_without_a_good_record_is_reported_and_read_on() {
     run.wait_for(&to, 1);
     run.stop();
 }
+
+#[test]
+fn a_row_that_fails_goes_to_the_dead_letters_and_the_others_go_on() {
+    let (from, to, dead) = (topic("from", 1), topic("to", 1), topic("dead", 1));
+    put(&from, &[value(0, "1,a"), value(0, "0,b"), value(0, "5,c\n0,d"), value(0, "2,e")]);
+    let source = table("a", "n INT, k TEXT", &from, &format!("format = 'csv', dead_letter_topic = '{dead}'"));
+    let script =
+        source + &table("b", "k TEXT, share INT", &to, "format = 'csv'") + "INSERT INTO b SELECT k, 100 / n FROM a;";
+    let mut run = start(&unique("failing"), &script);
+    run.wait_for(&dead, 2);
+    run.wait_for(&to, 3);
+    run.stop();
+    assert_eq!(texts(&all(&to)), ["a,100", "c,20", "e,50"]);
+    let shown = |record: &super::topics::Got| {
+        format!("{} | {} | {}", record.header("davy-reason"), record.header("davy-offset"), record.text())
+    };
+    let found: Vec<String> = all(&dead).iter().map(shown).collect();
+    assert_eq!(found, ["division_by_zero | 1 | 0,b", "division_by_zero | 2 | {\"n\":0,\"k\":\"d\"}"]);
+}
+
+#[test]
+fn a_row_that_fails_without_dead_letters_is_named() {
+    let (from, to) = (topic("from", 1), topic("to", 1));
+    put(&from, &[value(0, "1"), value(0, "0"), value(0, "2")]);
+    let script = table("a", "n INT", &from, "format = 'csv'")
+        + &table("b", "n INT", &to, "format = 'csv'")
+        + "INSERT INTO b SELECT 100 / n FROM a;";
+    let said = super::pipeline::refusal(&unique("failing"), &script).replace(&from, "from");
+    for expected in
+        ["column 26", "expression `100 / n` fails", "topic `from`, partition 0, offset 1", "on_error = 'null'"]
+    {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+    assert_eq!(all(&to), [], "what came before it goes with it");
+}

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{CaseExpr, Column, Literal};
+use datafusion::physical_expr::expressions::{CaseExpr, CastExpr, Column, Literal};
 
 use super::{Failure, Failures, is_of_row, reason, shown_value, text_of};
 
@@ -52,7 +52,7 @@ impl Guarded {
                 continue;
             }
             let array = child.evaluate(batch)?.into_array(batch.num_rows())?;
-            let name = shown(plain.as_ref());
+            let name = shown(uncast(plain).as_ref());
             children.push(Arc::new(Column::new(&name, columns.len())));
             fields.push(Arc::new(Field::new(name, array.data_type().clone(), true)));
             columns.push(array);
@@ -108,6 +108,11 @@ impl Guarded {
             row: None,
         }
     }
+}
+
+/// Most casts come from planning, and tell a person nothing.
+fn uncast(expression: &Arc<dyn PhysicalExpr>) -> &Arc<dyn PhysicalExpr> {
+    expression.downcast_ref::<CastExpr>().map_or(expression, |cast| uncast(cast.expr()))
 }
 
 /// An expression for people: without the indices of its columns.

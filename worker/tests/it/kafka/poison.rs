@@ -241,7 +241,7 @@ fn a_row_that_fails_without_dead_letters_is_named() {
         + "INSERT INTO b SELECT 100 / n FROM a;";
     let said = super::pipeline::refusal(&unique("failing"), &script).replace(&from, "from");
     for expected in
-        ["column 26", "expression `100 / n` fails", "topic `from`, partition 0, offset 1", "on_error = 'null'"]
+        ["line 3, column 22", "expression `100 / n` fails", "topic `from`, partition 0, offset 1", "on_error = 'null'"]
     {
         assert!(said.contains(expected), "{expected} in {said}");
     }

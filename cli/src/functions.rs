@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use davy_engine::Result;
 use davy_engine::connector::Connectors;
+use davy_engine::sql::MAX_SESSION;
 use davy_engine::sql::catalog::Catalog;
-use davy_engine::sql::functions::{WindowKind, window_markers};
+use davy_engine::sql::functions::WindowKind;
 use davy_worker::connector::LocalConnectors;
 
 use crate::args::{FunctionsArgs, OutputFormat};
@@ -35,9 +36,9 @@ pub(crate) fn list(args: &FunctionsArgs) -> Result<ExitCode> {
 }
 
 fn all() -> Result<Vec<(&'static str, String)>> {
-    let catalog = Catalog::new()?;
+    let catalog = Catalog::new(MAX_SESSION)?;
     let state = &catalog.state;
-    let is_marker = |name: &str| window_markers().iter().any(|marker| marker.name() == name);
+    let is_marker = |name: &str| WindowKind::ALL.iter().any(|kind| kind.name() == name);
     let mut rows: Vec<(&'static str, String)> = Vec::new();
     rows.extend(state.scalar_functions().keys().filter(|name| !is_marker(name)).map(|name| ("scalar", name.clone())));
     rows.extend(state.aggregate_functions().keys().map(|name| ("aggregate", name.clone())));

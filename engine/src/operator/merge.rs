@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StructArray, TimestampNanosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StructArray, TimestampNanosecondArray, UInt32Array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{Fields, Int64Type};
+use arrow::datatypes::Int64Type;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
 use super::partial::WindowedAggregate;
 use super::window::pane::GroupStates;
 use super::window::session::{SessionMerge, batch_of};
 use super::window::spec::{WindowSpec, floor};
-use super::window::window_type;
+use super::window::window_fields;
 use crate::error::{Error, Result};
 
 /// The state of one pane.
@@ -49,7 +49,7 @@ impl WindowMerge {
     pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
         let state = match aggregate.spec {
             WindowSpec::Hop { .. } => State::Panes(BTreeMap::new()),
-            WindowSpec::Session { gap } => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), gap)?),
+            WindowSpec::Session(limits) => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), limits)?),
         };
         let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(pool);
         Ok(Self { aggregate, state, closed_through, memory })
@@ -66,7 +66,7 @@ impl WindowMerge {
     pub fn merge(&mut self, batch: &RecordBatch, is_replay: bool) -> Result<u64> {
         let spec = self.aggregate.spec;
         let closed_through = match (spec, is_replay) {
-            (WindowSpec::Session { .. }, true) => i64::MIN,
+            (WindowSpec::Session(_), true) => i64::MIN,
             _ => self.closed_through,
         };
         let times = batch.column(time_column(spec)).as_primitive::<Int64Type>().values();
@@ -83,7 +83,7 @@ impl WindowMerge {
         }
         match &mut self.state {
             State::Panes(panes) => merge_panes(&self.aggregate, panes, &batch)?,
-            State::Sessions(sessions) => sessions.merge(batch),
+            State::Sessions(sessions) => sessions.merge(&batch)?,
         }
         self.resize_reservation()?;
         Ok(if is_replay { 0 } else { late_rows })
@@ -141,7 +141,8 @@ impl WindowMerge {
         self.advance(through);
         self.resize_reservation()?;
         let Some(closed) = closed else { return Ok(None) };
-        let windows = window_array(closed.starts, closed.ends);
+        let are_cut = Some(BooleanArray::from(closed.are_cut));
+        let windows = window_array(self.aggregate.spec, closed.starts, closed.ends, are_cut);
         output(&self.aggregate, windows, closed.columns).map(Some)
     }
 
@@ -152,7 +153,7 @@ impl WindowMerge {
         let latest = times.iter().max().copied().unwrap_or(i64::MIN);
         match spec {
             WindowSpec::Hop { .. } => spec.last_end(latest),
-            WindowSpec::Session { .. } => latest,
+            WindowSpec::Session(_) => latest,
         }
     }
 
@@ -160,7 +161,7 @@ impl WindowMerge {
     pub fn needs(&self, stamp: i64) -> bool {
         match &self.state {
             State::Panes(_) => self.closed_through < stamp,
-            State::Sessions(sessions) => sessions.first_open().is_some_and(|first| first <= stamp),
+            State::Sessions(sessions) => sessions.needed_from().is_some_and(|first| first <= stamp),
         }
     }
 }
@@ -169,7 +170,7 @@ impl WindowMerge {
 fn time_column(spec: WindowSpec) -> usize {
     match spec {
         WindowSpec::Hop { .. } => 0,
-        WindowSpec::Session { .. } => 1,
+        WindowSpec::Session(_) => 1,
     }
 }
 
@@ -236,15 +237,16 @@ fn close_window(
     }
     let Some(mut merged) = merged.filter(|merged| !merged.is_empty()) else { return Ok(None) };
     let n_rows = merged.len();
-    let windows = window_array(vec![start; n_rows], vec![end; n_rows]);
+    let windows = window_array(aggregate.spec, vec![start; n_rows], vec![end; n_rows], None);
     output(aggregate, windows, merged.emit_values()?).map(Some)
 }
 
-fn window_array(starts: Vec<i64>, ends: Vec<i64>) -> ArrayRef {
-    let arrow::datatypes::DataType::Struct(fields) = window_type() else { unreachable!("a window is a struct") };
-    let bounds: Vec<ArrayRef> =
+/// Only sessions may be cut.
+fn window_array(spec: WindowSpec, starts: Vec<i64>, ends: Vec<i64>, are_cut: Option<BooleanArray>) -> ArrayRef {
+    let mut columns: Vec<ArrayRef> =
         vec![Arc::new(TimestampNanosecondArray::from(starts)), Arc::new(TimestampNanosecondArray::from(ends))];
-    Arc::new(StructArray::new(fields as Fields, bounds, None))
+    columns.extend(are_cut.map(|are_cut| Arc::new(are_cut) as ArrayRef));
+    Arc::new(StructArray::new(window_fields(spec), columns, None))
 }
 
 /// Puts the window where the aggregate has it.

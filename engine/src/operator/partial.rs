@@ -61,7 +61,7 @@ impl WindowedAggregate {
     pub fn partial_schema(&self) -> Result<SchemaRef> {
         match self.spec {
             WindowSpec::Hop { .. } => Ok(self.paned_layout()?.partial_schema),
-            WindowSpec::Session { .. } => Ok(partial_schema(&self.layout)),
+            WindowSpec::Session(_) => Ok(partial_schema(&self.layout)),
         }
     }
 
@@ -69,7 +69,7 @@ impl WindowedAggregate {
     pub fn partition_columns(&self) -> Vec<usize> {
         let n_before = match self.spec {
             WindowSpec::Hop { .. } => 1,
-            WindowSpec::Session { .. } => 2,
+            WindowSpec::Session(_) => 2,
         };
         self.spread.iter().map(|key| n_before + key).collect()
     }
@@ -142,7 +142,7 @@ impl PartialAggregate {
                 let states = GroupStates::new(layout)?;
                 State::Panes { states, width: aggregate.spec.pane_width(), schema, bypass: Bypass::default() }
             }
-            WindowSpec::Session { gap } => State::Sessions(SessionPartial::new(&aggregate.layout, gap)?),
+            WindowSpec::Session(limits) => State::Sessions(SessionPartial::new(&aggregate.layout, limits)?),
         };
         let memory = MemoryConsumer::new(format!("partial aggregate `{}`", aggregate.exchange.0)).register(pool);
         Ok(Self { aggregate, state, memory })

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -97,7 +98,7 @@ impl TableDef {
 
 impl Catalog {
     /// No tables; DataFusion's functions, the JSON functions and the window markers.
-    pub fn new() -> Result<Self> {
+    pub fn new(max_session: Duration) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS)
@@ -107,7 +108,8 @@ impl Catalog {
         config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
         let mut state = SessionStateBuilder::new().with_config(config).with_default_features().build();
         datafusion_functions_json::register_all(&mut state)?;
-        for marker in window_markers() {
+        let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
+        for marker in window_markers(max_session) {
             state.register_udf(marker)?;
         }
         Ok(Self {

@@ -12,7 +12,10 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::operator::window::window_type;
+use crate::error;
+use crate::operator::window::session::SessionLimits;
+use crate::operator::window::spec::WindowSpec;
+use crate::operator::window::window_fields;
 
 /// Which window a marker makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,14 +59,28 @@ impl WindowKind {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct WindowMarker {
     pub kind: WindowKind,
+    /// How long a session may last, in nanoseconds.
+    max_session: i64,
     signature: Signature,
 }
 
-pub fn window_markers() -> Vec<Arc<ScalarUDF>> {
+impl WindowMarker {
+    /// Its window; `interval` gives the arguments by number, in nanoseconds.
+    pub fn spec(&self, interval: impl Fn(usize) -> error::Result<i64>) -> error::Result<WindowSpec> {
+        match self.kind {
+            WindowKind::Tumble => WindowSpec::tumble(interval(0)?),
+            WindowKind::Hop => WindowSpec::hop(interval(0)?, interval(1)?),
+            WindowKind::Session => WindowSpec::session(interval(0)?, self.max_session),
+        }
+    }
+}
+
+/// `max_session` in nanoseconds.
+pub fn window_markers(max_session: i64) -> Vec<Arc<ScalarUDF>> {
     let marker = |kind: WindowKind| {
         let interval = DataType::Interval(IntervalUnit::MonthDayNano);
         let signature = Signature::exact(vec![interval; kind.n_arguments()], Volatility::Volatile);
-        Arc::new(ScalarUDF::new_from_impl(WindowMarker { kind, signature }))
+        Arc::new(ScalarUDF::new_from_impl(WindowMarker { kind, max_session, signature }))
     };
     WindowKind::ALL.into_iter().map(marker).collect()
 }
@@ -88,7 +105,11 @@ impl ScalarUDFImpl for WindowMarker {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(window_type())
+        let any = match self.kind {
+            WindowKind::Tumble | WindowKind::Hop => WindowSpec::Hop { slide: 1, width: 1 },
+            WindowKind::Session => WindowSpec::Session(SessionLimits { gap: 1, max: 1 }),
+        };
+        Ok(DataType::Struct(window_fields(any)))
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -19,6 +19,7 @@ mod names;
 mod placeholder;
 mod row_policy;
 pub mod script;
+mod settings;
 mod side;
 mod source;
 mod spread;
@@ -35,7 +36,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as AstStatement};
 
 use crate::connector::Connectors;
 use crate::error::{Error, Location, Result, Subject};
-use crate::options::{Options, parse_bytes};
+use crate::options::Options;
 use crate::plan::{BadRecordPolicy, Dataflow, Pipeline, RESULTS, SinkPlan, Stage, TableDef, dead_letter_columns};
 use catalog::Catalog;
 pub(crate) use diagnose::sql_error;
@@ -44,6 +45,8 @@ use limits::{check_clauses, check_depth, check_operators, check_unnest};
 use locate::locate;
 use names::{with_field_names, with_own_names};
 use script::{ColumnFrom, CreateTable, Statement, StatementKind, parse};
+pub use settings::{MAX_SESSION, is_pipeline_name};
+use settings::{check_settings, max_session, memory_setting, name_setting, partitions_setting};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
@@ -54,11 +57,6 @@ pub struct PlanRequest<'a> {
     pub settings: &'a BTreeMap<String, String>,
 }
 
-/// Memory of a pipeline's operators where no setting says otherwise.
-const MEMORY_BYTES: usize = 2 << 30;
-/// Partitions of an exchange where no setting says otherwise: more than any pipeline will have tasks.
-const EXCHANGE_PARTITIONS: u32 = 64;
-const EXCHANGE_PARTITIONS_MAX: u32 = 4_096;
 /// Stack of the planning thread: parse trees are dropped recursively.
 const STACK_BYTES: usize = 512 << 20;
 
@@ -118,10 +116,10 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
 
 /// Binds a script's names; see [`Bound`].
 pub fn bind(request: &PlanRequest<'_>) -> Result<Bound> {
-    let mut catalog = Catalog::new()?;
     let mut inserts = Vec::new();
     let mut settings = request.settings.clone();
     let statements = parse(request.text)?;
+    let mut catalog = Catalog::new(max_session(&settings, &statements)?)?;
     for statement in &statements {
         let bound = bind_statement(request, &mut catalog, statement, &mut settings, inserts.len());
         inserts.extend(bound.map_err(|error| locate(error, statement))?);
@@ -287,55 +285,6 @@ fn add_sink(sinks: &mut Vec<SinkPlan>, sink: SinkPlan) {
     if sinks.iter().all(|known| known.name != sink.name) {
         sinks.push(sink);
     }
-}
-
-/// The settings that are no table's.
-const SETTINGS: [&str; 3] = ["exchange_partitions", "memory", "pipeline"];
-
-fn check_settings(catalog: &Catalog, settings: &BTreeMap<String, String>) -> Result<()> {
-    let is_owner = |name: &str| catalog.table(name).is_some() || catalog.functions.iter().any(|f| f.name == name);
-    for name in settings.keys() {
-        let is_option = name.split_once('.').is_some_and(|(owner, _)| is_owner(owner));
-        if !is_option && !SETTINGS.contains(&name.as_str()) {
-            return Err(Error::invalid(format!("unknown setting `{name}`")).hint(format!(
-                "valid are {}, and `<table>.<option>` for the options of a table or a function",
-                catalog::list(SETTINGS)
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn memory_setting(settings: &BTreeMap<String, String>) -> Result<usize> {
-    let Some(text) = settings.get("memory") else { return Ok(MEMORY_BYTES) };
-    let bytes = parse_bytes(text).and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| 0 < *bytes);
-    bytes.ok_or_else(|| {
-        Error::invalid(format!("setting `memory` cannot be `{text}`")).hint("write a size such as '512MiB'")
-    })
-}
-
-/// Whether a pipeline may be called so: its name becomes part of the names of topics, groups and transactions.
-pub fn is_pipeline_name(name: &str) -> bool {
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    (1..=100).contains(&name.len()) && name.bytes().all(is_legal)
-}
-
-fn name_setting(settings: &BTreeMap<String, String>) -> Result<Option<String>> {
-    let Some(name) = settings.get("pipeline") else { return Ok(None) };
-    if is_pipeline_name(name) {
-        return Ok(Some(name.clone()));
-    }
-    Err(Error::invalid(format!("setting `pipeline` cannot be `{name}`"))
-        .hint("a name consists of `a` to `z`, `A` to `Z`, digits, `_` and `-`, at most 100 of them"))
-}
-
-fn partitions_setting(settings: &BTreeMap<String, String>) -> Result<u32> {
-    let Some(text) = settings.get("exchange_partitions") else { return Ok(EXCHANGE_PARTITIONS) };
-    let parsed = text.trim().parse().ok().filter(|n| (1..=EXCHANGE_PARTITIONS_MAX).contains(n));
-    parsed.ok_or_else(|| {
-        Error::invalid(format!("setting `exchange_partitions` cannot be `{text}`"))
-            .hint(format!("write a number from 1 to {EXCHANGE_PARTITIONS_MAX}"))
-    })
 }
 
 impl PlanRequest<'_> {

@@ -15,7 +15,6 @@ use super::functions::{WindowKind, WindowMarker};
 use super::sql_error;
 use crate::error::{Error, Result, Subject};
 use crate::operator::window::spec::WindowSpec;
-use crate::operator::window::window_type;
 
 /// Which part of a window a column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +28,12 @@ pub enum Part {
 pub type Parts = Vec<Option<Part>>;
 
 /// The marker in an expression, if it is one (under aliases).
-pub fn marker(expression: &Expr) -> Option<(WindowKind, &[Expr])> {
+pub fn marker(expression: &Expr) -> Option<(&WindowMarker, &[Expr])> {
     match expression {
         Expr::Alias(alias) => marker(&alias.expr),
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
             let marker = (func.inner().as_ref() as &dyn std::any::Any).downcast_ref::<WindowMarker>()?;
-            Some((marker.kind, args))
+            Some((marker, args))
         }
         _ => None,
     }
@@ -49,25 +48,17 @@ pub fn window_of(aggregate: &Aggregate) -> Result<Option<(usize, WindowSpec)>> {
                 .hint("write one query per grouping and join them with UNION ALL")
                 .about(Subject::GroupingSet));
         }
-        let Some((kind, arguments)) = marker(expression) else { continue };
+        let Some((marker, arguments)) = marker(expression) else { continue };
         if found.is_some() {
             return Err(Error::invalid("GROUP BY has two windows")
                 .hint("group one windowed view by another window")
                 .about(Subject::SecondWindow));
         }
-        found = Some((index, spec_of(kind, arguments)?));
+        let kind = marker.kind;
+        let spec = marker.spec(|index| interval_ns(kind, arguments.get(index)));
+        found = Some((index, spec.map_err(|error| error.about(Subject::Call(kind.name().to_owned())))?));
     }
     Ok(found)
-}
-
-fn spec_of(kind: WindowKind, arguments: &[Expr]) -> Result<WindowSpec> {
-    let interval = |index: usize| interval_ns(kind, arguments.get(index));
-    let spec = || match kind {
-        WindowKind::Tumble => WindowSpec::tumble(interval(0)?),
-        WindowKind::Hop => WindowSpec::hop(interval(0)?, interval(1)?),
-        WindowKind::Session => WindowSpec::session(interval(0)?),
-    };
-    spec().map_err(|error| error.about(Subject::Call(kind.name().to_owned())))
 }
 
 fn interval_ns(kind: WindowKind, argument: Option<&Expr>) -> Result<i64> {
@@ -204,9 +195,7 @@ impl Follow<'_> {
             Ok(TreeNodeRecursion::Continue)
         })
         .map_err(sql_error)?;
-        if orders
-            && self.placeholders.values().any(|placeholder| matches!(placeholder.spec, WindowSpec::Session { .. }))
-        {
+        if orders && self.placeholders.values().any(|placeholder| matches!(placeholder.spec, WindowSpec::Session(_))) {
             return Err(Error::invalid("ORDER BY and LIMIT above a session window are not supported")
                 .hint(
                     "sessions of different keys have different windows; use ROW_NUMBER() OVER (PARTITION BY window …)",
@@ -332,9 +321,4 @@ fn joins_on_window(join: &Join, left: &Parts, right: &Parts) -> bool {
         matches!(parts, (Some(a), Some(b)) if a == b)
     };
     join.on.iter().any(|(a, b)| same(a, b) || same(b, a))
-}
-
-/// `{start, end}`: the type that identifies a window column where its name does not.
-pub fn is_window_type(data_type: &DataType) -> bool {
-    *data_type == window_type()
 }

@@ -13,7 +13,7 @@ SELECT k, session(INTERVAL '10 seconds') AS w, count(*) AS n, sum(v) AS total FR
 late rows: 2
 */
 /* expected results
-x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:18} | 2 | 3
-x | {start: 1970-01-01T00:00:40, end: 1970-01-01T00:00:50} | 1 | 16
-y | {start: 1970-01-01T00:00:13, end: 1970-01-01T00:00:23} | 1 | 4
+x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:18, is_cut: false} | 2 | 3
+x | {start: 1970-01-01T00:00:40, end: 1970-01-01T00:00:50, is_cut: false} | 1 | 16
+y | {start: 1970-01-01T00:00:13, end: 1970-01-01T00:00:23, is_cut: false} | 1 | 4
 */

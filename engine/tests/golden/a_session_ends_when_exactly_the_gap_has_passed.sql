@@ -8,6 +8,6 @@ CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv');
 SELECT session(INTERVAL '10 seconds') AS window, count(*) AS n, sum(v) AS total FROM flows GROUP BY window;
 /* expected results
-{start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:29.999999998} | 3 | 7
-{start: 1970-01-01T00:00:29.999999998, end: 1970-01-01T00:00:39.999999998} | 1 | 8
+{start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:29.999999998, is_cut: false} | 3 | 7
+{start: 1970-01-01T00:00:29.999999998, end: 1970-01-01T00:00:39.999999998, is_cut: false} | 1 | 8
 */

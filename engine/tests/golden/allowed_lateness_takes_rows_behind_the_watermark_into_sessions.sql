@@ -12,7 +12,7 @@ SELECT k, session(INTERVAL '10 seconds') AS w, sum(v) AS v FROM flows GROUP BY 1
 late rows: 1
 */
 /* expected results
-x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:19} | 5
-y | {start: 1970-01-01T00:00:14, end: 1970-01-01T00:00:24} | 2
-y | {start: 1970-01-01T00:00:33, end: 1970-01-01T00:00:43} | 8
+x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:00:19, is_cut: false} | 5
+y | {start: 1970-01-01T00:00:14, end: 1970-01-01T00:00:24, is_cut: false} | 2
+y | {start: 1970-01-01T00:00:33, end: 1970-01-01T00:00:43, is_cut: false} | 8
 */

@@ -22,6 +22,6 @@ SELECT session(INTERVAL '1 hour') AS w, x, count(*) AS n FROM t GROUP BY 1, 2;
 {start: 1970-01-01T00:01:00, end: 1970-01-01T00:03:00} | NaN | 16 | 1 | ∅ | ∅
 */
 /* expected results_2
-{start: 1970-01-01T00:00:01, end: 1970-01-01T01:01:02} | 0.0 | 3
-{start: 1970-01-01T00:00:03, end: 1970-01-01T01:01:01} | NaN | 3
+{start: 1970-01-01T00:00:01, end: 1970-01-01T01:01:02, is_cut: false} | 0.0 | 3
+{start: 1970-01-01T00:00:03, end: 1970-01-01T01:01:01, is_cut: false} | NaN | 3
 */

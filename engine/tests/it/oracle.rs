@@ -22,8 +22,9 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, WindowFunctionDefinition, cast, lit, when,
 };
 use datafusion::prelude::SessionContext;
+use davy_engine::operator::window::session::SessionLimits;
 use davy_engine::operator::window::spec::WindowSpec;
-use davy_engine::operator::window::window_type;
+use davy_engine::operator::window::window_fields;
 use davy_engine::plan::{Column as TableColumn, ColumnSource, TableDef};
 use davy_engine::sql::catalog::{RawRows, TableRows};
 use davy_engine::sql::window::window_of;
@@ -104,6 +105,8 @@ fn batch_plan(plan: LogicalPlan, seen: &BTreeMap<String, Vec<String>>) -> DfResu
     Ok(rewritten.data)
 }
 
+const ANY_HOP: WindowSpec = WindowSpec::Hop { slide: 1, width: 1 };
+const ANY_SESSION: WindowSpec = WindowSpec::Session(SessionLimits { gap: 1, max: 1 });
 const TIME: &str = "oracle_time";
 const WINDOW: &str = "oracle_window";
 
@@ -122,7 +125,7 @@ fn batch_window(
             columns.push(windows.alias(WINDOW));
             LogicalPlanBuilder::from(input).project(columns)?.unnest_column(Column::from_name(WINDOW))?.build()?
         }
-        WindowSpec::Session { gap } => sessions(input, &time, aggregate, index, gap)?,
+        WindowSpec::Session(limits) => sessions(input, &time, aggregate, index, limits)?,
     };
     let window = Expr::Column(find(&windowed, WINDOW));
     let mut groups = aggregate.group_expr.clone();
@@ -140,8 +143,15 @@ fn batch_window(
     LogicalPlanBuilder::from(made).project(columns)?.build()
 }
 
-/// Sessions by SQL: a row begins one when it is `gap` or more after the last row of its key; a running count numbers them.
-fn sessions(input: LogicalPlan, time: &Column, aggregate: &Aggregate, index: usize, gap: i64) -> DfResult<LogicalPlan> {
+/// Sessions by SQL: a row begins one when it is `gap` or more after the last row of its key; a running count numbers them. A session is
+/// cut at each multiple of `max` that is `max` or more after its first row.
+fn sessions(
+    input: LogicalPlan,
+    time: &Column,
+    aggregate: &Aggregate,
+    index: usize,
+    SessionLimits { gap, max }: SessionLimits,
+) -> DfResult<LogicalPlan> {
     let keys: Vec<Expr> =
         aggregate.group_expr.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, key)| key.clone()).collect();
     let time = Expr::Column(time.clone());
@@ -166,17 +176,36 @@ fn sessions(input: LogicalPlan, time: &Column, aggregate: &Aggregate, index: usi
     let plan = LogicalPlanBuilder::from(plan).window(vec![number])?.build()?;
     let session = Expr::Column(find(&plan, "oracle_session"));
     let by: Vec<Expr> = keys.into_iter().chain([session]).collect();
-    let extreme = |function, name: &str| -> DfResult<Expr> {
+    let over = |function, value: &Expr, by: &[Expr], name: &str| -> DfResult<Expr> {
         let call = Expr::WindowFunction(Box::new(WindowFunction::new(
             WindowFunctionDefinition::AggregateUDF(function),
-            vec![ns.clone()],
+            vec![value.clone()],
         )));
-        Ok(call.partition_by(by.clone()).build()?.alias(name))
+        Ok(call.partition_by(by.to_vec()).build()?.alias(name))
     };
-    let first = extreme(datafusion::functions_aggregate::min_max::min_udaf(), "oracle_first")?;
-    let last = extreme(datafusion::functions_aggregate::min_max::max_udaf(), "oracle_last")?;
-    let plan = LogicalPlanBuilder::from(plan).window(vec![first, last])?.build()?;
-    let bounds = vec![Expr::Column(find(&plan, "oracle_first")), Expr::Column(find(&plan, "oracle_last")) + lit(gap)];
+    let (min, max_of) =
+        (datafusion::functions_aggregate::min_max::min_udaf, datafusion::functions_aggregate::min_max::max_udaf);
+    let plan = LogicalPlanBuilder::from(plan).window(vec![over(min(), &ns, &by, "oracle_since")?])?.build()?;
+    // The floor of a division that rounds towards zero.
+    let boundary = (ns.clone() - ((ns.clone() % lit(max)) + lit(max)) % lit(max)).alias("oracle_boundary");
+    let columns = plan.schema().columns().into_iter().map(Expr::Column).chain([boundary]).collect::<Vec<_>>();
+    let plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
+    let (since, boundary) = (Expr::Column(find(&plan, "oracle_since")), Expr::Column(find(&plan, "oracle_boundary")));
+    let part =
+        when((since + lit(max)).lt_eq(boundary.clone()), boundary).otherwise(lit(i64::MIN))?.alias("oracle_part");
+    let columns = plan.schema().columns().into_iter().map(Expr::Column).chain([part]).collect::<Vec<_>>();
+    let plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
+    let part = Expr::Column(find(&plan, "oracle_part"));
+    let by_part: Vec<Expr> = by.iter().cloned().chain([part.clone()]).collect();
+    let of_part = vec![over(min(), &ns, &by_part, "oracle_first")?, over(max_of(), &ns, &by_part, "oracle_last")?];
+    let of_session = vec![over(max_of(), &part, &by, "oracle_last_part")?];
+    let plan = LogicalPlanBuilder::from(plan).window(of_part)?.window(of_session)?.build()?;
+    let column = |name: &str| Expr::Column(find(&plan, name));
+    let bounds = vec![
+        column("oracle_first"),
+        column("oracle_last") + lit(gap),
+        column("oracle_part").lt(column("oracle_last_part")),
+    ];
     let window = ScalarUDF::new_from_impl(MakeWindow::new()).call(bounds);
     let mut columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
     columns.push(window.alias(WINDOW));
@@ -217,7 +246,10 @@ fn carry_time(plan: &LogicalPlan) -> DfResult<LogicalPlan> {
             LogicalPlanBuilder::from(plan.clone()).project(columns)?.build()
         }
         other => {
-            let is_window = |field: &Field| *field.data_type() == window_type();
+            let is_window = |field: &Field| {
+                let is_any = |spec| *field.data_type() == DataType::Struct(window_fields(spec));
+                is_any(ANY_HOP) || is_any(ANY_SESSION)
+            };
             let (qualifier, field) =
                 other.schema().iter().find(|(_, field)| is_window(field)).expect("rows of windows carry their window");
             let window = Expr::Column(Column::new(qualifier.cloned(), field.name()));
@@ -318,14 +350,13 @@ impl ScalarUDFImpl for HopWindows {
     }
 
     fn return_type(&self, _: &[DataType]) -> DfResult<DataType> {
-        Ok(DataType::List(Arc::new(Field::new("item", window_type(), true))))
+        Ok(DataType::List(Arc::new(Field::new("item", DataType::Struct(window_fields(ANY_HOP)), true))))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let times = args.args[0].to_array(args.number_rows)?;
         let times = times.as_primitive::<TimestampNanosecondType>();
-        let DataType::Struct(fields) = window_type() else { unreachable!() };
-        let mut lists = ListBuilder::new(StructBuilder::from_fields(fields, 0));
+        let mut lists = ListBuilder::new(StructBuilder::from_fields(window_fields(ANY_HOP), 0));
         for time in times.iter() {
             let Some(time) = time else {
                 lists.append(false);
@@ -346,7 +377,7 @@ impl ScalarUDFImpl for HopWindows {
     }
 }
 
-/// `{start, end}` from two numbers.
+/// `{start, end, is_cut}` of a session.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct MakeWindow {
     signature: Signature,
@@ -354,7 +385,12 @@ struct MakeWindow {
 
 impl MakeWindow {
     fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable) }
+        Self {
+            signature: Signature::exact(
+                vec![DataType::Int64, DataType::Int64, DataType::Boolean],
+                Volatility::Immutable,
+            ),
+        }
     }
 }
 
@@ -368,7 +404,7 @@ impl ScalarUDFImpl for MakeWindow {
     }
 
     fn return_type(&self, _: &[DataType]) -> DfResult<DataType> {
-        Ok(window_type())
+        Ok(DataType::Struct(window_fields(ANY_SESSION)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
@@ -377,7 +413,7 @@ impl ScalarUDFImpl for MakeWindow {
             let times: TimestampNanosecondArray = array.as_primitive::<Int64Type>().iter().collect();
             Ok(Arc::new(times))
         };
-        let DataType::Struct(fields) = window_type() else { unreachable!() };
-        Ok(ColumnarValue::Array(Arc::new(StructArray::new(fields, vec![bound(0)?, bound(1)?], None))))
+        let columns = vec![bound(0)?, bound(1)?, args.args[2].to_array(args.number_rows)?];
+        Ok(ColumnarValue::Array(Arc::new(StructArray::new(window_fields(ANY_SESSION), columns, None))))
     }
 }

@@ -6,9 +6,15 @@ pub mod spec;
 
 use arrow::datatypes::{DataType, Field, Fields};
 
+use self::spec::WindowSpec;
+
 use crate::time::TIMESTAMP;
 
-/// The type of a window: `{start, end}`, half open.
-pub fn window_type() -> DataType {
-    DataType::Struct(Fields::from(vec![Field::new("start", TIMESTAMP, false), Field::new("end", TIMESTAMP, false)]))
+/// The fields of a window: `start` and `end`, half open; of a session also `is_cut`, whether it went on after it was cut.
+pub fn window_fields(spec: WindowSpec) -> Fields {
+    let mut fields = vec![Field::new("start", TIMESTAMP, false), Field::new("end", TIMESTAMP, false)];
+    if let WindowSpec::Session(_) = spec {
+        fields.push(Field::new("is_cut", DataType::Boolean, false));
+    }
+    fields.into()
 }

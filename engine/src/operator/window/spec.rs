@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::session::SessionLimits;
 use crate::error::{Error, Result};
 
 /// The shape of a window.
@@ -18,8 +19,8 @@ pub enum WindowSpec {
         /// From start to end.
         width: i64,
     },
-    /// Rows of a key that are less than `gap` nanoseconds apart.
-    Session { gap: i64 },
+    /// Rows of a key that are less than a gap apart, cut where they last too long.
+    Session(SessionLimits),
 }
 
 impl WindowSpec {
@@ -59,13 +60,22 @@ impl WindowSpec {
         Ok(Self::Hop { slide, width })
     }
 
-    pub fn session(gap: i64) -> Result<Self> {
+    /// `max` in nanoseconds as well.
+    pub fn session(gap: i64, max: i64) -> Result<Self> {
         if gap <= 0 {
             return Err(
                 Error::invalid("session: the gap must be longer than zero").hint("write session(INTERVAL '5 minutes')")
             );
         }
-        Ok(Self::Session { gap })
+        if max < gap {
+            return Err(Error::invalid(format!(
+                "session: the gap ({}) is longer than `max_session` ({})",
+                human(gap),
+                human(max)
+            ))
+            .hint("SET max_session = '7 days', or whatever a session may last at most"));
+        }
+        Ok(Self::Session(SessionLimits { gap, max }))
     }
 
     /// Whether a row is in one window only.
@@ -77,7 +87,7 @@ impl WindowSpec {
     pub fn pane_width(self) -> i64 {
         match self {
             Self::Hop { slide, width } => gcd(slide, width),
-            Self::Session { gap } => gap,
+            Self::Session(SessionLimits { gap, .. }) => gap,
         }
     }
 
@@ -85,7 +95,7 @@ impl WindowSpec {
     pub fn last_end(self, time: i64) -> i64 {
         match self {
             Self::Hop { slide, width } => floor(time, slide).saturating_add(width),
-            Self::Session { gap } => time.saturating_add(gap),
+            Self::Session(SessionLimits { gap, .. }) => time.saturating_add(gap),
         }
     }
 
@@ -97,7 +107,7 @@ impl WindowSpec {
         match self {
             // Most rows are ahead of the watermark, and need no division.
             Self::Hop { .. } => time < watermark && self.last_end(time) <= watermark,
-            Self::Session { .. } => time < watermark,
+            Self::Session(_) => time < watermark,
         }
     }
 
@@ -130,7 +140,7 @@ impl WindowSpec {
     pub fn window_ends(self, pane: i64) -> impl Iterator<Item = i64> {
         let (slide, width) = match self {
             Self::Hop { slide, width } => (slide, width),
-            Self::Session { gap } => (gap, gap),
+            Self::Session(SessionLimits { gap, .. }) => (gap, gap),
         };
         let last_start = floor(pane, slide);
         let n_windows = (width - (pane - last_start) + slide - 1) / slide;
@@ -148,7 +158,7 @@ impl fmt::Display for WindowSpec {
         match *self {
             Self::Hop { slide, width } if slide == width => write!(f, "tumble({})", human(width)),
             Self::Hop { slide, width } => write!(f, "hop({}, {})", human(slide), human(width)),
-            Self::Session { gap } => write!(f, "session({})", human(gap)),
+            Self::Session(SessionLimits { gap, .. }) => write!(f, "session({})", human(gap)),
         }
     }
 }
@@ -213,12 +223,13 @@ mod tests {
         for (slide, width) in [(0, 1), (1, 0), (-1, 1), (2, 1), (1, 1_000_000)] {
             assert!(WindowSpec::hop(slide * MS, width * MS).is_err(), "hop({slide}, {width})");
         }
-        assert!(WindowSpec::session(0).is_err());
+        assert!(WindowSpec::session(0, 9).is_err());
+        assert!(WindowSpec::session(10, 9).is_err());
     }
 
     #[test]
     fn extreme_times_do_not_overflow() {
-        for spec in [WindowSpec::hop(7 * MS, 21 * MS).expect("valid"), WindowSpec::session(9).expect("valid")] {
+        for spec in [WindowSpec::hop(7 * MS, 21 * MS).expect("valid"), WindowSpec::session(9, 9).expect("valid")] {
             for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
                 spec.last_end(time);
                 spec.window_ends(floor(time, spec.pane_width())).count();

@@ -2,7 +2,7 @@
 
 use super::rig::run;
 use super::schedule::{Crashes, Schedule};
-use super::scripts::{SCRIPTS, planned};
+use super::scripts::{SCRIPTS, by_name, planned};
 use super::stream::{Input, Shape};
 use super::{Rng, check_shrunk, for_seeds};
 
@@ -40,6 +40,18 @@ const ORDERLY: Shape = Shape { disorder_ms: Shape::TAME.disorder_ms, n_rows_max:
 fn a_crash_at_any_point_changes_no_row() {
     for_seeds("crash::a_crash_at_any_point_changes_no_row", SCRIPTS.len() as u64, |seed| {
         check_seed(seed, ORDERLY, Crashes::Never)
+    });
+}
+
+/// What is replayed has to show where sessions were cut before.
+#[test]
+fn a_crash_at_any_point_changes_no_part_of_a_session() {
+    for_seeds("crash::a_crash_at_any_point_changes_no_part_of_a_session", 6, |seed| {
+        let input = Input::endless(&mut Rng::new(seed));
+        let schedule = Schedule { crashes: Crashes::Never, ..Schedule::random(seed) };
+        check_shrunk(input, |input| {
+            check(&by_name("session without keys that is cut").text_with_sides(), input, schedule)
+        })
     });
 }
 

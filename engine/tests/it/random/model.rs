@@ -1,7 +1,7 @@
 //! What a stream beyond the bound on disorder gives, by a model of a few lines: a row counts in just those windows that were open
 //! when it came, by the watermark of its split before it. A row of a session is late when it is behind the watermark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use davy_engine::time::format_ns;
 
@@ -14,7 +14,7 @@ use super::{Rng, check_shrunk, for_seeds};
 #[derive(Clone, Copy, Debug)]
 enum Window {
     Hop { slide_ms: i64, width_ms: i64 },
-    Session { gap_ms: i64 },
+    Session { gap_ms: i64, max_ms: i64 },
 }
 
 /// The model's rows: lines of `key | window | count | sum`, and how many rows are late.
@@ -32,6 +32,7 @@ fn count(counts: &mut Counts, row: &Row, start: i64, end: i64) {
 
 fn model(window: Window, rows: &[Row]) -> Found {
     let mut counts = Counts::new();
+    let mut cut = BTreeSet::new();
     let mut of_keys: BTreeMap<String, Vec<(i64, Row)>> = BTreeMap::new();
     let mut watermarks = BTreeMap::new();
     let mut n_late = 0;
@@ -52,12 +53,18 @@ fn model(window: Window, rows: &[Row]) -> Found {
         }
         *watermark = (*watermark).max(time - BOUND_MS);
     }
-    if let Window::Session { gap_ms } = window {
+    if let Window::Session { gap_ms, max_ms } = window {
         for mut rows in of_keys.into_values() {
             rows.sort_by_key(|(time, _)| *time);
             for session in rows.chunk_by(|(one, _), (next, _)| next - one < gap_ms) {
-                let (start, end) = (session[0].0, session[session.len() - 1].0 + gap_ms);
-                session.iter().for_each(|(_, row)| count(&mut counts, row, start, end));
+                let boundary = |time: i64| time.div_euclid(max_ms) * max_ms;
+                let part = |time: i64| Some(boundary(time)).filter(|boundary| session[0].0 + max_ms <= *boundary);
+                for rows in session.chunk_by(|(one, _), (next, _)| part(*one) == part(*next)) {
+                    let (start, end) = (rows[0].0, rows[rows.len() - 1].0 + gap_ms);
+                    rows.iter().for_each(|(_, row)| count(&mut counts, row, start, end));
+                    let is_cut = part(rows[0].0) != part(session[session.len() - 1].0);
+                    cut.extend(is_cut.then(|| (rows[0].1.key.clone(), start, end)));
+                }
             }
         }
     }
@@ -66,7 +73,11 @@ fn model(window: Window, rows: &[Row]) -> Found {
         .into_iter()
         .map(|((key, start, end), (n, sum))| {
             let sum = sum.map_or("∅".to_owned(), |sum| sum.to_string());
-            format!("{key} | {{start: {}, end: {}}} | {n} | {sum}", print(start), print(end))
+            let is_cut = match window {
+                Window::Hop { .. } => String::new(),
+                Window::Session { .. } => format!(", is_cut: {}", cut.contains(&(key.clone(), start, end))),
+            };
+            format!("{key} | {{start: {}, end: {}{is_cut}}} | {n} | {sum}", print(start), print(end))
         })
         .collect();
     lines.sort();
@@ -89,7 +100,8 @@ fn check(script: &str, window: Window, input: &Input, schedule: Schedule) -> Res
 fn a_row_counts_in_the_windows_that_were_open_when_it_came() {
     let cases = [
         ("hop that divides", Window::Hop { slide_ms: 5_000, width_ms: 15_000 }),
-        ("session", Window::Session { gap_ms: 4_000 }),
+        ("session", Window::Session { gap_ms: 4_000, max_ms: 86_400_000 }),
+        ("session that is cut", Window::Session { gap_ms: 4_000, max_ms: 6_000 }),
         ("hop with many panes", Window::Hop { slide_ms: 4_000, width_ms: 14_000 }),
     ];
     for_seeds("model::a_row_counts_in_the_windows_that_were_open_when_it_came", 150, |seed| {

@@ -65,6 +65,16 @@ pub const SCRIPTS: &[Script] = &[
         "SELECT k, session(INTERVAL '4 seconds') AS window, count(*) AS n, sum(v) AS total FROM flows GROUP BY k, window",
     ),
     script(
+        "session that is cut",
+        "SET max_session = '6 seconds';
+         SELECT k, session(INTERVAL '4 seconds') AS window, count(*) AS n, sum(v) AS total FROM flows GROUP BY k, window",
+    ),
+    script(
+        "session without keys that is cut",
+        "SET max_session = '10 seconds';
+         SELECT session(INTERVAL '5 seconds') AS window, count(*) AS n, max(k) AS k FROM flows GROUP BY window",
+    ),
+    script(
         "session without keys",
         "SELECT session(INTERVAL '2 seconds') AS window, count(*) AS n, max(k) AS k FROM flows GROUP BY window",
     ),

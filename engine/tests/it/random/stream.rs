@@ -48,6 +48,17 @@ impl Input {
         Self(["flows", "other"].map(table).into())
     }
 
+    /// Rows of `flows` that are never far apart, in one split and nearly in order.
+    pub fn endless(rng: &mut Rng) -> Self {
+        let mut latest = -20_000;
+        let row = |_| {
+            latest += rng.between(500, 3_500);
+            let time = latest - rng.between(0, 400);
+            record(rng, split_id(0), time)
+        };
+        Self([("flows".to_owned(), (0..20).map(row).collect()), ("other".to_owned(), Vec::new())].into())
+    }
+
     /// Gives `flows` a split more, whose rows all come after those of the others: one that joins while a run goes on.
     pub fn join(&mut self, rng: &mut Rng, shape: Shape) {
         let Some(flows) = self.0.get_mut("flows") else { return };

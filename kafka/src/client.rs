@@ -11,7 +11,7 @@ use std::error::Error as StdError;
 use std::ffi::CString;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -25,9 +25,9 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, NoCustomPartitioner, Produ
 use rdkafka_sys as sys;
 use tracing::{debug, warn};
 
-use crate::error::{Error, Result, classified, failed};
+use crate::error::{Error, Result, classified, code_of, failed, is_unknown_topic};
 use crate::membership::PartitionState;
-use crate::{KafkaConnection, clock};
+use crate::{KafkaConnection, clock, features};
 
 /// How long a request to a broker may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
@@ -50,6 +50,8 @@ pub(crate) struct Context {
     token: Option<String>,
     trouble: AtomicBool,
     transaction_failed: AtomicBool,
+    /// What the first broker has reported.
+    checks_transactions: OnceLock<bool>,
     /// Why the client cannot connect, as it has last reported.
     obstacle: Mutex<Option<(RDKafkaErrorCode, String)>>,
     /// The first record that was not written: its topic, and why.
@@ -79,6 +81,10 @@ impl Context {
 
     pub(crate) fn has_transaction_failed(&self) -> bool {
         self.transaction_failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn checks_transactions(&self) -> Option<bool> {
+        self.checks_transactions.get().copied()
     }
 
     /// Forgets what was reported so far: what follows is another transaction, or another request.
@@ -124,6 +130,12 @@ impl ClientContext for Context {
         }
         if facility == TRANSACTION_FAILED {
             self.transaction_failed.store(true, Ordering::Relaxed);
+        }
+        if facility == features::FACILITY {
+            if let Some(checks) = features::parse_checks(message) {
+                self.checks_transactions.get_or_init(|| checks);
+            }
+            return;
         }
         // A client retries by itself; what it cannot fix comes back as an error of the call.
         match level {
@@ -268,10 +280,12 @@ pub(crate) fn call<T>(
         // This client reads no records: its events go to the context.
         (0..N_EVENTS).for_each(|_| drop(client.poll(Duration::ZERO)));
         let failure = failed(what, connection, &error);
-        if !matches!(failure, Error::Unavailable(_)) {
+        let elapsed = clock::since(begun);
+        // A broker that has just started, or a topic that was just created, may be unknown for a moment.
+        let may_pass = code_of(&error).is_some_and(is_unknown_topic) && elapsed < REQUEST_TIMEOUT;
+        if !matches!(failure, Error::Unavailable(_)) && !may_pass {
             return Err(failure);
         }
-        let elapsed = clock::since(begun);
         let failure = match context.obstacle() {
             None => failure,
             Some((code, reason)) => {

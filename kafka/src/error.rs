@@ -71,6 +71,14 @@ fn is_fencing(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch)
 }
 
+/// Whether the broker does not know a topic or a partition: never, not yet, or for the moment.
+pub(crate) fn is_unknown_topic(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition
+    )
+}
+
 const CERTIFICATES: &str = "check `tls.ca`, `tls.certificate` and `tls.key` (librdkafka's properties `ssl.…`)";
 
 /// What a person can do about an error that no retry fixes.

@@ -18,6 +18,7 @@ mod client;
 mod clock;
 pub mod connection;
 pub mod error;
+pub mod features;
 pub mod membership;
 pub mod offsets;
 pub mod producer;

@@ -45,10 +45,22 @@ impl MetadataClient {
         failed(what, &self.connection, error)
     }
 
-    /// How many partitions a topic has.
+    /// How many partitions a topic has. One that the broker does not know is looked for again for some seconds, since a broker that has
+    /// just started may not know it yet.
     pub fn n_partitions(&self, topic: &str) -> Result<i32> {
         let missing = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
-        self.find_topic(topic)?.ok_or_else(|| self.failed(&look_at(topic), &missing))
+        self.look_for(topic)?.ok_or_else(|| self.failed(&look_at(topic), &missing))
+    }
+
+    fn look_for(&self, topic: &str) -> Result<Option<i32>> {
+        let begun = clock::now();
+        loop {
+            let found = self.find_topic(topic)?;
+            if found.is_some() || REQUEST_TIMEOUT <= clock::since(begun) {
+                return Ok(found);
+            }
+            clock::rest(RETRY_PAUSE);
+        }
     }
 
     /// How many partitions a topic has; `None` if it does not exist.
@@ -65,18 +77,9 @@ impl MetadataClient {
 
     /// How many partitions a topic has that was created a moment ago.
     pub fn wait_for_topic(&self, topic: &str) -> Result<i32> {
-        let begun = clock::now();
-        loop {
-            if let Some(n_partitions) = self.find_topic(topic)? {
-                return Ok(n_partitions);
-            }
-            if REQUEST_TIMEOUT <= clock::since(begun) {
-                return Err(Error::Unavailable(format!(
-                    "topic `{topic}` was created, and the broker does not know it yet"
-                )));
-            }
-            clock::rest(RETRY_PAUSE);
-        }
+        let unknown =
+            || Error::Unavailable(format!("topic `{topic}` was created, and the broker does not know it yet"));
+        self.look_for(topic)?.ok_or_else(unknown)
     }
 
     /// The offsets of a partition, from its first record to the end that the client's isolation level allows.
@@ -140,10 +143,13 @@ impl ConsumerGroup {
             list.add_partition(topic, *partition);
         }
         let what = "read committed positions";
-        let found = self.0.call(what, |wait| self.0.consumer.committed_offsets(list.clone(), wait))?;
+        let found = self.0.call(what, |wait| {
+            let found = self.0.consumer.committed_offsets(list.clone(), wait)?;
+            found.elements().iter().try_for_each(|element| element.error())?;
+            Ok(found)
+        })?;
         let mut committed = Vec::new();
         for (element, metadata) in found.elements().iter().zip(metadata_of(&found)) {
-            element.error().map_err(|error| self.0.failed(what, &error))?;
             let Offset::Offset(offset) = element.offset() else { continue };
             let partition = TopicPartition::new(element.topic(), element.partition());
             committed.push(CommittedOffset { partition, offset: offset.unsigned_abs(), metadata });

@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{self, Context};
 use crate::connection::SOCKET_TIMEOUT;
-use crate::error::{Error, Result, classified, failed};
+use crate::error::{Error, Result, classified, code_of, failed, is_unknown_topic};
 use crate::offsets::{CommittedOffset, GroupMetadata, native};
 use crate::{KafkaConnection, clock};
 
@@ -318,7 +318,12 @@ impl Inner {
     }
 
     fn check_delivered(&self) -> Result<()> {
-        self.context().undelivered().map_or(Ok(()), |(topic, error)| Err(self.failed(&write_to(&topic), &error)))
+        let Some((topic, error)) = self.context().undelivered() else { return Ok(()) };
+        if code_of(&error).is_some_and(is_unknown_topic) {
+            // Started again, the task looks for the topic for some seconds, and then says that it is missing.
+            return Err(Error::Unavailable(format!("the broker does not know topic `{topic}`")));
+        }
+        Err(self.failed(&write_to(&topic), &error))
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> Error {

@@ -17,7 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka_sys as sys;
 
 use crate::client::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_unknown_topic};
 use crate::offsets::{MetadataClient, native};
 use crate::{Isolation, KafkaConnection, TopicPartition};
 
@@ -254,6 +254,10 @@ impl Reader {
         if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) {
             // Started again, the task finds out what is missing, and says so.
             return Error::Unavailable(format!("the position in `{topic}/{partition}` is no longer there"));
+        }
+        if is_unknown_topic(code) {
+            // Started again, the task looks for the topic for some seconds, and then says that it is missing.
+            return Error::Unavailable(format!("the broker does not know `{topic}/{partition}`"));
         }
         self.metadata.failed(&format!("read `{topic}/{partition}`"), &KafkaError::MessageConsumption(code))
     }

@@ -110,7 +110,7 @@ impl Guarded {
     }
 }
 
-/// Most casts come from planning, and tell a person nothing.
+/// Most casts come from planning, and say nothing to a person.
 fn uncast(expression: &Arc<dyn PhysicalExpr>) -> &Arc<dyn PhysicalExpr> {
     expression.downcast_ref::<CastExpr>().map_or(expression, |cast| uncast(cast.expr()))
 }

@@ -33,7 +33,8 @@ pub(crate) fn is_exchange_there(connection: &KafkaConnection, topic: &str, wante
             "the exchange `{topic}` has {found} partitions, the pipeline wants {wanted}"
         ))
         .hint(
-            "its number is fixed when a pipeline is made: SET exchange_partitions to it, or start fresh under another name",
+            "the number is fixed when a pipeline begins: set `exchange_partitions` back to what it was, or, if partitions were added to the \
+             topic, start fresh under another name",
         )),
     }
 }

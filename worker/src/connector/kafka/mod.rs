@@ -22,6 +22,7 @@ use davy_engine::log::{Sink, Source};
 use davy_engine::options::Options;
 use davy_engine::plan::SinkPlan;
 use davy_engine::{Error, Result};
+use davy_kafka::features::checks_transactions;
 use davy_kafka::offsets::MetadataClient;
 pub(crate) use davy_kafka::producer::Compression;
 use davy_kafka::{Isolation, KafkaConnection};
@@ -103,6 +104,22 @@ impl KafkaTable {
         let client = MetadataClient::connect(&self.cluster, Isolation::ReadCommitted);
         let found = client.and_then(|client| client.n_partitions(&self.topic)).map_err(of_kafka);
         found.map(drop).map_err(|error| error.context(&format!("table `{}`", self.name)))
+    }
+
+    /// Refuses a broker on which a record that was late in the network could become part of another transaction.
+    pub(crate) fn check_broker(&self) -> Result<()> {
+        if self.source.is_none_or(|source| source.accepts_old_brokers)
+            || checks_transactions(&self.cluster).map_err(of_kafka)?
+        {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "table `{}`: the broker at `{}` is older than Kafka 3.6, and does not check whether a record belongs to an open \
+             transaction: one that is late in the network could come twice, or into the wrong transaction",
+            self.name,
+            self.cluster.bootstrap_servers()
+        ))
+        .hint("update the broker, or say 'source.old_brokers' = 'allow' for the table to take that risk"))
     }
 
     /// How its messages are compressed.

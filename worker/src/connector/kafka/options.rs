@@ -49,6 +49,8 @@ pub(crate) struct SourceOptions {
     pub(crate) accepts_loss: bool,
     /// What of transactions is read.
     pub(crate) isolation: Isolation,
+    /// Whether a broker may be used that does not check transactions.
+    pub(crate) accepts_old_brokers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +85,9 @@ impl SourceOptions {
         let on_loss = options.parse_choice("source.on_loss", &[("fail", false), ("continue", true)])?;
         let modes = [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
         let isolation = options.parse_choice("source.read_mode", &modes)?.unwrap_or(Isolation::ReadCommitted);
-        Ok(Self { start, accepts_loss: on_loss.unwrap_or(false), isolation })
+        let old_brokers = options.parse_choice("source.old_brokers", &[("refuse", false), ("allow", true)])?;
+        let (accepts_loss, accepts_old_brokers) = (on_loss.unwrap_or(false), old_brokers.unwrap_or(false));
+        Ok(Self { start, accepts_loss, isolation, accepts_old_brokers })
     }
 }
 

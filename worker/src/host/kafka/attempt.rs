@@ -61,7 +61,20 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         warn!(task = %task.name, %error, "starts again from its last commit");
         rest(control, back_off);
         back_off = (2 * back_off).min(BACK_OFF_MAX);
+        match check_topics(shared, task) {
+            Ok(()) | Err(Error::Unavailable(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
+}
+
+/// Whether the topics are there that the task writes to.
+fn check_topics(shared: &Shared, task: &KafkaTask) -> Result<()> {
+    for (name, ()) in task.tables() {
+        let plan = shared.sinks.plan(&name)?;
+        plan.table.as_deref().and_then(KafkaTable::of).map_or(Ok(()), KafkaTable::check_topic)?;
+    }
+    Ok(())
 }
 
 /// Waits, unless the run is over.

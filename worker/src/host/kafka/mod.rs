@@ -79,6 +79,14 @@ pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<KafkaConnection>>
     Ok(Some(first.cluster.clone()))
 }
 
+/// The first topic that it reads; all are on one cluster.
+fn first_topic(dataflow: &Dataflow) -> Option<&KafkaTable> {
+    dataflow.stages.iter().find_map(|stage| match &stage.input {
+        StageInput::Table(source) => KafkaTable::of(source.table.table.as_ref()),
+        StageInput::Exchanges(_) => None,
+    })
+}
+
 /// What there is of a dataflow on the broker.
 pub(crate) struct Examined {
     /// How many tasks each stage has, or will have.
@@ -106,6 +114,7 @@ pub(crate) fn examine(
     (number, dataflow): (usize, &Dataflow),
     missing: Missing,
 ) -> Result<Examined> {
+    first_topic(dataflow).map_or(Ok(()), KafkaTable::check_broker)?;
     check_sinks(shared, cluster, dataflow)?;
     let pipeline = &shared.name;
     let mut writes: HashMap<ExchangeId, (Arc<str>, Wire)> = HashMap::new();

@@ -3,6 +3,7 @@
 //! Every test has topics and a pipeline of its own, so that all of them share one broker and run at once. What crashes, paused brokers
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
+mod brokers;
 mod future;
 mod late;
 mod late_end;

@@ -240,8 +240,8 @@ fn the_number_of_tasks_and_partitions_is_fixed() {
     let said = refusal(&name, &script(8)).replace(&name, "fixed");
     assert_eq!(
         said,
-        "the exchange `davy.fixed.w1_1` has 4 partitions, the pipeline wants 8; its number is fixed when a pipeline is made: \
-         SET exchange_partitions to it, or start fresh under another name"
+        "the exchange `davy.fixed.w1_1` has 4 partitions, the pipeline wants 8; the number is fixed when a pipeline begins: \
+         set `exchange_partitions` back to what it was, or, if partitions were added to the topic, start fresh under another name"
     );
     // Without a requested number it has as many tasks as it had.
     put(&from, &[0, 1, 2, 3].map(|partition| value(partition, "200")));

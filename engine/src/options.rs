@@ -40,6 +40,11 @@ impl Options {
         self.values.insert(name.into(), (value.into(), location));
     }
 
+    /// The options that are not yet taken, by name.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, (value, _))| (name.as_str(), value.as_str()))
+    }
+
     /// Whether an option is set and not yet taken.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)

@@ -186,6 +186,8 @@ pub struct TableDef {
     /// Its columns in order.
     pub columns: Vec<Column>,
     pub table: Arc<dyn Table>,
+    /// A hash of the options that decide which data it reads.
+    pub data: u64,
     /// Its format; `None` where the connector gives rows.
     pub format: Option<Format>,
     /// Event time and watermark as expressions over the columns.
@@ -255,6 +257,11 @@ impl Metadata {
         ("key", Self::Key),
         ("headers", Self::Headers),
     ];
+
+    /// The name that METADATA FROM gives it.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, metadata)| *metadata == self).map_or("", |(name, _)| name)
+    }
 
     /// Whether it differs from message to message.
     pub fn is_of_message(self) -> bool {

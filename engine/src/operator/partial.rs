@@ -35,6 +35,8 @@ const PANE: &str = "__pane";
 pub struct WindowedAggregate {
     /// The log between its two stages.
     pub exchange: ExchangeId,
+    /// A hash of the query below it and of its calls.
+    pub described: u64,
     pub spec: WindowSpec,
     /// The query's keys and aggregates.
     pub layout: Arc<GroupLayout>,

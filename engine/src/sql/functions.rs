@@ -65,6 +65,11 @@ pub struct WindowMarker {
 }
 
 impl WindowMarker {
+    /// How long a session may last, in nanoseconds.
+    pub fn max_session(&self) -> i64 {
+        self.max_session
+    }
+
     /// Its window; `interval` gives the arguments by number, in nanoseconds.
     pub fn spec(&self, interval: impl Fn(usize) -> error::Result<i64>) -> error::Result<WindowSpec> {
         match self.kind {

@@ -99,10 +99,10 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
     let mut dataflows = Vec::new();
     for (index, insert) in bound.inserts.into_iter().enumerate() {
         let statement = insert.statement;
-        let text = insert.plan.display_indent_schema().to_string();
+        let query = fingerprint::of_query(&insert.plan)?;
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
             .map_err(|error| locate(error, &statement))?;
-        let fingerprint = fingerprint::of_plan(&text, &stages)?;
+        let fingerprint = fingerprint::of_plan(query, &stages)?;
         let state_fingerprint = fingerprint::of_state(&stages)?;
         for stage in &stages {
             add_side_sinks(&bound.catalog, stage, &mut sinks);

@@ -67,6 +67,7 @@ impl Side<'_> {
             name: format!("__{}_{option}", of.name).into(),
             columns: columns.iter().enumerate().map(column).collect(),
             table,
+            data: of.data,
             format: Some(format),
             event_time: None,
             idle_timeout: None,

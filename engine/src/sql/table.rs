@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
-use super::{PlanRequest, row_policy, sql_error};
+use super::{PlanRequest, fingerprint, row_policy, sql_error};
 use crate::connector::{Table, TableRequest};
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
@@ -23,6 +23,7 @@ use crate::time::TIMESTAMP;
 pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateTable) -> Result<Vec<TableDef>> {
     let name = ddl.name.value.as_str();
     let mut options = request.options(Options::new(name), name, &ddl.options)?;
+    let data = fingerprint::of_data(&options);
     let connector = options.require("connector")?;
     let format = match options.take("format") {
         Some(format) => {
@@ -57,6 +58,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         name: name.into(),
         columns,
         table,
+        data,
         format,
         event_time: None,
         idle_timeout: options.parse_duration("idle_timeout")?,

@@ -4,6 +4,7 @@
 //! trainer did. Null in, null out: a row with a null has no score, no class and no reasons, and neither has one that the card's
 //! rule for values that are not finite leaves without.
 
+use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -73,6 +74,12 @@ impl Model {
         };
         Answer::ALL.into_iter().map(function).collect()
     }
+}
+
+/// The SHA-256 of the model behind a function, if it is one of a model.
+pub fn model_sha256(function: &dyn Any) -> Option<&str> {
+    let function = function.downcast_ref::<ModelFunction>()?;
+    Some(&function.model.scorer.card().sha256)
 }
 
 /// One of a model's functions.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder,
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 
 use super::super::catalog::{Catalog, RawRows, TableRows};
+use super::super::fingerprint;
 use super::super::placeholder::SourcePlaceholder;
 use super::super::spread::PlaceholderKeys;
 use super::super::sql_error;
@@ -35,6 +36,7 @@ pub(super) struct GroupWindow {
 pub(super) struct DraftAggregate {
     /// Of its exchange, and of the placeholder of its closed windows.
     pub(super) name: Arc<str>,
+    described: u64,
     pub(super) spec: WindowSpec,
     pub(super) layout: Arc<GroupLayout>,
     output_schema: SchemaRef,
@@ -49,6 +51,7 @@ impl DraftAggregate {
         aggregate: &Aggregate,
         window: GroupWindow,
         calls: Vec<AggregateCall>,
+        below: &Below,
     ) -> Result<Self> {
         let keys: Fields = aggregate.schema.fields()[..aggregate.group_expr.len()]
             .iter()
@@ -59,7 +62,8 @@ impl DraftAggregate {
         let layout = Arc::new(GroupLayout::new(keys, calls.into())?);
         let output_schema = closed_schema(aggregate);
         let output_names = aggregate.schema.fields().iter().map(|field| without_qualifiers(field.name())).collect();
-        Ok(Self { name, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
+        let described = fingerprint::of_partials(&below.plan, &below.aggregates)?;
+        Ok(Self { name, described, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
     }
 
     /// Which of a closed window's columns are keys.
@@ -81,6 +85,7 @@ impl DraftAggregate {
     pub(super) fn spread(self, keys: Vec<usize>) -> WindowedAggregate {
         WindowedAggregate {
             exchange: ExchangeId(self.name),
+            described: self.described,
             spec: self.spec,
             layout: self.layout,
             output_schema: self.output_schema,

@@ -106,7 +106,7 @@ impl Lowering<'_> {
         let name: Arc<str> = format!("w{}_{}", self.dataflow, self.n_windows).into();
         let below = below_plan(aggregate, window.index)?;
         let calls = aggregate_calls(&below.aggregates, below.plan.schema(), self.catalog)?;
-        let draft = DraftAggregate::new(Arc::clone(&name), aggregate, window, calls)?;
+        let draft = DraftAggregate::new(Arc::clone(&name), aggregate, window, calls, &below)?;
         let n_keys = draft.layout.keys.len();
         self.add_query(below.plan, &Target::Aggregate { name, n_keys })?;
         let leaf = draft.leaf(aggregate)?;

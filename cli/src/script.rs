@@ -9,6 +9,7 @@ use davy_engine::plan::Pipeline;
 use davy_engine::sql::script::{Statement, StatementKind, parse};
 use davy_engine::sql::{PlanRequest, explain as explain_pipeline, plan};
 use davy_engine::{Error, Result};
+use davy_worker::host;
 
 use crate::args::ScriptArgs;
 use crate::output;
@@ -111,7 +112,7 @@ pub(crate) fn explain(args: &ScriptArgs) -> Result<ExitCode> {
 }
 
 pub(crate) fn validate(args: &ScriptArgs) -> Result<ExitCode> {
-    load(args, &read_file(args.input.config.as_deref())?)?;
+    host::check(&load(args, &read_file(args.input.config.as_deref())?)?)?;
     output::print("ok\n")?;
     Ok(ExitCode::SUCCESS)
 }

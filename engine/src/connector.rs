@@ -13,6 +13,7 @@ use davy_forest::scorer::{Backend, Scorer};
 
 use crate::error::Result;
 use crate::format::Format;
+use crate::log::transactions::TransactionalSink;
 use crate::log::{Sink, Source};
 use crate::options::Options;
 
@@ -78,6 +79,35 @@ pub struct Share {
     pub count: usize,
 }
 
+/// Which processes write a table over Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// The tasks of one process.
+    OneProcess,
+    /// The workers of a cluster, each task on any of them.
+    Workers,
+}
+
+/// How tasks over Kafka write rows to a table that is no topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverKafka {
+    /// Before the transaction: at least once. See [`Table::sink`].
+    BeforeTransaction,
+    /// With it: exactly once. See [`Table::transactional_sink`].
+    WithTransaction,
+}
+
+/// The task that a sink is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct SinkTask<'a> {
+    /// Its name, with its pipeline and its number: no other task has it.
+    pub name: &'a str,
+    /// Which of its stage's tasks.
+    pub index: u32,
+    /// See [`crate::log::offset_metadata::SplitMetadata::owner`].
+    pub owner: u64,
+}
+
 /// A table as its connector sees it.
 pub trait Table: Any + Debug + Send + Sync {
     /// The columns the connector brings when the DDL declares none (`impulse`, `netflow_generator`).
@@ -116,4 +146,14 @@ pub trait Table: Any + Debug + Send + Sync {
 
     /// Opens for writing rows of `schema`.
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>>;
+
+    /// How tasks over Kafka write to it; an error where they cannot.
+    fn over_kafka(&self, _writers: Writers) -> Result<OverKafka> {
+        Ok(OverKafka::BeforeTransaction)
+    }
+
+    /// Opens for writing by one task over Kafka, with its transactions.
+    fn transactional_sink(&self, _schema: &SchemaRef, _task: SinkTask<'_>) -> Result<Box<dyn TransactionalSink>> {
+        Err(crate::Error::internal("a table that no transaction writes to"))
+    }
 }

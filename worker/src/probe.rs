@@ -1,5 +1,6 @@
 //! Named points of a task: `poll`, `decode`, `aggregate`, `before_begin`, `after_produce`, `after_send_offsets`, `before_commit`,
-//! `after_commit`; and `after_write_outside`, after rows were written outside of the transaction.
+//! `after_commit`; `after_write_outside`, after rows were written outside of the transaction; and of files, `during_file_write`,
+//! `after_file_sync`, `after_file_rename`.
 //!
 //! In a build for tests (feature `testing`), `DAVY_CRASH_AT=<point>:<n>` makes the process kill itself when it reaches the point for
 //! the n-th time. In other builds the points do nothing.

@@ -5,6 +5,7 @@
 
 pub mod memory;
 pub mod offset_metadata;
+pub mod sink_state;
 pub mod transactions;
 pub mod watermarks;
 pub mod wire;
@@ -199,6 +200,11 @@ pub trait Commit: Send {
 
     /// Makes rows, partials and the record visible, all or nothing. [`crate::Error::Fenced`] when a newer owner exists.
     fn commit(&mut self, transaction: Transaction) -> Result<()>;
+
+    /// Whether rows are committed to files that the task's last commit has to close.
+    fn has_open_files(&self) -> bool {
+        false
+    }
 }
 
 /// What of a split is still there: positions from `first` on, before `end`.
@@ -275,7 +281,9 @@ pub struct CommitRecord {
     pub closed_through: Option<i64>,
 }
 
-/// Where a table's rows go. Implemented by connectors; driven by a [`Commit`].
+/// Where a table's rows go, outside of transactions. Implemented by connectors; driven by a [`Commit`].
+///
+/// Files that tasks over Kafka write are a [`transactions::TransactionalSink`] instead.
 pub trait Sink: Send {
     /// Stages rows; nothing becomes visible before `commit`.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;

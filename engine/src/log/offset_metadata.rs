@@ -8,6 +8,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::sink_state::SinkState;
 use super::{CommitRecord, FoundSplit, Position};
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
@@ -35,6 +36,8 @@ pub struct Parts {
     pub is_idle: bool,
     /// The watermark of a stage over exchanges was reset, and records from before are still to be read.
     pub reset: Option<Reset>,
+    /// The files that the task writes; the same beside each of its splits.
+    pub sinks: Vec<SinkState>,
 }
 
 /// What is left out of an exchange's split after the watermark was reset: what had been read then belongs to windows that were closed, or
@@ -83,6 +86,7 @@ const WINDOWS: u8 = 2;
 /// Tags of parts. A tag is never used again for something else.
 const IDLE: u8 = 1;
 const RESET: u8 = 8;
+const SINK: u8 = 16;
 
 impl SplitMetadata {
     /// The text to store.
@@ -171,6 +175,9 @@ impl Parts {
             let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes()].concat();
             put_part(&mut bytes, RESET, &body);
         }
+        for sink in &self.sinks {
+            put_part(&mut bytes, SINK, &sink.encode());
+        }
         bytes
     }
 
@@ -190,6 +197,7 @@ impl Parts {
                     parts.reset = Some(Reset { read_until, written_until });
                 }
                 IDLE | RESET => return Err(format!("its part {tag} has {length} bytes")),
+                SINK => parts.sinks.push(SinkState::decode(body)?),
                 other => return Err(format!("it has the unknown part {other}")),
             }
         }
@@ -204,7 +212,7 @@ fn put_part(bytes: &mut Vec<u8>, tag: u8, body: &[u8]) {
     bytes.extend_from_slice(body);
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
+pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
     let (taken, rest) = bytes.split_first_chunk::<N>().ok_or("it is cut off")?;
     *bytes = rest;
     Ok(*taken)
@@ -240,6 +248,7 @@ pub(crate) fn record_of(found: &[FoundSplit]) -> CommitRecord {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::sink_state::CommittedFile;
     use super::*;
 
     fn metadata(state: SplitState) -> SplitMetadata {
@@ -258,11 +267,14 @@ mod tests {
         let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
         let source = metadata(SplitState::Source { watermark: i64::MIN });
         let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX) });
+        let file = |is_closed| CommittedFile { is_closed, length: 1 << 40, generation: 3, owner: u64::MAX };
+        let sink = |file| SinkState { target: 7, generation: 4, sequence: 1 << 33, file, id: u64::MAX - 1 };
+        let sinks = vec![sink(None), sink(Some(file(false))), sink(Some(file(true)))];
         [
-            SplitMetadata { parts: Parts { is_idle: true, reset: None }, ..source.clone() },
+            SplitMetadata { parts: Parts { is_idle: true, ..Parts::default() }, ..source.clone() },
+            SplitMetadata { parts: Parts { is_idle: true, reset, sinks }, ..metadata(windows) },
             source,
             metadata(windows),
-            SplitMetadata { parts: Parts { is_idle: false, reset }, ..metadata(windows) },
         ]
     }
 
@@ -270,8 +282,9 @@ mod tests {
     fn what_is_written_is_read_and_stays_far_below_the_limit() {
         for metadata in samples() {
             let text = metadata.encode();
-            assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Valid(metadata));
-            assert!(text.len() < 128, "{} characters", text.len());
+            assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Valid(metadata.clone()));
+            let limit = 128 + 80 * metadata.parts.sinks.len();
+            assert!(text.len() < limit, "{} characters", text.len());
         }
     }
 
@@ -283,7 +296,7 @@ mod tests {
             bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
             encode(&bytes)
         };
-        let fixed = STANDARD_NO_PAD.decode(samples()[1].encode()).expect("ours");
+        let fixed = STANDARD_NO_PAD.decode(samples()[2].encode()).expect("ours");
         let with_parts = |parts: &[u8]| {
             let mut bytes = fixed[..fixed.len() - 4].to_vec();
             bytes[2] = WITH_PARTS;
@@ -299,6 +312,8 @@ mod tests {
             (with_parts(&[200, 0, 0]), "it has the unknown part 200"),
             (with_parts(&[IDLE, 1, 0, 7]), "its part 1 has 1 bytes"),
             (with_parts(&[IDLE, 1, 0]), "it is cut off"),
+            (with_parts(&[SINK, 1, 0, 7]), "it is cut off"),
+            (with_parts(&[&[SINK, 25, 0], &[7; 25][..]].concat()), "it has a file of the unknown kind 7"),
         ];
         for (text, why) in cases {
             assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Unreadable(why.to_owned()), "{text}");
@@ -308,12 +323,12 @@ mod tests {
     #[test]
     fn metadata_without_optional_parts_has_version_1() {
         let versions = samples().map(|metadata| STANDARD_NO_PAD.decode(metadata.encode()).expect("ours")[2]);
-        assert_eq!(versions, [WITH_PARTS, FIXED, FIXED, WITH_PARTS]);
+        assert_eq!(versions, [WITH_PARTS, WITH_PARTS, FIXED, FIXED]);
     }
 
     proptest! {
         #[test]
-        fn damaged_metadata_is_never_accepted(at in 0usize..100, bit in 0u8..8, which in 0usize..4) {
+        fn damaged_metadata_is_never_accepted(at in 0usize..300, bit in 0u8..8, which in 0usize..4) {
             let text = samples()[which].encode();
             let mut bytes = STANDARD_NO_PAD.decode(&text).expect("ours");
             let at = at % bytes.len();

@@ -223,6 +223,9 @@ impl Task {
     /// As [`Self::commit_changes`], before the task is given up: what may take long, and matters to those who go on only, is left out.
     pub fn commit_last(&mut self) -> Result<bool> {
         self.is_leaving = true;
+        if self.commit.has_open_files() {
+            return self.commit().map(|()| true);
+        }
         self.commit_changes()
     }
 
@@ -258,7 +261,12 @@ impl Task {
         let rows = std::mem::take(&mut self.context.rows);
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
         let Flushed { partials, record, watermarks } = flushed;
-        self.commit.commit(Transaction { partials, rows, record: record.clone(), last: self.ended })?;
+        self.commit.commit(Transaction {
+            partials,
+            rows,
+            record: record.clone(),
+            last: self.ended || self.is_leaving,
+        })?;
         self.context.metrics.sink_rows.inc_by(n_rows as u64);
         self.context.metrics.commits.inc();
         self.uncommitted = 0;

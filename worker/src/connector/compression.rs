@@ -61,6 +61,19 @@ impl Compression {
             }
         })
     }
+
+    /// `bytes` as one gzip member or zstd frame of their own, so that a file of several may end after any of them.
+    pub(crate) fn member(self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(bytes),
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(&bytes)?;
+                encoder.finish()
+            }
+            Self::Zstd => zstd::encode_all(&bytes[..], zstd::DEFAULT_COMPRESSION_LEVEL),
+        }
+    }
 }
 
 /// Maps zstd's `Other` to `InvalidData`, so that a broken file is not reported as an unavailable disk.

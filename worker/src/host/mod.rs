@@ -3,8 +3,9 @@
 //! A dataflow that reads topics runs over Kafka: its tasks commit by transactions and can be killed at any time. Any other one runs
 //! over the log in memory, from its first row to its last: a process that dies starts over.
 //!
-//! Tables that are written outside of a transaction (files, stdout, topics with at_least_once) get their rows before the commit is
-//! made: a crash in between repeats rows, and never loses one. Over Kafka an owner that was replaced meanwhile repeats them too.
+//! Files that tasks over Kafka write take part in their transactions. Tables that are written outside of a transaction (files of a run over
+//! files, stdout, topics with at_least_once) get their rows before the commit is made: a crash in between repeats rows, and never loses
+//! one. Over Kafka an owner that was replaced meanwhile repeats them too.
 
 pub(crate) mod control;
 pub(crate) mod kafka;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use davy_engine::connector::Writers;
 use davy_engine::log::Sink;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::metrics::Metrics;
@@ -34,6 +36,7 @@ pub use control::{Phase, TaskStatus};
 pub use kafka::lag::{LagRow, lag, topics};
 pub use kafka::reset::{ResetRow, reset_watermarks};
 use sinks::Sinks;
+pub use sinks::tables_over_kafka;
 
 /// How a pipeline is run.
 #[derive(Clone, Debug)]
@@ -159,6 +162,11 @@ impl Shared {
             run_start: clock::ns_since_1970(),
         })
     }
+}
+
+/// Refuses what [`run`] would refuse of `pipeline`'s tables, without opening any.
+pub fn check(pipeline: &Pipeline) -> Result<()> {
+    sinks::check_over_kafka(pipeline, Writers::OneProcess)
 }
 
 /// A task as its thread runs it.

@@ -1,14 +1,18 @@
-//! The sinks that are written outside of transactions, by table, shared by the tasks of a run.
+//! The sinks that are no topics: those that are written outside of transactions, by table, shared by the tasks of a run; and those of one
+//! task over Kafka, which are written with its transactions.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
+use davy_engine::connector::{OverKafka, SinkTask, Writers};
 use davy_engine::log::Sink;
-use davy_engine::log::transactions::OutsideSink;
+use davy_engine::log::sink_state::SinkState;
+use davy_engine::log::transactions::{Closing, OutsideSink, TransactionalSink};
 use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, Stage};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
+use davy_kafka::KafkaConnection;
 
 use super::kafka::cluster_of;
 use crate::connector::kafka::{Delivery, KafkaTable};
@@ -26,12 +30,8 @@ impl Sinks {
         name: &Arc<str>,
         open: impl Fn(&SinkPlan) -> Result<Box<dyn Sink>>,
     ) -> Result<Self> {
-        let mut outside = HashSet::new();
-        for dataflow in &pipeline.dataflows {
-            if cluster_of(dataflow)?.is_none() {
-                outside.extend(tables_of(dataflow));
-            }
-        }
+        let outside = written(pipeline, |cluster| cluster.is_none())?;
+        check_over_kafka(pipeline, Writers::OneProcess)?;
         let mut sinks = Self { plans: HashMap::new(), open: HashMap::new() };
         for plan in &pipeline.sinks {
             let kafka = plan.table.as_deref().and_then(KafkaTable::of);
@@ -48,7 +48,16 @@ impl Sinks {
                     }
                     Box::new(table.plain_sink(plan, name)?)
                 }
-                (Some(table), None) => table.sink(&plan.schema)?,
+                (Some(table), None) => {
+                    // Each task opens its own, where all that write to it are over Kafka.
+                    if !outside.contains(&plan.name)
+                        && table.over_kafka(Writers::OneProcess)? == OverKafka::WithTransaction
+                    {
+                        sinks.plans.insert(Arc::clone(&plan.name), plan.clone());
+                        continue;
+                    }
+                    table.sink(&plan.schema)?
+                }
                 (None, None) => open(plan)?,
             };
             sinks.plans.insert(Arc::clone(&plan.name), plan.clone());
@@ -108,6 +117,32 @@ impl Sinks {
     }
 }
 
+/// The tables that are written by those dataflows whose cluster is as `is_wanted` says.
+fn written(pipeline: &Pipeline, is_wanted: fn(Option<KafkaConnection>) -> bool) -> Result<HashSet<Arc<str>>> {
+    let mut tables = HashSet::new();
+    for dataflow in &pipeline.dataflows {
+        if is_wanted(cluster_of(dataflow)?) {
+            tables.extend(tables_of(dataflow));
+        }
+    }
+    Ok(tables)
+}
+
+/// The tables that tasks over Kafka write to.
+pub fn tables_over_kafka(pipeline: &Pipeline) -> Result<HashSet<Arc<str>>> {
+    written(pipeline, |cluster| cluster.is_some())
+}
+
+/// Refuses tables that tasks over Kafka cannot write.
+pub(crate) fn check_over_kafka(pipeline: &Pipeline, writers: Writers) -> Result<()> {
+    let names = tables_over_kafka(pipeline)?;
+    let written = pipeline.sinks.iter().filter(|plan| names.contains(&plan.name));
+    for table in written.filter_map(|plan| plan.table.as_ref()) {
+        table.over_kafka(writers)?;
+    }
+    Ok(())
+}
+
 fn cannot_be_exact(name: &str) -> Error {
     Error::invalid(format!(
         "table `{name}`: delivery = 'exactly_once' needs a source that keeps positions in the same Kafka"
@@ -135,5 +170,57 @@ impl OutsideSink for Shared {
             probe::reached("after_write_outside");
         }
         Ok(())
+    }
+}
+
+/// One table of one task, whose rows are made to fit it.
+pub(super) struct Fitted {
+    plan: SinkPlan,
+    sink: Box<dyn TransactionalSink>,
+}
+
+impl Fitted {
+    /// `None` where the table is not written with transactions.
+    pub(super) fn open(plan: &SinkPlan, task: SinkTask<'_>) -> Result<Option<Self>> {
+        let Some(table) = &plan.table else { return Ok(None) };
+        Ok(match table.over_kafka(Writers::OneProcess)? {
+            OverKafka::BeforeTransaction => None,
+            OverKafka::WithTransaction => {
+                Some(Self { plan: plan.clone(), sink: table.transactional_sink(&plan.schema, task)? })
+            }
+        })
+    }
+
+    /// Names the table, and says what follows.
+    fn explain(&self, error: Error) -> Error {
+        match error.context(&format!("table `{}`", self.plan.name)) {
+            Error::Unavailable(why) => Error::Unavailable(format!(
+                "{why}; nothing is committed meanwhile, and the task continues from its last commit when it can write again"
+            )),
+            other => other,
+        }
+    }
+}
+
+impl TransactionalSink for Fitted {
+    fn target(&self) -> u32 {
+        self.sink.target()
+    }
+
+    fn recover(&mut self, committed: Option<SinkState>) -> Result<SinkState> {
+        self.sink.recover(committed).map_err(|error| self.explain(error))
+    }
+
+    fn prepare(&mut self, rows: &[RecordBatch], closing: Closing) -> Result<SinkState> {
+        let rows = rows.iter().map(|batch| fit_to_sink(&self.plan, batch)).collect::<Result<Vec<_>>>()?;
+        self.sink.prepare(&rows, closing).map_err(|error| self.explain(error))
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        self.sink.publish().map_err(|error| self.explain(error))
+    }
+
+    fn has_open_file(&self) -> bool {
+        self.sink.has_open_file()
     }
 }

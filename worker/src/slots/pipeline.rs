@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use davy_engine::connector::Writers;
 use davy_engine::metrics::Metrics;
 use davy_engine::plan::{Pipeline, SinkPlan};
 use davy_engine::sql::{PlanRequest, plan};
@@ -13,6 +14,7 @@ use prometheus::Registry;
 use crate::connector::LocalConnectors;
 use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
+use crate::host::sinks::check_over_kafka;
 use crate::host::{HostOptions, Shared, TaskCount};
 
 pub(super) struct Ready {
@@ -109,6 +111,7 @@ pub(crate) fn plan_for_cluster(
             .hint("run it by `davy run`, or bring its input into a topic and read that"));
         }
     }
+    check_over_kafka(&pipeline, Writers::Workers)?;
     Ok(pipeline)
 }
 

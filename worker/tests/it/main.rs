@@ -12,3 +12,4 @@ mod kafka;
 mod nfcapd;
 mod options;
 mod rows;
+mod transactional;

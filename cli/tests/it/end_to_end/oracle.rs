@@ -15,12 +15,15 @@ pub(crate) const PASSES: i64 = 20;
 /// Partition and offset of an input row.
 type Origin = (i32, i64);
 
+/// Rows that the filter lets through.
+pub(crate) type Passed = BTreeMap<(Origin, String, i64), u32>;
+
 /// Everything that comes out of the pipeline; each entry once, or it counts how often.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// By start and key: number and sum of its rows.
     pub(crate) windows: BTreeMap<(i64, String, i64, i64), u32>,
-    pub(crate) passed: BTreeMap<(Origin, String, i64), u32>,
+    pub(crate) passed: Passed,
     pub(crate) late: BTreeMap<Origin, u32>,
     pub(crate) dead: BTreeMap<Origin, u32>,
     pub(crate) n_rows: u64,
@@ -111,7 +114,19 @@ impl Outcome {
     }
 }
 
-fn compare<K: Ord + Debug>(
+/// The rows of files, as `partition,offset,key,number` with a header before them.
+pub(crate) fn in_files(printed: &str) -> Passed {
+    let mut rows = Passed::new();
+    for line in printed.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [p, o, k, n] = cells[..] else { panic!("a row of files: {line}") };
+        let number = |text: &str| text.parse::<i64>().expect("a number");
+        *rows.entry(((number(p) as i32, number(o)), k.to_owned(), number(n))).or_default() += 1;
+    }
+    rows
+}
+
+pub(crate) fn compare<K: Ord + Debug>(
     name: &str,
     actual: &BTreeMap<K, u32>,
     expected: &BTreeMap<K, u32>,

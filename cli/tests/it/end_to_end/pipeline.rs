@@ -1,4 +1,4 @@
-//! The pipeline under test: windows with late rows and dead letters beside a filter, all on one broker.
+//! The pipeline under test: windows with late rows and dead letters beside a filter, all on one broker; and the filter's rows in files.
 
 use super::input::{DELAY_MS, WINDOW_MS};
 use super::oracle::PASSES;
@@ -16,11 +16,13 @@ pub(crate) struct Script {
     pub(crate) window_ms: i64,
     /// A constant column that the query above the windows adds, different in each version of the script.
     pub(crate) version: Option<u64>,
+    /// The formats of files that the filter's rows are also written to, each in a folder of its name; `csv.gz` is compressed.
+    pub(crate) files: &'static [&'static str],
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { delivery: "exactly_once", window_ms: WINDOW_MS, version: None }
+        Self { delivery: "exactly_once", window_ms: WINDOW_MS, version: None, files: &[] }
     }
 }
 
@@ -48,8 +50,28 @@ impl Script {
              (SELECT tumble(INTERVAL '{width} seconds') AS w, k, count(*) AS c, sum(n) AS s FROM flows GROUP BY 1, 2);\n\
              INSERT INTO passed SELECT p, o, ts, k, n FROM again WHERE n % {PASSES} = 0;\n"
         );
+        for (index, name) in self.files.iter().enumerate() {
+            let (format, compression) = name.split_once('.').map_or((*name, "none"), |(format, _)| (format, "gzip"));
+            script += &format!(
+                "CREATE TABLE files_{index} {FILE_COLUMNS} WITH (connector = 'filesystem', path = '{name}', type = 'sink', \
+                 format = '{format}', compression = '{compression}', rollover_rows = '100', rollover_interval = '2s', shared = 'true');\n\
+                 INSERT INTO files_{index} SELECT p, o, ts, k, n FROM again WHERE n % {PASSES} = 0;\n"
+            );
+        }
         script
     }
+}
+
+/// The columns of files.
+const FILE_COLUMNS: &str = "(p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT)";
+
+/// A script that prints what is in the files of a format.
+pub(crate) fn reads_files(name: &str) -> String {
+    let format = name.split('.').next().unwrap_or(name);
+    format!(
+        "CREATE TABLE files {FILE_COLUMNS} WITH (connector = 'filesystem', path = '{name}', type = 'source', format = '{format}');\n\
+         SELECT p, o, k, n FROM files;\n"
+    )
 }
 
 fn sink(name: &str, columns: &str, format: &str) -> String {

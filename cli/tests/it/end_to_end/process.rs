@@ -24,6 +24,9 @@ pub(crate) const POINTS: [&str; 8] = [
     "after_commit",
 ];
 
+/// The points of tasks that write files.
+pub(crate) const FILE_POINTS: [&str; 3] = ["during_file_write", "after_file_sync", "after_file_rename"];
+
 /// The binary under test: the one that was built along with the tests, or one that is faster (`make chaos`).
 fn binary() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "make chaos sets the binary")]

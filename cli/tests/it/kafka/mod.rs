@@ -29,6 +29,22 @@ fn no_crash_at_any_point_loses_or_repeats_a_row() {
         seed,
         plan: Plan::matrix(seed),
         delivery: "exactly_once",
+        files: &["json"],
+        rows_per_second: 1_000,
+        n_rows: 0,
+        n_nodes: 1,
+    });
+}
+
+#[test]
+fn files_of_every_format_hold_each_row_once_wherever_their_writer_dies() {
+    let seed = number_from_environment("SEED").unwrap_or(0);
+    play(&Play {
+        test: "kafka::files_of_every_format_hold_each_row_once_wherever_their_writer_dies",
+        seed,
+        plan: Plan::of_files(seed),
+        delivery: "exactly_once",
+        files: &["csv", "csv.gz", "json", "parquet", "arrow"],
         rows_per_second: 1_000,
         n_rows: 0,
         n_nodes: 1,
@@ -44,6 +60,7 @@ fn a_cluster_that_loses_a_node_at_a_time_loses_no_row() {
         seed: number_from_environment("SEED").unwrap_or(0),
         plan: Plan::of_nodes(),
         delivery: "exactly_once",
+        files: &[],
         rows_per_second: 1_000,
         n_rows: 0,
         n_nodes: 3,
@@ -57,6 +74,7 @@ fn a_process_that_stops_on_sigterm_reads_no_record_twice() {
         seed: number_from_environment("SEED").unwrap_or(0),
         plan: Plan(vec![Injection::Terminate; 4]),
         delivery: "exactly_once",
+        files: &[],
         rows_per_second: 1_000,
         n_rows: 4_000,
         n_nodes: 1,
@@ -73,6 +91,7 @@ fn without_transactions_the_rig_finds_rows_that_come_twice() {
         seed: 0,
         plan: Plan((0..3).map(|n| Injection::Point("after_write_outside", 5 + n)).collect()),
         delivery: "at_least_once",
+        files: &[],
         rows_per_second: 1_000,
         n_rows: 0,
         n_nodes: 1,
@@ -91,6 +110,7 @@ fn chaos() {
         seed,
         plan: Plan::chaos(seed, n_faults as usize),
         delivery: "exactly_once",
+        files: &["json", "parquet"],
         rows_per_second: number_from_environment("RATE").unwrap_or(5_000),
         n_rows: number_from_environment("ROWS").unwrap_or(0),
         n_nodes: number_from_environment("NODES").unwrap_or(1) as usize,

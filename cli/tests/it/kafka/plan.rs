@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::end_to_end::process::POINTS;
+use crate::end_to_end::process::{FILE_POINTS, POINTS};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Injection {
@@ -56,7 +56,7 @@ impl Plan {
     pub(super) fn matrix(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut faults = Vec::new();
-        for point in POINTS {
+        for point in POINTS.into_iter().chain(FILE_POINTS) {
             faults.extend([1, 2, 7].map(|n| Injection::Point(point, n)));
             faults.push(Injection::Point(point, 10 + u64::from(random.next_u32() % 30)));
         }
@@ -65,6 +65,16 @@ impl Plan {
         faults.extend((0..2).flat_map(|_| [Injection::Freeze(FROZEN), Injection::Zombie(FROZEN), Injection::Second]));
         faults.extend([Injection::Zombie(Duration::ZERO), Injection::Twins, Injection::Twins]);
         faults.extend([Injection::BrokerKill, Injection::BrokerPause(FROZEN)]);
+        shuffle(&mut faults, &mut random);
+        Self(faults)
+    }
+
+    /// Around every commit of files, a few times.
+    pub(super) fn of_files(seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let points = FILE_POINTS.into_iter().chain(["before_begin", "before_commit", "after_commit"]);
+        let mut faults: Vec<Injection> = points.flat_map(|point| [1, 6].map(|n| Injection::Point(point, n))).collect();
+        faults.extend([Injection::Terminate, Injection::Zombie(FROZEN), Injection::Twins, kill(&mut random)]);
         shuffle(&mut faults, &mut random);
         Self(faults)
     }
@@ -94,7 +104,8 @@ fn any(random: &mut ChaCha8Rng) -> Injection {
     let up_to = |random: &mut ChaCha8Rng, ms: u32| Duration::from_millis(u64::from(random.next_u32() % ms));
     match random.next_u32() % 100 {
         0..50 => {
-            let point = POINTS[random.next_u32() as usize % POINTS.len()];
+            let points = [&POINTS[..], &FILE_POINTS[..]].concat();
+            let point = points[random.next_u32() as usize % points.len()];
             Injection::Point(point, 1 + u64::from(random.next_u32() % 60))
         }
         50..78 => kill(random),

@@ -7,15 +7,18 @@ use super::process::Setup;
 use crate::end_to_end::alone;
 use crate::end_to_end::broker::Broker;
 use crate::end_to_end::input::N_PARTITIONS;
-use crate::end_to_end::oracle::{actual, expected};
+use crate::end_to_end::oracle::{actual, compare, expected, in_files};
 use crate::end_to_end::pipeline::{N_OUT, OUTPUTS, Script};
 use crate::end_to_end::process::Davy;
 use crate::end_to_end::producer::{Input, InputProducer};
 use crate::end_to_end::reader::{Watcher, contents, differences, held_open};
 use davy_testkit::wait::{let_pass, now, until, within};
 
-/// Two tasks each: the source of the windows, the windows, the filter.
-const N_TASKS: usize = 6;
+/// Two tasks each: the source of the windows, the windows, the filter, and each format of files.
+const fn n_tasks(files: &[&str]) -> usize {
+    6 + 2 * files.len()
+}
+
 /// How long a transaction may be open: so short that a frozen process outlives its own,
 const SHORT: Duration = Duration::from_secs(2);
 /// and longer than the broker needs to come back. A transaction that runs out just when a single broker starts may stay open for ever:
@@ -37,6 +40,8 @@ pub(super) struct Play {
     pub(super) rows_per_second: u64,
     /// The input has at least so many rows.
     pub(super) n_rows: u64,
+    /// Formats in which the filter's rows are also written to files.
+    pub(super) files: &'static [&'static str],
     /// Nodes of the cluster: one, or three that replicate everything.
     pub(super) n_nodes: usize,
 }
@@ -76,6 +81,7 @@ struct Rig {
     input: InputProducer,
     watcher: Watcher,
     setup: Setup,
+    files: &'static [&'static str],
     n_started: usize,
     broker: Broker,
     folder: tempfile::TempDir,
@@ -121,8 +127,11 @@ impl Rig {
         let folder = tempfile::tempdir().expect("a folder");
         broker.make_topics(&[&[("flows", N_PARTITIONS)], &OUTPUTS[..]].concat());
         let setup = Setup { folder: folder.path().to_owned(), servers: broker.servers.clone() };
-        std::fs::write(setup.script(), Script { delivery: play.delivery, ..Script::default() }.text())
-            .expect("written");
+        std::fs::write(
+            setup.script(),
+            Script { delivery: play.delivery, files: play.files, ..Script::default() }.text(),
+        )
+        .expect("written");
         let input = InputProducer::start(Input {
             servers: broker.servers.clone(),
             topic: "flows".to_owned(),
@@ -130,7 +139,7 @@ impl Rig {
             rows_per_second: play.rows_per_second,
         });
         let watcher = Watcher::start(&broker.servers, &OUTPUTS);
-        Self { davy: None, input, watcher, setup, n_started: 0, broker, folder }
+        Self { davy: None, input, watcher, setup, files: play.files, n_started: 0, broker, folder }
     }
 
     fn start(&mut self) -> Davy {
@@ -158,7 +167,7 @@ impl Rig {
     /// One that runs: the one that does, or a new one.
     fn running(&mut self) -> Davy {
         let mut davy = self.davy.take().unwrap_or_else(|| self.start());
-        davy.await_running(N_TASKS);
+        davy.await_running(n_tasks(self.files));
         davy
     }
 
@@ -237,7 +246,7 @@ impl Rig {
         older.signal("STOP");
         let_pass(duration);
         let mut newer = self.start();
-        newer.await_running(N_TASKS);
+        newer.await_running(n_tasks(self.files));
         self.watcher.await_progress(PATIENCE);
         older.signal("CONT");
         let status = older.await_end("a zombie ends", PATIENCE);
@@ -276,6 +285,9 @@ impl Rig {
         assert_eq!(held_open(&self.broker), [""; 0], "open transactions");
         let expected = expected(&self.broker, "flows");
         let mut wrong = actual(&self.broker, N_OUT).differences(&expected);
+        for name in self.files {
+            compare(&format!("files of {name}"), &in_files(&self.setup.files(name)), &expected.passed, &mut wrong);
+        }
         let contents = contents(&self.broker, &OUTPUTS);
         let n_messages = contents.values().map(|messages| messages.len() as u64).sum();
         let seen = self.watcher.finish(n_messages);

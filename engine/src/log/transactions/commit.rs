@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-
 use super::super::offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState};
 use super::super::wire::{self, Record, Wire};
 use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, Transaction};
-use super::{Destination, Message, Transactions};
+use super::sinks::TaskSinks;
+use super::{Closing, Destination, Message, Transactions};
 use crate::error::{Error, Result};
 
 /// What commits of a task need to know.
@@ -32,6 +31,7 @@ pub struct TransactionalOptions {
 pub struct TransactionalCommit<T> {
     client: T,
     options: TransactionalOptions,
+    sinks: TaskSinks,
     sequence: u64,
     /// The splits that were requested, and their committed positions as far as this owner knows, both in order.
     splits: Vec<SplitId>,
@@ -40,8 +40,9 @@ pub struct TransactionalCommit<T> {
 
 impl<T: Transactions> TransactionalCommit<T> {
     /// Owns nothing until it takes over.
-    pub fn new(client: T, options: TransactionalOptions) -> Self {
-        Self { client, options, sequence: 0, splits: Vec::new(), last: Vec::new() }
+    pub fn new(client: T, mut options: TransactionalOptions) -> Self {
+        let sinks = TaskSinks::new(std::mem::take(&mut options.sinks));
+        Self { client, options, sinks, sequence: 0, splits: Vec::new(), last: Vec::new() }
     }
 
     fn found(&mut self, splits: &[SplitId]) -> Result<Found> {
@@ -68,10 +69,10 @@ impl<T: Transactions> TransactionalCommit<T> {
         if found == self.last {
             return Ok(());
         }
-        Err(Error::Fenced(format!("task `{}`: another owner has committed since", self.options.name)))
+        Err(self.overtaken())
     }
 
-    /// All messages of a transaction; sinks outside it get their rows.
+    /// All messages of a transaction; other sinks get their rows.
     fn messages(&mut self, transaction: &mut Transaction) -> Result<Vec<Message>> {
         let mut messages = Vec::new();
         let mut records = Vec::new();
@@ -84,20 +85,28 @@ impl<T: Transactions> TransactionalCommit<T> {
             wire.encode(&partials, self.options.record_bytes_max, &mut records)?;
             messages.extend(records.drain(..).map(|record| of_partials(topic, partition, record)));
         }
-        let mut rows_of: BTreeMap<Arc<str>, Vec<RecordBatch>> = BTreeMap::new();
-        for (table, batch) in std::mem::take(&mut transaction.rows) {
-            rows_of.entry(table).or_default().push(batch);
-        }
-        for (table, batches) in rows_of {
-            let sink = self.options.sinks.get_mut(&table);
-            match sink.ok_or_else(|| Error::internal(format!("rows for the unknown table `{table}`")))? {
-                Destination::Inside(encoder) => {
-                    batches.iter().try_for_each(|batch| encoder.encode(batch, &mut messages))?;
-                }
-                Destination::Outside(sink) => sink.write(&batches)?,
-            }
-        }
+        let closing = if transaction.last { Closing::Now } else { Closing::WhenFull };
+        let written = self.sinks.write(std::mem::take(&mut transaction.rows), closing, &mut messages);
+        written.map_err(|error| self.unless_overtaken(error))?;
         Ok(messages)
+    }
+
+    /// A refusal, if no other owner has taken the task over meanwhile: that one removes the files that it has replaced.
+    fn unless_overtaken(&mut self, error: Error) -> Error {
+        if !matches!(error, Error::Invalid(_)) {
+            return error;
+        }
+        match self.client.committed(&self.splits) {
+            Ok(mut found) => {
+                found.sort_by(|a, b| a.0.cmp(&b.0));
+                if found == self.last { error } else { self.overtaken() }
+            }
+            Err(unknown) => unknown,
+        }
+    }
+
+    fn overtaken(&self) -> Error {
+        Error::Fenced(format!("task `{}`: another owner has committed since", self.options.name))
     }
 
     fn positions(&self, record: &CommitRecord) -> Vec<(SplitId, Position, String)> {
@@ -107,7 +116,11 @@ impl<T: Transactions> TransactionalCommit<T> {
             n_tasks: self.options.n_tasks,
             owner: self.options.owner,
             sequence: self.sequence,
-            parts: Parts { is_idle: record.idle.contains(split), reset: record.resets.get(split).copied() },
+            parts: Parts {
+                is_idle: record.idle.contains(split),
+                reset: record.resets.get(split).copied(),
+                sinks: self.sinks.states().to_vec(),
+            },
             state: match record.replay_from.get(split) {
                 None => SplitState::Source { watermark: record.watermarks.get(split).copied().unwrap_or(i64::MIN) },
                 Some(replay_from) => SplitState::Windows {
@@ -118,6 +131,19 @@ impl<T: Transactions> TransactionalCommit<T> {
             },
         };
         record.positions.iter().map(|(split, position)| (split.clone(), *position, metadata(split).encode())).collect()
+    }
+
+    fn transact(&mut self, messages: Vec<Message>, record: &CommitRecord) -> Result<()> {
+        self.sequence += 1;
+        let positions = self.positions(record);
+        if let Err(error) = self.burst(messages, &positions) {
+            if !matches!(error, Error::Fenced(_)) {
+                self.client.abort();
+            }
+            return Err(error);
+        }
+        self.last = positions;
+        Ok(())
     }
 
     fn burst(&mut self, messages: Vec<Message>, positions: &[(SplitId, Position, String)]) -> Result<()> {
@@ -154,7 +180,13 @@ fn of_partials(topic: &Arc<str>, partition: u32, record: Record) -> Message {
 impl<T: Transactions> Commit for TransactionalCommit<T> {
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
         self.client.init()?;
-        self.found(splits)
+        let found = self.found(splits)?;
+        let files = self.last.iter().flat_map(|(_, _, text)| match SplitMetadata::decode(text) {
+            OffsetMetadata::Valid(metadata) => metadata.parts.sinks,
+            OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => Vec::new(),
+        });
+        self.sinks.find(files);
+        Ok(found)
     }
 
     fn find(&mut self, joined: &[SplitId]) -> Result<Found> {
@@ -163,23 +195,27 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
 
     /// Commits the committed offset metadata again, as its own.
     fn claim(&mut self) -> Result<()> {
+        self.sinks.recover().map_err(|error| self.unless_overtaken(error))?;
         let owner = self.options.owner;
+        let states = self.sinks.states();
         let own = |(split, position, text): &(SplitId, Position, String)| match SplitMetadata::decode(text) {
             OffsetMetadata::Valid(metadata) => {
-                Some((split.clone(), *position, SplitMetadata { owner, ..metadata }.encode()))
+                let parts = Parts { sinks: states.to_vec(), ..metadata.parts };
+                Some((split.clone(), *position, SplitMetadata { owner, parts, ..metadata }.encode()))
             }
             // Recovery has decided what that means, and the first commit replaces it.
             OffsetMetadata::Erased | OffsetMetadata::Unreadable(_) => None,
         };
         let claimed: Vec<_> = self.last.iter().filter_map(own).collect();
         if claimed.is_empty() {
+            // There are no committed files either.
             return Ok(());
         }
         self.burst(Vec::new(), &claimed)?;
         self.last.retain(|(split, ..)| claimed.iter().all(|(other, ..)| other != split));
         self.last.extend(claimed);
         self.last.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(())
+        self.sinks.publish().map(|_| ())
     }
 
     fn is_superseded(&mut self) -> Result<bool> {
@@ -191,15 +227,16 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
     fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
         self.refresh()?;
         let messages = self.messages(&mut transaction)?;
-        self.sequence += 1;
-        let positions = self.positions(&transaction.record);
-        if let Err(error) = self.burst(messages, &positions) {
-            if !matches!(error, Error::Fenced(_)) {
-                self.client.abort();
-            }
-            return Err(error);
+        self.transact(messages, &transaction.record)?;
+        if self.sinks.publish()? && transaction.last {
+            // Commits that no file waits for its publication any more: the next run may have other tables.
+            self.sinks.write(Vec::new(), Closing::Now, &mut Vec::new())?;
+            self.transact(Vec::new(), &transaction.record)?;
         }
-        self.last = positions;
         Ok(())
+    }
+
+    fn has_open_files(&self) -> bool {
+        self.sinks.has_open_files()
     }
 }

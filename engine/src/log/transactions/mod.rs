@@ -4,6 +4,13 @@
 //! begin → rows and partials → positions with their offset metadata → commit, in one burst. Any error makes the task start again from its
 //! last commit. The client is a trait, so that the same protocol runs over Kafka and over the simulator.
 //!
+//! **Files** are written in two phases around the transaction: what it covers is on the disk, hidden, before it begins; the
+//! transaction carries how far each file is committed; and a file that it closes is published after it. A crash in between is mended by
+//! the next owner, from what is committed. Taking over, the owner first commits that it has the files ([`Commit::claim`]): only then
+//! does it change anything that an older owner could still have changed.
+//!
+//! [`Commit::claim`]: super::Commit::claim
+//!
 //! Taking over: fence the older owners and abort what they left open (`init`), then read the committed positions; read before,
 //! they could be stale.
 //!
@@ -13,6 +20,7 @@
 //! so the positions are read again, and if they are not the ones written here, it is this owner that is too old.
 
 mod commit;
+mod sinks;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +30,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::sink_state::SinkState;
 use super::{Position, SplitId};
 use crate::error::Result;
 
@@ -79,8 +88,38 @@ pub trait OutsideSink: Send {
     fn write(&mut self, batches: &[RecordBatch]) -> Result<()>;
 }
 
+/// Whether a commit closes a file that is not full yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    WhenFull,
+    /// The task ends, or gives its files up.
+    Now,
+}
+
+/// A sink whose rows become visible with the transaction of the task that writes them, and not before: files.
+///
+/// An owner calls `recover` once, and `publish` when the state that `recover` returned is committed. Then, for each commit:
+/// `prepare`, the transaction with the state, `publish`. After any error the sink is dropped, and leaves everything as it is.
+pub trait TransactionalSink: Send {
+    /// Which table, and where its files are: the same number in all owners of the task.
+    fn target(&self) -> u32;
+
+    /// Takes over what is committed. Changes nothing that an owner with an older or a newer claim relies on: the claim may fail.
+    fn recover(&mut self, committed: Option<SinkState>) -> Result<SinkState>;
+
+    /// Brings rows to the disk, hidden. They are safe when it returns.
+    fn prepare(&mut self, rows: &[RecordBatch], closing: Closing) -> Result<SinkState>;
+
+    /// Publishes the file that the last state closed, and removes what no later commit can refer to. May be repeated.
+    fn publish(&mut self) -> Result<()>;
+
+    /// Whether a file is open, which the last commit of a task should close.
+    fn has_open_file(&self) -> bool;
+}
+
 /// Where the rows of a table go.
 pub enum Destination {
     Inside(Box<dyn RowEncoder>),
     Outside(Box<dyn OutsideSink>),
+    Files(Box<dyn TransactionalSink>),
 }

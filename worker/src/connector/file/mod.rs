@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
-use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::connector::{OverKafka, Share, Table, TableRequest, Writers};
 use davy_engine::format::Format;
 use davy_engine::log::{Sink, Source, SplitId};
 use davy_engine::options::Options;
@@ -23,7 +23,7 @@ use davy_engine::{Error, Result};
 use super::Role;
 use super::splits::{OpenSplit, Sequential, SplitReader, shared};
 pub(super) use read::{FileInput, reads_bytes};
-pub(super) use write::{Leftover, OutputFile};
+pub(super) use write::{Leftover, OutputFile, folder_of};
 
 /// Large enough that a read's cost vanishes, small enough for a cache and a queue.
 const PIECE_BYTES_DEFAULT: u64 = 4 << 20;
@@ -162,5 +162,13 @@ impl Table for SingleFile {
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
         let sink = sink::FileSink::open(&self.path, &self.format, schema, self.is_open.clone())?;
         Ok(Box::new(sink))
+    }
+
+    fn over_kafka(&self, _writers: Writers) -> Result<OverKafka> {
+        Err(Error::invalid(format!(
+            "table `{}`: `single_file` appears when its input has ended, and a topic never ends",
+            self.name
+        ))
+        .hint("use `connector = 'filesystem'` with a folder as `path`: its files appear as they get full"))
     }
 }

@@ -89,17 +89,28 @@ impl OutputFile {
         writer.flush(&self.hidden)
     }
 
-    /// Closes the file, brings it to the disk and gives it the name `target`, in one step.
-    pub(in crate::connector) fn publish(mut self, target: &Path) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+    /// Closes the file and brings it to the disk, still hidden; returns its length. After an error it is removed.
+    pub(in crate::connector) fn close(mut self) -> Result<u64> {
+        let Some(writer) = self.writer.take() else { return Ok(0) };
         let closed = writer.close(&self.hidden).and_then(|file| {
-            file.sync_all().map_err(|error| write_error(&self.hidden, error))?;
-            fs::rename(&self.hidden, target).map_err(|error| write_error(target, error))
+            let synced = file.sync_all().and_then(|()| file.metadata());
+            Ok(synced.map_err(|error| write_error(&self.hidden, error))?.len())
         });
         if closed.is_err() {
             remove(&self.hidden);
         }
         closed
+    }
+
+    /// Closes the file and gives it the name `target`, in one step.
+    pub(in crate::connector) fn publish(self, target: &Path) -> Result<()> {
+        let hidden = self.hidden.clone();
+        self.close()?;
+        let published = fs::rename(&hidden, target).map_err(|error| write_error(target, error));
+        if published.is_err() {
+            remove(&hidden);
+        }
+        published
     }
 }
 

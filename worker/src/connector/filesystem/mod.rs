@@ -1,23 +1,32 @@
 //! `filesystem`: many files. Reads a folder or a glob; writes files that roll.
 //!
-//! Read: every file is a split, in the order of their names. Written: `part-<task>-<sequence>.<extension>`, hidden until
-//! full (see [`sink`]).
+//! Read: every file is a split, in the order of their names. Written by a run over files: `part-<task>-<sequence>.<extension>`, hidden
+//! until full (see [`sink`]). Written by tasks over Kafka: with their transactions (see [`transactional`]).
 
+mod decide;
+mod lines;
+mod names;
 pub(super) mod paths;
 mod sink;
+mod transactional;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
-use davy_engine::connector::{Share, Table, TableRequest};
+use davy_engine::connector::{OverKafka, Share, SinkTask, Table, TableRequest, Writers};
 use davy_engine::format::Format;
+use davy_engine::log::sink_state::SinkState;
+use davy_engine::log::transactions::TransactionalSink;
 use davy_engine::log::{Sink, Source};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 
+use self::names::Names;
 use self::sink::{FilesSink, Naming, Rollover};
+use self::transactional::{TransactionalFiles, Writing};
 use super::Role;
 use super::compression::Compression;
 use super::file::{FileInput, format_of, reads_bytes, take_piece_bytes};
@@ -33,6 +42,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
         piece_bytes: take_piece_bytes(options)?,
         rollover: Rollover::take(options)?,
         compression: take_compression(request, &format, options)?,
+        is_shared: options.parse_choice("shared", &[("true", true), ("false", false)])?.unwrap_or(false),
         pattern,
         format,
         n_sinks: AtomicUsize::new(0),
@@ -63,6 +73,8 @@ struct Filesystem {
     piece_bytes: usize,
     rollover: Rollover,
     compression: Compression,
+    /// Whether all workers of a cluster find the same folder under this path.
+    is_shared: bool,
     /// How many sinks were opened: each has its own number in its files' names.
     n_sinks: AtomicUsize,
 }
@@ -110,6 +122,33 @@ impl Table for Filesystem {
         let naming = Naming { folder: PathBuf::from(&self.pattern), task, extension: self.extension() };
         let sink = FilesSink::open(naming, self.rollover, self.format.clone(), schema.clone(), self.compression)?;
         Ok(Box::new(sink))
+    }
+
+    fn over_kafka(&self, writers: Writers) -> Result<OverKafka> {
+        if writers == Writers::Workers && !self.is_shared {
+            return Err(Error::invalid(format!(
+                "table `{}`: the folder `{}` may be another one on each worker, and tasks move between workers",
+                self.name, self.pattern
+            ))
+            .hint("where all workers mount the same storage there, say `shared = 'true'`; else write into a topic"));
+        }
+        Ok(OverKafka::WithTransaction)
+    }
+
+    fn transactional_sink(&self, schema: &SchemaRef, task: SinkTask<'_>) -> Result<Box<dyn TransactionalSink>> {
+        let extension = self.extension();
+        let target = SinkState::target_of(&[&self.name, &self.pattern, &extension]);
+        let mut id = DefaultHasher::new();
+        (task.name, &self.name, task.owner).hash(&mut id);
+        let writing = Writing {
+            names: Names { folder: PathBuf::from(&self.pattern), task: task.index, extension },
+            rollover: self.rollover,
+            format: self.format.clone(),
+            schema: schema.clone(),
+            compression: self.compression,
+            owner: task.owner,
+        };
+        Ok(Box::new(TransactionalFiles::new(writing, target, id.finish())))
     }
 }
 

@@ -1,9 +1,7 @@
-//! Writes files that roll: a file is hidden while it grows and appears, whole, when it is full.
+//! Writes the files of a run that begins at the start of its input: a file is hidden while it grows and appears, whole, when it is full.
 //!
 //! A file ends at a commit, never within one, so that the rows of one commit are in one file; it may therefore be larger
-//! than the limits by one commit. The rows of a file that was never published (the process was killed) are not visible:
-//! a caller that resumes from a stored position must roll at least as often as it stores positions (`rollover_rows = '1'` rolls
-//! at every commit).
+//! than the limits by one commit. What was not published when the run ends with an error is removed, since the next run writes it again.
 
 use crate::clock;
 use std::fs;
@@ -43,7 +41,7 @@ impl Rollover {
         })
     }
 
-    fn is_due(&self, n_rows: u64, n_bytes: u64, age: Duration) -> bool {
+    pub(super) fn is_due(&self, n_rows: u64, n_bytes: u64, age: Duration) -> bool {
         self.rows <= n_rows || self.bytes <= n_bytes || self.interval <= age
     }
 }

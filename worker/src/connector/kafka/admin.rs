@@ -106,6 +106,10 @@ impl<C> PurgingCommit<C> {
 }
 
 impl<C: Commit> Commit for PurgingCommit<C> {
+    fn has_open_files(&self) -> bool {
+        self.inner.has_open_files()
+    }
+
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
         self.inner.take_over(splits)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use davy_engine::connector::SinkTask;
 use davy_engine::log::Commit;
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
 use davy_engine::plan::StageInput;
@@ -18,7 +19,7 @@ use crate::connector::kafka::admin::PurgingCommit;
 use crate::connector::kafka::transactions::KafkaTransactions;
 use crate::connector::kafka::{Compression, Delivery, KafkaTable};
 use crate::host::control::{Control, Phase};
-use crate::host::sinks::Shared as SharedSink;
+use crate::host::sinks::{Fitted, Shared as SharedSink};
 use crate::host::work::Work;
 use crate::host::{Ending, Shared};
 use crate::probe;
@@ -143,6 +144,10 @@ pub(super) fn parts(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
     })
 }
 
+fn outside(shared: &Shared, name: &Arc<str>) -> Destination {
+    Destination::Outside(Box::new(SharedSink { sinks: Arc::clone(&shared.sinks), name: Arc::clone(name) }))
+}
+
 /// The commits of one attempt.
 fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box<dyn Commit>> {
     let mut sinks = BTreeMap::new();
@@ -158,8 +163,13 @@ fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box
                 }
                 Destination::Inside(Box::new(table.encoder(plan, &shared.name)?))
             }
-            _ => {
-                Destination::Outside(Box::new(SharedSink { sinks: Arc::clone(&shared.sinks), name: Arc::clone(&name) }))
+            Some(_) => outside(shared, &name),
+            None => {
+                let task = SinkTask { name: &task.name, index: task.index, owner: control.owner };
+                match Fitted::open(plan, task)? {
+                    Some(sink) => Destination::Files(Box::new(sink)),
+                    None => outside(shared, &name),
+                }
             }
         };
         sinks.insert(name, destination);

@@ -138,6 +138,16 @@ impl Run {
         Arc::clone(&self.metrics)
     }
 
+    /// Waits for the error that ends it.
+    pub(crate) fn error(mut self) -> Error {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_over() {
+            assert!(Instant::now() < deadline, "it did not end; {:#?}", self.metrics);
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        self.join().expect_err("an error")
+    }
+
     /// Bad records by the label of their reason.
     pub(crate) fn bad_records(&self) -> BTreeMap<&'static str, u64> {
         self.metrics.bad_records().into_iter().map(|(reason, n)| (reason.label(), n)).collect()

@@ -35,7 +35,8 @@ pub(crate) enum LogFormat {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; \
-130 interrupted (what was committed is written); 143 ended by SIGTERM before the end of its input.";
+130 interrupted (what was committed is written); 141 the reader of standard output has gone; \
+143 ended by SIGTERM before the end of its input.";
 
 const RUN_EXAMPLES: &str = "Examples:
   davy run pipelines/miners.sql --input flows.csv.gz        find miners in a capture
@@ -45,8 +46,8 @@ const RUN_EXAMPLES: &str = "Examples:
 
 Settings come from flags, then the environment (DAVY_OUTPUT, DAVY_TASKS, …), then davy.toml.
 Over Kafka a run ends when it is stopped (SIGTERM: exit code 0); the next run resumes from the last commit.
-Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted; 143 ended by SIGTERM
-before the end of its input.";
+Exit codes: 0 done; 1 failed while running; 2 the script, a setting or an argument is wrong; 130 interrupted; 141 the reader of
+standard output has gone (as in davy run … | head); 143 ended by SIGTERM before the end of its input.";
 
 const OFFSETS_EXAMPLE: &str = "Example:
   davy offsets my.sql --reset-watermark 2026-01-31T12:00:00Z

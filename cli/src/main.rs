@@ -1,7 +1,7 @@
 //! `davy`: runs SQL pipelines over NetFlow, explains them, and checks them.
 //!
-//! Exit codes: 0 done · 1 it failed while running · 2 the script, a setting or an argument is wrong · 130 interrupted · 143 ended by
-//! SIGTERM before the end of its input.
+//! Exit codes: 0 done · 1 it failed while running · 2 the script, a setting or an argument is wrong · 130 interrupted · 141 the reader of
+//! the standard output has gone (`| head`), as for a program that SIGPIPE ends · 143 ended by SIGTERM before the end of its input.
 
 mod args;
 mod cluster;
@@ -27,6 +27,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Command, LogFormat};
 
+/// What a shell expects of a program that SIGPIPE ended.
+const OUTPUT_CLOSED: u8 = 141;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     log_to_stderr(args.log_format);
@@ -49,7 +52,9 @@ fn main() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| {
-        output::say(&format!("error: {error}"));
+        if !matches!(error, Error::OutputClosed(_)) {
+            output::say(&format!("error: {error}"));
+        }
         exit_code(&error)
     })
 }
@@ -71,6 +76,7 @@ fn log_to_stderr(format: LogFormat) {
 fn exit_code(error: &Error) -> ExitCode {
     match error {
         Error::Invalid(_) => ExitCode::from(2),
+        Error::OutputClosed(_) => ExitCode::from(OUTPUT_CLOSED),
         Error::Data(_) | Error::Unavailable(_) | Error::OutOfMemory(_) | Error::Fenced(_) | Error::Internal(_) => {
             ExitCode::from(1)
         }

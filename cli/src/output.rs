@@ -22,27 +22,38 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
-/// Prints text on standard output. A reader that has gone away is no error.
+/// Prints text on standard output. A reader that has gone away is no error: what the command had to do is done.
 pub(crate) fn print(text: &str) -> Result<()> {
-    write_out(text.as_bytes())
-}
-
-fn write_out(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::Unavailable(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+    match print_rows(text.as_bytes()) {
+        Err(Error::OutputClosed(_)) => Ok(()),
+        printed => printed,
     }
 }
 
+/// Prints rows of a run, which ends when their reader goes away.
+fn print_rows(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Error::OutputClosed("the standard output was closed by its reader".to_owned()),
+        _ => Error::Unavailable(format!("cannot write to standard output: {error}")),
+    })
+}
+
+/// When a table of rows is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    /// When all rows are there.
+    AtTheEnd,
+    /// At each commit: the input is a topic and does not end, and a committed row must not wait in memory.
+    AtCommits,
+}
+
 /// The sink of a SELECT on its own.
-pub(crate) fn results(plan: &SinkPlan, format: OutputFormat) -> Result<Box<dyn Sink>> {
+pub(crate) fn results(plan: &SinkPlan, format: OutputFormat, drawn: Drawn) -> Result<Box<dyn Sink>> {
     match format {
         OutputFormat::Table => {
             let header = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
-            Ok(Box::new(TableSink { header, staged: Vec::new(), rows: Vec::new(), n_rows: 0 }))
+            Ok(Box::new(TableSink { header, drawn, staged: Vec::new(), rows: Vec::new(), n_rows: 0 }))
         }
         OutputFormat::Json => stream(plan, "json", &[]),
         OutputFormat::Csv => stream(plan, "csv", &[("csv.header", "true")]),
@@ -70,7 +81,7 @@ impl Sink for StreamSink {
     }
 
     fn commit(&mut self) -> Result<()> {
-        write_out(&std::mem::take(&mut self.staged))
+        print_rows(&std::mem::take(&mut self.staged))
     }
 
     fn abort(&mut self) -> Result<()> {
@@ -83,9 +94,9 @@ impl Sink for StreamSink {
     }
 }
 
-/// A table, drawn when all rows are there.
 struct TableSink {
     header: Vec<String>,
+    drawn: Drawn,
     staged: Vec<RecordBatch>,
     rows: Vec<Vec<String>>,
     n_rows: usize,
@@ -103,7 +114,10 @@ impl Sink for TableSink {
             let free = TABLE_ROWS.saturating_sub(self.rows.len()).min(batch.num_rows());
             self.rows.extend(cells(&batch.slice(0, free))?);
         }
-        Ok(())
+        match self.drawn {
+            Drawn::AtCommits if 0 < self.n_rows => self.draw_rows(),
+            Drawn::AtCommits | Drawn::AtTheEnd => Ok(()),
+        }
     }
 
     fn abort(&mut self) -> Result<()> {
@@ -112,14 +126,23 @@ impl Sink for TableSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        if self.n_rows == 0 {
-            return print("no rows\n");
+        match (self.drawn, self.n_rows) {
+            (Drawn::AtCommits, _) => Ok(()),
+            (Drawn::AtTheEnd, 0) => print_rows(b"no rows\n"),
+            (Drawn::AtTheEnd, _) => self.draw_rows(),
         }
-        print(&draw(&self.header, &self.rows))?;
-        if self.rows.len() < self.n_rows {
-            let more = self.n_rows - self.rows.len();
+    }
+}
+
+impl TableSink {
+    fn draw_rows(&mut self) -> Result<()> {
+        print_rows(draw(&self.header, &self.rows).as_bytes())?;
+        let more = self.n_rows - self.rows.len();
+        if 0 < more {
             say(&format!("… and {more} more rows; -o json or -o csv prints them all"));
         }
+        self.rows.clear();
+        self.n_rows = 0;
         Ok(())
     }
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use davy_engine::metrics::Metrics;
+use davy_engine::plan::SinkPlan;
 use davy_engine::{Error, Result};
 use davy_worker::host::{self, Ending};
 
 use crate::args::RunArgs;
-use crate::output;
+use crate::output::{self, Drawn};
 use crate::progress::{Progress, now, summarize, summarize_function};
 use crate::script::load;
 use crate::settings::{host_options, output as output_format, read_file};
@@ -28,12 +29,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let stop = Arc::clone(&signals.stop);
     let metrics = Arc::new(Metrics::default());
     let functions = pipeline.functions.clone();
+    let over_kafka = host::tables_over_kafka(&pipeline)?;
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
     let begun = now();
     let watcher = std::thread::current();
     let (counted, bar) = (Arc::clone(&metrics), &progress);
     let running = std::thread::scope(|scope| {
-        let open = move |plan: &_| output::results(plan, format);
+        let open = move |plan: &SinkPlan| {
+            let drawn = if over_kafka.contains(&plan.name) { Drawn::AtCommits } else { Drawn::AtTheEnd };
+            output::results(plan, format, drawn)
+        };
         let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, move || {
             let ending = host::run(pipeline, open, options, counted, stop);
             // Rows on the terminal and the bar would write over each other: the bar goes first.

@@ -24,6 +24,9 @@ pub enum Error {
     /// A newer owner has this task: stop without an error.
     #[error("{0}")]
     Fenced(String),
+    /// The reader of the output has gone: end the run quietly, without another commit.
+    #[error("{0}")]
+    OutputClosed(String),
     /// A bug of ours.
     #[error("internal error: {0}; please report it with the script that shows it")]
     Internal(String),
@@ -156,6 +159,7 @@ impl Error {
             Self::Unavailable(message) => Self::Unavailable(format!("{about}: {message}")),
             Self::OutOfMemory(message) => Self::OutOfMemory(format!("{about}: {message}")),
             Self::Fenced(message) => Self::Fenced(format!("{about}: {message}")),
+            Self::OutputClosed(message) => Self::OutputClosed(format!("{about}: {message}")),
             Self::Internal(message) => Self::Internal(format!("{about}: {message}")),
         }
     }

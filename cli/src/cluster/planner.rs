@@ -53,9 +53,10 @@ fn refusal(error: Error) -> Refusal {
             location: diagnostic.location.map(|at| Location { line: at.line, column: at.column }),
             hint: diagnostic.hint,
         },
-        Error::Unavailable(message) | Error::OutOfMemory(message) | Error::Fenced(message) => {
-            Refusal::Unavailable(message)
-        }
+        Error::Unavailable(message)
+        | Error::OutOfMemory(message)
+        | Error::Fenced(message)
+        | Error::OutputClosed(message) => Refusal::Unavailable(message),
         Error::Internal(message) => Refusal::Internal(message),
     }
 }

@@ -15,4 +15,5 @@ mod names;
 mod remote;
 mod repository;
 mod run;
+mod stdout;
 mod words;

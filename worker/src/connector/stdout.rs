@@ -84,7 +84,7 @@ impl<W: Write + Send> Sink for LineSink<W> {
         let written = self.output.write_all(&lines).and_then(|()| self.output.flush());
         written.map_err(|error| match error.kind() {
             // The reader has seen enough (`| head`): not a failure, but nothing more can be done either.
-            ErrorKind::BrokenPipe => Error::Fenced("the standard output was closed by its reader".into()),
+            ErrorKind::BrokenPipe => Error::OutputClosed("the standard output was closed by its reader".into()),
             _ => Error::Unavailable(format!("cannot write to the standard output: {error}")),
         })
     }
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_ends_the_writing_quietly() {
+    fn a_reader_that_went_away_ends_the_run_quietly() {
         let mut sink = sink(Pipe(None), &row());
         sink.write(&row()).expect("staged");
-        assert!(matches!(sink.commit(), Err(Error::Fenced(_))));
+        assert!(matches!(sink.commit(), Err(Error::OutputClosed(_))));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod plan;
 mod process;
 mod rig;
+mod stdout;
 
 use plan::{Injection, Plan};
 use rig::{Play, attempt, play};

@@ -5,6 +5,7 @@
 //!
 //! | what is found | decision |
 //! |---|---|
+//! | for stage 2: no split has a commit, and the exchange was purged | refuse: the stage has run, and its positions are gone |
 //! | no split has a commit | start fresh, where the table says |
 //! | offset metadata that cannot be read (not ours, damaged, another version) | refuse: go back to the old build, or start fresh under another name |
 //! | offset metadata of another plan | refuse, naming both |
@@ -14,7 +15,9 @@
 //! | a position beyond the split's end (the topic was made anew) | refuse; `on_loss = 'continue'` begins it anew |
 //! | for stage 2: a replay that begins behind what the exchange holds | refuse: windows would lose rows |
 //! | a position without offset metadata (set by an administrator) | resume there, and say loudly that state is gone |
-//! | a split without a commit beside others with one | resume the others; it has joined, and is read from its beginning |
+//! | for stage 2: a split without a commit beside others with one | refuse: partitions were added by hand, or positions deleted |
+//! | a table's split without a commit before one with a commit | refuse: its position is gone; read it again where the table says `on_loss = 'continue'` |
+//! | a table's split without a commit behind all with one | resume the others; it has joined, and is read from its beginning |
 //! | everything in order | resume |
 //!
 //! A log that keeps the record whole (the one in memory) is checked for the plan and for the replay only.
@@ -32,8 +35,20 @@ pub struct TaskFacts<'a> {
     /// How many there are.
     pub n_tasks: u32,
     pub fingerprint: u64,
+    /// Its splits, in the order in which they appeared.
+    pub splits: &'a [SplitId],
+    pub reads: Reads,
     /// Whether rows that are gone from a split may be done without.
     pub accepts_loss: bool,
+}
+
+/// What a task reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// New splits may appear.
+    Table,
+    /// Commits have a position of every split.
+    Exchanges,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +82,22 @@ const MADE_ANEW: &str =
 const PURGED: &str = "records were deleted before they could be done without; start fresh under another name, or, where it is a table's topic, \
                       say 'source.on_loss' = 'continue' for the table";
 
+const POSITIONS_GONE: &str =
+    "Kafka deletes positions of a pipeline that has not run for a week; start fresh under another name";
+const EXCHANGE_CHANGED: &str =
+    "partitions of an exchange are never added, and its positions never deleted; start fresh under another name";
+const POSITION_GONE: &str = "set its position with kafka-consumer-groups.sh, or, to read it again from its beginning, say \
+                             'source.on_loss' = 'continue' for the table";
+
 /// Decides; see the table above. `bounds` says what is still there of a split, where that is known.
 pub fn decide(task: &TaskFacts<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
     match found {
         Found::Whole(None) => Recovery::StartFresh,
         Found::Whole(Some(record)) => decide_whole(task, record),
-        Found::Splits(splits) if splits.is_empty() => Recovery::StartFresh,
+        Found::Splits(splits) if splits.is_empty() => match purged(task, bounds) {
+            Some(why) => refuse(why, POSITIONS_GONE).into(),
+            None => Recovery::StartFresh,
+        },
         Found::Splits(splits) => decide_splits(task, splits, bounds).unwrap_or_else(Into::into),
     }
 }
@@ -120,6 +145,7 @@ fn decide_splits(
     bounds: &dyn Fn(&SplitId) -> Option<Bounds>,
 ) -> Result<Recovery, Refusal> {
     let mut notices = Vec::new();
+    check_missing(task, &found, &mut notices)?;
     let mut closed_through = None;
     for entry in &mut found {
         let FoundSplit { split, position, metadata } = &*entry;
@@ -144,6 +170,35 @@ fn decide_splits(
         }
     }
     Ok(Recovery::Resume(CommitRecord { fingerprint: task.fingerprint, ..record_of(&found) }, notices))
+}
+
+/// Only a stage that has run deletes records of its exchange.
+fn purged(task: &TaskFacts<'_>, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Option<String> {
+    let begins = |split: &SplitId| bounds(split).map_or(0, |bounds| bounds.first.0);
+    let split = task.splits.iter().find(|split| task.reads == Reads::Exchanges && 0 < begins(split))?;
+    let first = begins(split);
+    Some(format!("no position is committed, but split `{split}` begins at {first}, so the stage has run before"))
+}
+
+fn check_missing(task: &TaskFacts<'_>, found: &[FoundSplit], notices: &mut Vec<String>) -> Result<(), Refusal> {
+    let is_missing = |split: &SplitId| found.iter().all(|found| found.split != *split);
+    let known = match task.reads {
+        Reads::Exchanges => task.splits,
+        // Splits behind the last one with a position have joined.
+        Reads::Table => {
+            let n_known = task.splits.iter().rposition(|split| !is_missing(split)).map_or(0, |last| last + 1);
+            &task.splits[..n_known]
+        }
+    };
+    for split in known.iter().filter(|split| is_missing(split)) {
+        let why = format!("split `{split}` has no committed position, although others have");
+        match task.reads {
+            Reads::Exchanges => return Err(refuse(why, EXCHANGE_CHANGED)),
+            Reads::Table if !task.accepts_loss => return Err(refuse(why, POSITION_GONE)),
+            Reads::Table => notices.push(format!("{why}; it is read from its beginning")),
+        }
+    }
+    Ok(())
 }
 
 fn check_writer(task: &TaskFacts<'_>, split: &SplitId, metadata: &SplitMetadata) -> Result<(), Refusal> {

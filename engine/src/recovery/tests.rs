@@ -3,7 +3,15 @@
 use super::*;
 use crate::log::offset_metadata::Parts;
 
-const TASK: TaskFacts<'_> = TaskFacts { name: "1/1/0", index: 0, n_tasks: 2, fingerprint: 7, accepts_loss: false };
+const TASK: TaskFacts<'_> = TaskFacts {
+    name: "1/1/0",
+    index: 0,
+    n_tasks: 2,
+    fingerprint: 7,
+    splits: &[],
+    reads: Reads::Table,
+    accepts_loss: false,
+};
 
 fn split() -> SplitId {
     SplitId::from("x/0")
@@ -155,5 +163,52 @@ fn of_a_loss_that_is_accepted() {
         let Recovery::Resume(record, notices) = decide(&task, local(position), &|_| bounds) else { panic!("resumed") };
         assert_eq!(record.replay_from[&SplitId::from("a/0")], Position(from), "position {position}");
         assert!(!notices.is_empty(), "a notice says so");
+    }
+}
+
+#[test]
+fn of_positions_that_are_gone() {
+    use OffsetMetadata::Valid;
+    let splits = ["a/0", "a/2", "a/10"].map(SplitId::from);
+    let table = TaskFacts { splits: &splits, ..TASK };
+    let exchange = TaskFacts { reads: Reads::Exchanges, ..table };
+    let continues = TaskFacts { accepts_loss: true, ..table };
+    let some = |names: &[&str], metadata: SplitMetadata| {
+        Found::Splits(names.iter().map(|name| at(name, 4, Valid(metadata.clone()))).collect())
+    };
+    type Case<'a> = (TaskFacts<'a>, Found, Option<(u64, u64)>, &'static str);
+    let cases: [Case<'_>; 8] = [
+        (table, some(&[], source()), Some((3, 9)), "fresh"),
+        (exchange, some(&[], source()), Some((0, 9)), "fresh"),
+        (
+            exchange,
+            some(&[], source()),
+            Some((3, 9)),
+            "refuse: no position is committed, but split `a/0` begins at 3, so the stage has run before",
+        ),
+        (
+            exchange,
+            some(&["a/0", "a/2"], windows(4, 60)),
+            None,
+            "refuse: split `a/10` has no committed position, although others have",
+        ),
+        (exchange, some(&["a/0", "a/2", "a/10"], windows(4, 60)), None, "resume a/0@4 a/10@4 a/2@4 closed 60"),
+        // A partition that was added has the greatest number.
+        (table, some(&["a/0", "a/2"], source()), None, "resume a/0@4 a/2@4"),
+        (
+            table,
+            some(&["a/0", "a/10"], source()),
+            None,
+            "refuse: split `a/2` has no committed position, although others have",
+        ),
+        (
+            continues,
+            some(&["a/0", "a/10"], source()),
+            None,
+            "resume a/0@4 a/10@4 ! split `a/2` has no committed position, although others have; it is read from its beginning",
+        ),
+    ];
+    for (task, found, bounds, expected) in cases {
+        assert_eq!(decided(&task, found, bounds), expected);
     }
 }

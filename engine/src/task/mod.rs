@@ -9,6 +9,7 @@ mod decode;
 pub(crate) mod input_check;
 mod local;
 mod origin;
+mod recover;
 mod reset;
 mod row_errors;
 mod source;
@@ -22,17 +23,15 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
-use crate::error::{Error, Result};
-use crate::log::{
-    Bounds, Commit, CommitRecord, ExchangeId, Found, FoundSplit, Partials, Polled, Source, SplitId, SplitTime,
-    Transaction,
-};
+use crate::error::Result;
+use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
-use crate::recovery::{Recovery, TaskFacts, decide};
+use crate::recovery::{Reads, TaskFacts};
 pub use bad_records::fit_to_sink;
 pub use input_check::Finding;
+use recover::{decide_recovery, unless_overtaken};
 pub use reset::{ResetWatermark, reset_watermark};
 use source::SourceBody;
 pub(crate) use timed::hidden_columns;
@@ -137,7 +136,7 @@ impl Task {
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
-        let decided = decide_recovery(&context.facts(accepts_loss), found.clone(), source.as_mut());
+        let decided = decide_recovery(&context.facts(accepts_loss, &splits), found.clone(), source.as_mut());
         let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         context.notices = notices;
         commit.claim()?;
@@ -308,40 +307,11 @@ impl Task {
             return Ok(());
         }
         let found = self.commit.find(&joined)?;
-        let (last, notices) = decide_recovery(&self.context.facts(self.accepts_loss), found, self.source.as_mut())?;
+        let (last, notices) =
+            decide_recovery(&self.context.facts(self.accepts_loss, &joined), found, self.source.as_mut())?;
         self.context.notices.extend(notices);
         self.context.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
         body.read(&joined, Some(&last.unwrap_or_default()), self.source.as_mut(), self.now)
-    }
-}
-
-/// Gathers what the decision needs, decides, and makes an error of a refusal.
-fn decide_recovery(
-    task: &TaskFacts<'_>,
-    found: Found,
-    source: &mut dyn Source,
-) -> Result<(Option<CommitRecord>, Vec<String>)> {
-    let mut bounds: BTreeMap<SplitId, Bounds> = BTreeMap::new();
-    if let Found::Splits(splits) = &found {
-        for FoundSplit { split, .. } in splits {
-            bounds.extend(source.bounds(split)?.map(|bounds| (split.clone(), bounds)));
-        }
-    }
-    match decide(task, found, &|split| bounds.get(split).copied()) {
-        Recovery::StartFresh => Ok((None, Vec::new())),
-        Recovery::Resume(record, notices) => Ok((Some(record), notices)),
-        Recovery::Refuse { why, remedy } => Err(Recovery::refusal(task.name, &why, remedy)),
-    }
-}
-
-/// A refusal, if what it was decided on is still committed. An owner that paused while a newer one continued, and while records that the
-/// newer one no longer needs were deleted, would otherwise report that rows are lost.
-fn unless_overtaken(refusal: Error, commit: &mut dyn Commit, splits: &[SplitId], found: &Found) -> Error {
-    match (found, commit.find(splits)) {
-        (Found::Whole(_), _) => refusal,
-        (Found::Splits(_), Ok(again)) if again == *found => refusal,
-        (Found::Splits(_), Ok(_)) => Error::Fenced("another owner has committed since this one took over".into()),
-        (Found::Splits(_), Err(error)) => error,
     }
 }
 
@@ -375,9 +345,14 @@ impl Context {
         &self.dataflow.stages[self.stage].branches
     }
 
-    fn facts(&self, accepts_loss: bool) -> TaskFacts<'_> {
+    fn facts<'a>(&'a self, accepts_loss: bool, splits: &'a [SplitId]) -> TaskFacts<'a> {
         TaskFacts {
             name: &self.name,
+            splits,
+            reads: match self.dataflow.stages[self.stage].input {
+                StageInput::Table(_) => Reads::Table,
+                StageInput::Exchanges(_) => Reads::Exchanges,
+            },
             index: self.index,
             n_tasks: self.n_tasks[self.stage],
             fingerprint: self.dataflow.state_fingerprint,

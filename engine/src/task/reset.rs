@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, TaskParts, decide_recovery};
+use super::recover::decide_recovery;
+use super::{Context, TaskParts};
 use crate::error::Result;
 use crate::log::{CommitRecord, Transaction};
 use crate::plan::StageInput;
@@ -20,7 +21,7 @@ pub fn reset_watermark(parts: TaskParts, to: i64) -> Result<ResetWatermark> {
     let (context, mut source, mut commit) = Context::of(parts);
     let splits = source.splits()?;
     let found = commit.take_over(&splits)?;
-    let facts = context.facts(source.accepts_loss());
+    let facts = context.facts(source.accepts_loss(), &splits);
     let (last, _) = decide_recovery(&facts, found, source.as_mut())?;
     let Some(last) = last else { return Ok(ResetWatermark { before: None, after: None }) };
     let mut ends = BTreeMap::new();

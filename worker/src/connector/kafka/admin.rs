@@ -8,6 +8,7 @@ use davy_engine::log::{Commit, Found, Position, SplitId, Transaction};
 use davy_engine::{Error, Result};
 use davy_kafka::admin::{Admin, Created, NewTopic};
 use davy_kafka::offsets::MetadataClient;
+use davy_kafka::reader::{Event, Reader};
 use davy_kafka::{Isolation, KafkaConnection, TopicPartition};
 use tracing::{debug, warn};
 
@@ -37,6 +38,42 @@ pub(crate) fn is_exchange_there(connection: &KafkaConnection, topic: &str, wante
              topic, start fresh under another name",
         )),
     }
+}
+
+/// Whether a committed record is, or was, in a topic. Aborted transactions leave none.
+pub(crate) fn has_records(connection: &KafkaConnection, topic: &Arc<str>) -> Result<bool> {
+    /// Between two messages, or ends of partitions.
+    const PATIENCE: Duration = Duration::from_secs(4);
+    let mut reader = Reader::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
+    let Some(n_partitions) = reader.metadata().find_topic(topic).map_err(of_kafka)? else { return Ok(false) };
+    let mut n_reading = 0;
+    for number in 0..n_partitions {
+        let partition = TopicPartition::new(Arc::clone(topic), number);
+        let offsets = reader.metadata().offsets(&partition).map_err(of_kafka)?;
+        if 0 < offsets.start {
+            return Ok(true);
+        }
+        if !offsets.is_empty() {
+            reader.assign(&partition, offsets.start).map_err(of_kafka)?;
+            n_reading += 1;
+        }
+    }
+    let (mut n_ended, mut is_found) = (0, false);
+    let mut heard = clock::running();
+    while n_ended < n_reading && !is_found {
+        let n_events = reader.poll(Duration::from_millis(100), |event| match event {
+            Event::Message(_) => is_found = true,
+            Event::End(..) => n_ended += 1,
+        });
+        match n_events.map_err(of_kafka)? {
+            0 if PATIENCE <= clock::running().saturating_sub(heard) => {
+                return Err(Error::Unavailable(format!("cannot read topic `{topic}`: the broker does not answer")));
+            }
+            0 => {}
+            _ => heard = clock::running(),
+        }
+    }
+    Ok(is_found)
 }
 
 /// Returns whether this call created the topic; another process may have created it in the same moment.

@@ -156,6 +156,44 @@ fn windows_whose_topic_has_forgotten_its_positions_are_not_gone_on_with() {
     assert_eq!(texts(&all(&begun.to)), ["2", "2"], "the window that was open, with a row from either topic");
 }
 
+/// Kafka deletes the positions of a group a week after its last commit, or when an administrator deletes the group.
+#[test]
+fn positions_that_are_gone_are_neither_read_again_nor_skipped() {
+    let (name, from, to) = (unique("expired"), topic("from", 2), topic("to", 1));
+    let script = |options: &str| {
+        "SET exchange_partitions = 2;\n".to_owned()
+            + &table("a", "ts TIMESTAMP, WATERMARK FOR ts AS ts", &from, &format!("format = 'csv'{options}"))
+            + &table("b", "n BIGINT", &to, "format = 'csv'")
+            + "INSERT INTO b SELECT count(*) AS n FROM a GROUP BY tumble(INTERVAL '10 seconds');"
+    };
+    put(&from, &[value(0, "1\n15"), value(1, "1\n15")]);
+    let purging = HostOptions { purge_interval: std::time::Duration::ZERO, ..options(&name) };
+    let mut run = super::pipeline::start_with(purging, &script(""));
+    run.wait_for(&to, 1);
+    let exchange = format!("davy.{name}.w1_1");
+    run.until("a purge", || super::topics::first(&exchange, 0) + super::topics::first(&exchange, 1) > 0);
+    run.stop();
+    let forget = |stage: u32| {
+        let group = format!("davy.{name}.1.{stage}");
+        answer(admin().delete_groups(&[&group], &admin_options()))
+            .into_iter()
+            .for_each(|deleted| drop(deleted.expect("a group")));
+    };
+    forget(2);
+    let said = refusal(&name, &script(""));
+    assert!(said.contains("no position is committed, but split `w1_1/"), "{said}");
+    forget(1);
+    for options in ["", ", 'source.on_loss' = 'continue'"] {
+        let said = refusal(&name, &script(options)).replace(&name, "expired");
+        assert_eq!(
+            said,
+            "no position is committed for the pipeline, but its exchange `davy.expired.w1_1` has records: Kafka deletes positions of a \
+             pipeline that has not run for a week; start fresh under another name, or delete the topic to begin again under this one"
+        );
+    }
+    assert_eq!(texts(&all(&to)), ["2"]);
+}
+
 #[test]
 fn a_position_that_an_administrator_sets_is_used_and_reported() {
     let begun = Begun::new();

@@ -107,6 +107,12 @@ pub(crate) fn value<'a>(partition: i32, value: &'a (impl AsRef<[u8]> + ?Sized)) 
     Put { partition, value: Some(value.as_ref()), ..Put::default() }
 }
 
+/// The first offset that is there.
+pub(crate) fn first(topic: &str, partition: i32) -> i64 {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", servers()).create().expect("a consumer");
+    client.fetch_watermarks(topic, partition, PATIENCE).expect("an answer").0
+}
+
 /// Writes messages, and waits until they are there.
 pub(crate) fn put(topic: &str, messages: &[Put<'_>]) {
     let writer = Writer::new(&[]);

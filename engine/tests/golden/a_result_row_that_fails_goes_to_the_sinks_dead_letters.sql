@@ -15,5 +15,5 @@ x | 1970-01-01T00:00:00 | 600
 z | 1970-01-01T00:00:00 | 2
 */
 /* expected dead_letters
-division_by_zero | expression `600 / total` (line 11, column 39): Divide by zero error; `sum(v)` is 0 | {"k":"y","tumble(1m)":{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:01:00Z"},"sum(v)":0}
+division_by_zero | expression `600 / total` (line 11, column 39): Divide by zero error; `sum(v)` is 0 | {"k":"y","tumble(1m)":{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:01:00Z"},"sum(v)":"0"}
 */

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{Field, FieldRef, Schema};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -122,6 +123,7 @@ fn reason(error: &DataFusionError) -> BadReason {
         DataFusionError::ArrowError(error, _) => match **error {
             ArrowError::DivideByZero => BadReason::DivisionByZero,
             ArrowError::ArithmeticOverflow(_) => BadReason::Overflow,
+            ArrowError::CastError(ref text) if of_text(text) == BadReason::Overflow => BadReason::Overflow,
             ArrowError::CastError(_) | ArrowError::ParseError(_) => BadReason::Cast,
             _ => of_text(&error.to_string()),
         },
@@ -174,7 +176,7 @@ pub(crate) fn row_as_json(batch: &RecordBatch, row: usize) -> Vec<u8> {
     let shown: Vec<usize> =
         batch.schema().fields().iter().enumerate().filter(|(_, field)| is_shown(field)).map(|(i, _)| i).collect();
     let encoded = || -> Result<Vec<u8>> {
-        let one = batch.slice(row, 1).project(&shown)?;
+        let one = with_decimals_as_text(&batch.slice(row, 1).project(&shown)?)?;
         let options = json::JsonOptions::from_options(&mut Options::new(""))?;
         let mut encoder: Box<dyn Encoder> = Format::Json(options).encoder(&one.schema())?;
         let mut bytes = Vec::new();
@@ -188,4 +190,17 @@ pub(crate) fn row_as_json(batch: &RecordBatch, row: usize) -> Vec<u8> {
         bytes.pop();
     }
     bytes
+}
+
+/// JSON numbers do not keep all digits of a decimal.
+fn with_decimals_as_text(batch: &RecordBatch) -> Result<RecordBatch> {
+    let mut fields: Vec<FieldRef> = Vec::new();
+    let mut columns = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let is_decimal = column.data_type().is_decimal();
+        let column = if is_decimal { cast(column, &DataType::Utf8)? } else { Arc::clone(column) };
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())));
+        columns.push(column);
+    }
+    batch_of(&Arc::new(Schema::new(fields)), columns, batch.num_rows())
 }

@@ -3,6 +3,7 @@
 pub mod pane;
 pub mod session;
 pub mod spec;
+mod sum;
 
 use arrow::datatypes::{DataType, Field, Fields};
 

@@ -13,6 +13,7 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::sum::{WideSum, wide_type};
 use crate::error::{Error, Result};
 use crate::operator::float::canonical;
 
@@ -28,7 +29,11 @@ pub struct AggregateCall {
 impl AggregateCall {
     /// The columns of its state, with names made unique by `index`.
     pub fn state_fields(&self, index: usize) -> Result<Vec<FieldRef>> {
-        let fields = self.function.state_fields()?;
+        let mut fields = self.function.state_fields()?;
+        if let Some(wide) = self.wide_sum() {
+            let widen = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(wide.clone()));
+            fields = fields.iter().map(widen).collect();
+        }
         let rename = |(part, field): (usize, &FieldRef)| {
             Arc::new(field.as_ref().clone().with_name(format!("__state_{index}_{part}")).with_nullable(true))
         };
@@ -55,12 +60,77 @@ impl AggregateCall {
         self.function.is_distinct() || self.function.fun().name() == "approx_distinct"
     }
 
-    fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+    /// The type in which the sum is kept and given out, if it is one that is wider than its result.
+    pub(crate) fn wide_sum(&self) -> Option<DataType> {
+        let is_sum = self.function.fun().name() == "sum" && !self.function.is_distinct();
+        wide_type(self.function.field().data_type()).filter(|_| is_sum)
+    }
+
+    fn accumulator(&self) -> Result<Accumulator> {
+        if let Some(sum) = self.wide_sum().map(WideSum::new) {
+            return Ok(Accumulator::WideSum(sum));
+        }
         if self.function.groups_accumulator_supported() {
-            return Ok(self.function.create_groups_accumulator()?);
+            return Ok(Accumulator::Other(self.function.create_groups_accumulator()?));
         }
         let function = Arc::clone(&self.function);
-        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+        Ok(Accumulator::Other(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))))
+    }
+}
+
+/// The states of one call for all groups.
+enum Accumulator {
+    WideSum(WideSum),
+    Other(Box<dyn GroupsAccumulator>),
+}
+
+impl Accumulator {
+    fn size(&self) -> usize {
+        match self {
+            Self::WideSum(sum) => sum.size(),
+            Self::Other(other) => other.size(),
+        }
+    }
+
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        n_groups: usize,
+    ) -> Result<()> {
+        match self {
+            Self::WideSum(sum) => sum.update(&values[0], groups, filter, n_groups),
+            Self::Other(other) => Ok(other.update_batch(values, groups, filter, n_groups)?),
+        }
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], n_groups: usize) -> Result<()> {
+        match self {
+            Self::WideSum(sum) => sum.update(&states[0], groups, None, n_groups),
+            Self::Other(other) => Ok(other.merge_batch(states, groups, n_groups)?),
+        }
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        match self {
+            Self::WideSum(sum) => Ok(vec![sum.of_rows(&values[0], filter)?]),
+            Self::Other(other) => Ok(other.convert_to_state(values, filter)?),
+        }
+    }
+
+    fn state(&mut self) -> Result<Vec<ArrayRef>> {
+        match self {
+            Self::WideSum(sum) => Ok(vec![sum.emit()]),
+            Self::Other(other) => Ok(other.state(EmitTo::All)?),
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<ArrayRef> {
+        match self {
+            Self::WideSum(sum) => Ok(sum.emit()),
+            Self::Other(other) => Ok(other.evaluate(EmitTo::All)?),
+        }
     }
 }
 
@@ -98,7 +168,7 @@ pub struct GroupStates {
     layout: Arc<GroupLayout>,
     /// `None` where there are no keys: one group.
     groups: Option<Box<dyn GroupValues>>,
-    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    accumulators: Vec<Accumulator>,
     rows: Vec<i64>,
     /// Scratch: the group of each input row.
     indices: Vec<usize>,
@@ -243,7 +313,7 @@ impl GroupStates {
     pub fn emit_states(&mut self) -> Result<Vec<ArrayRef>> {
         let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
-            columns.extend(accumulator.state(EmitTo::All)?);
+            columns.extend(accumulator.state()?);
         }
         columns.push(Arc::new(Int64Array::from(std::mem::take(&mut self.rows))));
         Ok(columns)
@@ -253,7 +323,7 @@ impl GroupStates {
     pub fn emit_values(&mut self) -> Result<Vec<ArrayRef>> {
         let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
-            columns.push(accumulator.evaluate(EmitTo::All)?);
+            columns.push(accumulator.evaluate()?);
         }
         self.rows.clear();
         Ok(columns)

@@ -7,7 +7,7 @@ use arrow::datatypes::{FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::{Column as DfColumn, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, col};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, cast, col};
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
 
 use super::super::catalog::{Catalog, RawRows, TableRows};
@@ -60,7 +60,7 @@ impl DraftAggregate {
             .map(|(_, field)| Arc::new(field.as_ref().clone().with_nullable(true)))
             .collect();
         let layout = Arc::new(GroupLayout::new(keys, calls.into())?);
-        let output_schema = closed_schema(aggregate);
+        let output_schema = closed_schema(aggregate, &layout.calls);
         let output_names = aggregate.schema.fields().iter().map(|field| without_qualifiers(field.name())).collect();
         let described = fingerprint::of_partials(&below.plan, &below.aggregates)?;
         Ok(Self { name, described, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
@@ -101,7 +101,11 @@ impl DraftAggregate {
         let table = PlaceholderTable { name: Arc::clone(&self.name), schema: Arc::clone(&self.output_schema) };
         let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(table)), None).map_err(sql_error)?;
         let columns = aggregate.schema.iter().enumerate().map(|(index, (qualifier, field))| {
-            let column = Expr::Column(DfColumn::new(Some(name), format!("c{index}")));
+            let mut column = Expr::Column(DfColumn::new(Some(name), format!("c{index}")));
+            if self.output_schema.field(index).data_type() != field.data_type() {
+                // A wide sum; one that does not fit fails here.
+                column = cast(column, field.data_type().clone());
+            }
             match qualifier {
                 Some(qualifier) => column.alias_qualified(Some(qualifier.clone()), field.name()),
                 None => column.alias(field.name()),
@@ -216,9 +220,12 @@ fn without_input_order(function: Arc<AggregateFunctionExpr>) -> Result<Arc<Aggre
 
 /// The columns of a closed window's rows. Names in a logical plan may repeat under different qualifiers, so here they are
 /// numbered.
-fn closed_schema(aggregate: &Aggregate) -> SchemaRef {
+fn closed_schema(aggregate: &Aggregate, calls: &[AggregateCall]) -> SchemaRef {
+    let n_keys = aggregate.group_expr.len();
     let by_position = |(index, field): (usize, &FieldRef)| {
-        Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_nullable(true))
+        let wide = index.checked_sub(n_keys).and_then(|call| calls.get(call)).and_then(AggregateCall::wide_sum);
+        let data_type = wide.unwrap_or_else(|| field.data_type().clone());
+        Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_data_type(data_type).with_nullable(true))
     };
     Arc::new(Schema::new(aggregate.schema.fields().iter().enumerate().map(by_position).collect::<Vec<_>>()))
 }

@@ -88,15 +88,19 @@ impl Sinks {
         let plan = self.plan(name)?;
         let sink = self.open.get(name).ok_or_else(|| Error::internal(format!("table `{name}` is not open")))?;
         let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-        for batch in batches {
-            // Where a batch is from may become headers, so sinks with headers fit it themselves.
-            if plan.table.as_deref().and_then(KafkaTable::of).is_some() {
-                sink.write(batch)?;
-            } else {
-                sink.write(&fit_to_sink(plan, batch)?)?;
-            }
+        // Where a batch is from may become headers, so sinks with headers fit it themselves.
+        let fits_itself = plan.table.as_deref().and_then(KafkaTable::of).is_some();
+        let mut write = |batch: &RecordBatch| {
+            if fits_itself { sink.write(batch) } else { sink.write(&fit_to_sink(plan, batch)?) }
+        };
+        let written = batches.iter().try_for_each(&mut write).and_then(|()| sink.commit());
+        if written.is_err()
+            && let Err(error) = sink.abort()
+        {
+            // Without this, the rows would be written with the next commit, after the attempt that repeats them.
+            tracing::warn!(table = name, %error, "cannot drop the rows of a failed commit");
         }
-        sink.commit()
+        written
     }
 
     /// Closes all with their committed rows.
@@ -222,5 +226,61 @@ impl TransactionalSink for Fitted {
 
     fn has_open_file(&self) -> bool {
         self.sink.has_open_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    /// Fails its first commit, and keeps what is staged unless it is dropped.
+    #[derive(Default)]
+    struct FailsOnce {
+        n_staged: usize,
+        has_failed: bool,
+        written: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Sink for FailsOnce {
+        fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+            self.n_staged += batch.num_rows();
+            Ok(())
+        }
+
+        fn commit(&mut self) -> Result<()> {
+            if !std::mem::replace(&mut self.has_failed, true) {
+                return Err(Error::Unavailable("not now".to_owned()));
+            }
+            self.written.lock().expect("no test panics with it").push(std::mem::take(&mut self.n_staged));
+            Ok(())
+        }
+
+        fn abort(&mut self) -> Result<()> {
+            self.n_staged = 0;
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rows_of_a_failed_commit_are_not_written_with_the_next_one() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).expect("a column");
+        let name: Arc<str> = "out".into();
+        let plan = SinkPlan { name: Arc::clone(&name), schema: batch.schema(), table: None };
+        let sink = FailsOnce::default();
+        let written = Arc::clone(&sink.written);
+        let sinks = Sinks {
+            plans: HashMap::from([(Arc::clone(&name), plan)]),
+            open: HashMap::from([(name, Mutex::new(Box::new(sink) as Box<dyn Sink>))]),
+        };
+        sinks.write("out", std::slice::from_ref(&batch)).expect_err("the first commit fails");
+        sinks.write("out", &[batch]).expect("written");
+        assert_eq!(*written.lock().expect("no test panics with it"), [2]);
     }
 }

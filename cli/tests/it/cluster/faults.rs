@@ -7,7 +7,7 @@ use super::commands::Task;
 use super::node::{LEASE, N_SEATS, PATIENCE};
 use super::pages::get;
 use super::plan::Fault;
-use super::rig::{N_TASKS, NAME, Rig};
+use super::rig::{NAME, Rig};
 use crate::end_to_end::pipeline::OUTPUTS;
 use crate::end_to_end::reader::ends;
 use davy_testkit::proxy::{Cut, Proxy};
@@ -65,10 +65,11 @@ impl Rig {
     /// Waits until every worker has its share.
     fn balance(&mut self) {
         let names: Vec<String> = self.workers.values().map(|worker| worker.name.clone()).collect();
+        let n_tasks = self.n_tasks();
         until("every worker has its share of the tasks", PATIENCE, || {
             let tasks = self.await_running();
             let n_of = |name: &String| tasks.values().filter(|task| task.worker == *name).count();
-            let is_fair = |name: &String| (N_TASKS / names.len()..=N_TASKS.div_ceil(names.len())).contains(&n_of(name));
+            let is_fair = |name: &String| (n_tasks / names.len()..=n_tasks.div_ceil(names.len())).contains(&n_of(name));
             names.iter().all(is_fair).then_some(())
         });
     }

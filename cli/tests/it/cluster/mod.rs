@@ -1,6 +1,6 @@
 //! End-to-end tests of a cluster: a real broker, coordinators and workers as processes, and faults of all kinds while rows come in.
 //!
-//! In the end the results must be the expected ones, computed without the engine: every input row counts once. No reader may have
+//! In the end the results must be the expected ones, computed without the engine: every input row counts once, in topics and in files. No reader may have
 //! seen other rows meanwhile, and tasks that no fault has hit must not have been restarted.
 //!
 //! `SEED=…` plays one plan again; `make chaos` plays a long one.
@@ -36,7 +36,7 @@ fn play_faults(test: &'static str, faults: &[Fault]) {
         plan: Plan(faults.to_vec()),
         n_workers: 3,
         rows_per_second: 1_000,
-        script: Script::default(),
+        script: Script { files: &["json"], ..Script::default() },
     });
 }
 
@@ -96,6 +96,6 @@ fn chaos() {
         plan: Plan::chaos(seed, n_faults as usize),
         n_workers: 3,
         rows_per_second: number_from_environment("RATE").unwrap_or(1_000),
-        script: Script::default(),
+        script: Script { files: &["json", "parquet"], ..Script::default() },
     });
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::end_to_end::process::POINTS;
+use crate::end_to_end::process::{FILE_POINTS, POINTS};
 use davy_testkit::proxy::Cut;
 
 /// What happens to a cluster. Which worker it hits is chosen by the seed.
@@ -80,7 +80,8 @@ fn any(random: &mut ChaCha8Rng) -> Fault {
     match random.next_u32() % 100 {
         0..15 => Fault::Kill,
         15..25 => {
-            let point = POINTS[random.next_u32() as usize % POINTS.len()];
+            let points = [&POINTS[..], &FILE_POINTS[..]].concat();
+            let point = points[random.next_u32() as usize % points.len()];
             Fault::Crash(point, 1 + u64::from(random.next_u32() % 30))
         }
         25..35 => Fault::Freeze,

@@ -12,6 +12,7 @@ use super::node::{Coordinator, N_SEATS, PATIENCE, Setup, Worker};
 use super::plan::{Fault, Plan};
 use crate::end_to_end::alone;
 use crate::end_to_end::broker::Broker;
+use crate::end_to_end::files;
 use crate::end_to_end::input::N_PARTITIONS;
 use crate::end_to_end::oracle::{actual, expected};
 use crate::end_to_end::pipeline::{N_OUT, OUTPUTS, Script};
@@ -20,8 +21,6 @@ use crate::end_to_end::producer::{Input, InputProducer};
 use crate::end_to_end::reader::{Watcher, contents, differences, held_open};
 use davy_testkit::wait::{now, until};
 
-/// Two for each stage: the source of the windows, the windows, the filter.
-pub(super) const N_TASKS: usize = 6;
 /// How long after the last fault nothing may wait any more.
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// What SIGTERM leaves for last commits.
@@ -138,6 +137,11 @@ impl Rig {
         rig
     }
 
+    /// Two for each stage: the source of the windows, the windows, the filter, and each format of files.
+    pub(super) fn n_tasks(&self) -> usize {
+        6 + 2 * self.script.files.len()
+    }
+
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -231,7 +235,7 @@ impl Rig {
             if let Some(tasks) = &seen {
                 self.note_epochs(tasks);
                 let is_running = |task: &Task| task.state == "running" && names.contains(&task.worker);
-                if tasks.len() == N_TASKS && tasks.values().all(is_running) {
+                if tasks.len() == self.n_tasks() && tasks.values().all(is_running) {
                     return tasks.clone();
                 }
             }
@@ -303,6 +307,7 @@ impl Rig {
         let n_messages = contents.values().map(|messages| messages.len() as u64).sum();
         let seen = self.watcher.finish(n_messages);
         wrong.extend(differences(&seen, &contents));
+        wrong.extend(files::differences(self.folder(), self.script.files, &expected.passed));
         assert!(
             !expected.windows.is_empty() && !expected.late.is_empty() && !expected.dead.is_empty(),
             "a test of nothing"

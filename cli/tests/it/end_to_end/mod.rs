@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that fails says which broker it leaves behind")]
 
 pub(crate) mod broker;
+pub(crate) mod files;
 pub(crate) mod input;
 pub(crate) mod oracle;
 pub(crate) mod pipeline;

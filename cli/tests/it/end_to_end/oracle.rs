@@ -114,18 +114,6 @@ impl Outcome {
     }
 }
 
-/// The rows of files, as `partition,offset,key,number` with a header before them.
-pub(crate) fn in_files(printed: &str) -> Passed {
-    let mut rows = Passed::new();
-    for line in printed.lines().skip(1) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let [p, o, k, n] = cells[..] else { panic!("a row of files: {line}") };
-        let number = |text: &str| text.parse::<i64>().expect("a number");
-        *rows.entry(((number(p) as i32, number(o)), k.to_owned(), number(n))).or_default() += 1;
-    }
-    rows
-}
-
 pub(crate) fn compare<K: Ord + Debug>(
     name: &str,
     actual: &BTreeMap<K, u32>,

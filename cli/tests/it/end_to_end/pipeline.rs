@@ -63,16 +63,7 @@ impl Script {
 }
 
 /// The columns of files.
-const FILE_COLUMNS: &str = "(p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT)";
-
-/// A script that prints what is in the files of a format.
-pub(crate) fn reads_files(name: &str) -> String {
-    let format = name.split('.').next().unwrap_or(name);
-    format!(
-        "CREATE TABLE files {FILE_COLUMNS} WITH (connector = 'filesystem', path = '{name}', type = 'source', format = '{format}');\n\
-         SELECT p, o, k, n FROM files;\n"
-    )
-}
+pub(crate) const FILE_COLUMNS: &str = "(p INT, o BIGINT, ts TIMESTAMP, k TEXT, n BIGINT)";
 
 fn sink(name: &str, columns: &str, format: &str) -> String {
     format!(

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::end_to_end::pipeline::reads_files;
 use crate::end_to_end::process::{Davy, command};
 use crate::run::text;
 
@@ -39,16 +38,6 @@ impl Setup {
         command.env("DAVY_LOG", "warn,davy_worker=info").envs(crash.map(|point| ("DAVY_CRASH_AT", point)));
         command.stdout(Stdio::null());
         Davy::start(command, log)
-    }
-
-    /// The rows in all files of a format that readers see, as CSV.
-    pub(super) fn files(&self, name: &str) -> String {
-        std::fs::write(self.folder.join("files.sql"), reads_files(name)).expect("written");
-        let mut command = command();
-        command.args(["run", "files.sql", "-o", "csv", "--quiet"]).current_dir(&self.folder).stdin(Stdio::null());
-        let output = command.output().expect("the binary starts");
-        assert!(output.status.success(), "files of {name}: {}", text(&output.stderr));
-        text(&output.stdout)
     }
 
     /// Messages that wait in all partitions that the pipeline reads; `None` while the broker does not answer.

@@ -6,8 +6,9 @@ use super::plan::{Injection, Plan};
 use super::process::Setup;
 use crate::end_to_end::alone;
 use crate::end_to_end::broker::Broker;
+use crate::end_to_end::files;
 use crate::end_to_end::input::N_PARTITIONS;
-use crate::end_to_end::oracle::{actual, compare, expected, in_files};
+use crate::end_to_end::oracle::{actual, expected};
 use crate::end_to_end::pipeline::{N_OUT, OUTPUTS, Script};
 use crate::end_to_end::process::Davy;
 use crate::end_to_end::producer::{Input, InputProducer};
@@ -285,9 +286,7 @@ impl Rig {
         assert_eq!(held_open(&self.broker), [""; 0], "open transactions");
         let expected = expected(&self.broker, "flows");
         let mut wrong = actual(&self.broker, N_OUT).differences(&expected);
-        for name in self.files {
-            compare(&format!("files of {name}"), &in_files(&self.setup.files(name)), &expected.passed, &mut wrong);
-        }
+        wrong.extend(files::differences(self.folder.path(), self.files, &expected.passed));
         let contents = contents(&self.broker, &OUTPUTS);
         let n_messages = contents.values().map(|messages| messages.len() as u64).sum();
         let seen = self.watcher.finish(n_messages);

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::harness::names_in;
-use rig::{Broker, Fault, KINDS, Kind, Owner, SharedBroker, locked};
+use rig::{Broker, FAULTS, Fault, KINDS, Kind, Owner, SharedBroker, locked};
 
 /// The hidden files.
 fn hidden(folder: &Path) -> Vec<String> {
@@ -53,12 +53,18 @@ enum Death {
 fn a_commit_is_whole_or_absent_wherever_its_owner_dies() {
     let cases = [
         (Death::At(Fault::Begin), 2),
+        (Death::At(Fault::Write), 2),
         (Death::Torn, 2),
         (Death::At(Fault::Commit), 2),
         (Death::At(Fault::Answer), 5),
+        (Death::At(Fault::Publish), 5),
+        (Death::At(Fault::Published), 5),
         (Death::Twice(Fault::Begin), 2),
         (Death::Twice(Fault::Commit), 2),
         (Death::Twice(Fault::Answer), 2),
+        (Death::Twice(Fault::Write), 2),
+        (Death::Twice(Fault::Publish), 2),
+        (Death::Twice(Fault::Published), 2),
     ];
     for kind in KINDS {
         for (death, n_committed) in cases {
@@ -114,12 +120,7 @@ fn play(seed: u64, kind: Kind) {
     let mut former: Vec<Owner> = Vec::new();
     for step in 0..30 {
         let case = format!("SEED={seed}, {kind:?}, step {step}");
-        let fault = match random.next_u32() % 9 {
-            0 => Some(Fault::Begin),
-            1 => Some(Fault::Commit),
-            2 => Some(Fault::Answer),
-            _ => None,
-        };
+        let fault = FAULTS.get(random.next_u32() as usize % (3 * FAULTS.len())).copied();
         let n_rows = u64::from(random.next_u32() % 5);
         match (random.next_u32() % 20, &mut current) {
             // A paused owner continues: it must not commit, nor change what others have written.

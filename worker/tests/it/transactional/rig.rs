@@ -10,22 +10,33 @@ use davy_engine::connector::{SinkTask, Table};
 use davy_engine::format::Format;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata};
 use davy_engine::log::sink_state::SinkState;
-use davy_engine::log::transactions::{Destination, Message, TransactionalCommit, TransactionalOptions, Transactions};
+use davy_engine::log::transactions::{
+    Closing, Destination, Message, TransactionalCommit, TransactionalOptions, TransactionalSink, Transactions,
+};
 use davy_engine::log::{Commit, CommitRecord, Found, Position, SplitId, Transaction};
 use davy_engine::{Error, Result};
 
 use crate::harness::{WHOLE, create, format, names_in, path, read, rows, schema, text};
 
-/// Where the next transaction fails.
+/// Where the next commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// The disk is full: something was written, and not all of it is on the disk.
+    Write,
     /// Before it begins: what the commit covers is on the disk.
     Begin,
     /// Before it commits.
     Commit,
     /// After it has committed, before the answer comes: its files are not published.
     Answer,
+    /// The files cannot be renamed,
+    Publish,
+    /// or are renamed, and not all is done that follows.
+    Published,
 }
+
+pub(crate) const FAULTS: [Fault; 6] =
+    [Fault::Write, Fault::Begin, Fault::Commit, Fault::Answer, Fault::Publish, Fault::Published];
 
 #[derive(Default)]
 pub(crate) struct Broker {
@@ -63,6 +74,40 @@ impl Broker {
             OffsetMetadata::Valid(metadata) => metadata.parts.sinks.first().copied(),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// A disk that fails on demand.
+struct Disk {
+    broker: SharedBroker,
+    sink: Box<dyn TransactionalSink>,
+}
+
+impl TransactionalSink for Disk {
+    fn target(&self) -> u32 {
+        self.sink.target()
+    }
+
+    fn recover(&mut self, committed: Option<SinkState>) -> Result<SinkState> {
+        let recovered = self.sink.recover(committed)?;
+        locked(&self.broker).fail_at(Fault::Write)?;
+        Ok(recovered)
+    }
+
+    fn prepare(&mut self, rows: &[RecordBatch], closing: Closing) -> Result<SinkState> {
+        let prepared = self.sink.prepare(rows, closing)?;
+        locked(&self.broker).fail_at(Fault::Write)?;
+        Ok(prepared)
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        locked(&self.broker).fail_at(Fault::Publish)?;
+        self.sink.publish()?;
+        locked(&self.broker).fail_at(Fault::Published)
+    }
+
+    fn has_open_file(&self) -> bool {
+        self.sink.has_open_file()
     }
 }
 
@@ -198,6 +243,7 @@ impl Owner {
     pub(crate) fn unclaimed(broker: &SharedBroker, kind: Kind, number: u64, table: &dyn Table) -> Result<Self> {
         let task = SinkTask { name: "p/1/1/0", index: 0, owner: number };
         let sink = table.transactional_sink(&schema(&[("n", kind.column())]), task)?;
+        let sink = Box::new(Disk { broker: Arc::clone(broker), sink });
         let options = TransactionalOptions {
             name: "t".into(),
             task: 0,

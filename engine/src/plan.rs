@@ -149,6 +149,8 @@ pub struct EventTime {
     pub time: Arc<dyn PhysicalExpr>,
     /// No earlier row is expected after this row.
     pub watermark: WatermarkRule,
+    /// How far before and after a row its windows may reach, in nanoseconds.
+    pub reach_ns: i64,
 }
 
 impl EventTime {
@@ -166,7 +168,7 @@ impl EventTime {
             WatermarkRule::Behind(ns) => WatermarkRule::Behind(*ns),
             WatermarkRule::Expression(watermark) => WatermarkRule::Expression(guarded(watermark, failures)?),
         };
-        Ok(Self { time: guarded(&self.time, failures)?, watermark })
+        Ok(Self { time: guarded(&self.time, failures)?, watermark, reach_ns: self.reach_ns })
     }
 }
 

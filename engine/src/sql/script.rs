@@ -299,6 +299,15 @@ fn parse_column(parser: &mut Parser<'_>) -> Parsed<ColumnDdl> {
             column.from = ColumnFrom::Generated(Box::new(parser.parse_expr()?));
             parser.expect_token(&Token::RParen)?;
             let _stored_or_not = parser.parse_keyword(Keyword::STORED) || parser.parse_keyword(Keyword::VIRTUAL);
+        } else if next.token == Token::Lt {
+            return refuse(
+                &next,
+                &format!(
+                    "a column of type {}<…> cannot be declared; declare a column for each field, and select them: a window w \
+                     is w.start and w.\"end\"",
+                    column.data_type
+                ),
+            );
         } else {
             return refuse(
                 &next,

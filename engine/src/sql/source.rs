@@ -13,8 +13,13 @@ use crate::error::Result;
 use crate::format::{DecodeField, DecodeSpec, FieldFrom};
 use crate::plan::{Branch, ColumnSource, EventTime, Output, SourcePlan, TableDef, WatermarkRule};
 
-/// What has to be decoded of a table for these branches.
-pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Branch]) -> Result<SourcePlan> {
+/// What has to be decoded of a table for these branches, whose windows reach `reach_ns` around a row.
+pub(super) fn source_plan(
+    catalog: &Catalog,
+    def: Arc<TableDef>,
+    branches: &[Branch],
+    reach_ns: i64,
+) -> Result<SourcePlan> {
     let needs_time = branches.iter().any(|branch| matches!(branch.output, Output::Exchange(_) | Output::Local(_)));
     let mut needed: BTreeMap<String, ()> = BTreeMap::new();
     for branch in branches {
@@ -69,6 +74,7 @@ pub(super) fn source_plan(catalog: &Catalog, def: Arc<TableDef>, branches: &[Bra
                     Some(ns) => WatermarkRule::Behind(ns),
                     None => WatermarkRule::Expression(physical(watermark).map_err(sql_error)?),
                 },
+                reach_ns,
             })
         }
         _ => None,

@@ -3,11 +3,12 @@
 //! A row whose timestamp is too far in the future is a bad record: its watermark would make every later row of the split late. It is
 //! measured against the timestamp of its message, so that a replay decides the same; without messages, against the start of the run.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampNanosecondArray, UInt32Array};
-use arrow::compute::{cast, filter, filter_record_batch, max};
+use arrow::compute::{cast, filter, filter_record_batch, max, min};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimestampNanosecondType};
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -68,6 +69,8 @@ pub(super) struct Timed {
     batch: RecordBatch,
     times: TimestampNanosecondArray,
     candidates: Candidates,
+    /// The event times whose windows begin and end within what a timestamp can hold.
+    range: RangeInclusive<i64>,
 }
 
 /// What each row says of the watermark.
@@ -88,7 +91,13 @@ impl Timed {
                 Candidates::Known(candidates.iter().map(|candidate| candidate.unwrap_or(i64::MIN)).collect())
             }
         };
-        Ok(Self { batch: batch.clone(), times, candidates })
+        let range = i64::MIN.saturating_add(event_time.reach_ns)..=i64::MAX.saturating_sub(event_time.reach_ns);
+        Ok(Self { batch: batch.clone(), times, candidates, range })
+    }
+
+    fn is_in_range(&self) -> bool {
+        let bounds = min(&self.times).zip(max(&self.times));
+        bounds.is_none_or(|(earliest, latest)| self.range.contains(&earliest) && self.range.contains(&latest))
     }
 
     /// Whether every row has a timestamp before `limits`. May be false although they have, if only the least of them is known.
@@ -103,7 +112,7 @@ impl Timed {
 
     /// The rows without an event time, or with one beyond `limits`.
     pub(super) fn faults(&self, limits: &Limits) -> Vec<Fault> {
-        if self.times.null_count() == 0 && self.is_within(limits) {
+        if self.times.null_count() == 0 && self.is_within(limits) && self.is_in_range() {
             return Vec::new();
         }
         (0..self.times.len()).filter_map(|row| self.fault(row, limits.at(row))).collect()
@@ -127,7 +136,11 @@ impl Timed {
                 format_ns(limit)
             )
         };
-        (limit < found).then(|| Fault { row, reason: BadReason::Future, detail: detail() })
+        if limit < found {
+            return Some(Fault { row, reason: BadReason::Future, detail: detail() });
+        }
+        let detail = || format!("the event time {} has windows that reach beyond 1677 or 2262", format_ns(time));
+        (!self.range.contains(&time)).then(|| Fault { row, reason: BadReason::NoEventTime, detail: detail() })
     }
 
     /// Leaves out rows with faults, by their number.
@@ -146,7 +159,7 @@ impl Timed {
         };
         let is_kept = BooleanArray::from(is_kept);
         let times = filter(&self.times, &is_kept)?.as_primitive::<TimestampNanosecondType>().clone();
-        Ok(Self { batch: filter_record_batch(&self.batch, &is_kept)?, times, candidates })
+        Ok(Self { batch: filter_record_batch(&self.batch, &is_kept)?, times, candidates, range: self.range })
     }
 
     /// Advances the watermark over the rows, which all have an event time, and adds event time, the watermark before each row and the
@@ -157,7 +170,7 @@ impl Timed {
         lateness: Duration,
         now: Duration,
     ) -> Result<RecordBatch> {
-        let Self { batch, times, candidates } = self;
+        let Self { batch, times, candidates, range: _ } = self;
         let n_rows = batch.num_rows();
         let mut before = Vec::new();
         let lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
@@ -208,7 +221,7 @@ mod tests {
     fn timed(times: &[Option<i64>], candidates: Candidates) -> Timed {
         let times = TimestampNanosecondArray::from(times.to_vec());
         let batch = batch_of(&Arc::new(Schema::empty()), Vec::new(), times.len()).expect("rows without columns");
-        Timed { batch, times, candidates }
+        Timed { batch, times, candidates, range: i64::MIN..=i64::MAX }
     }
 
     #[test]

@@ -83,6 +83,14 @@ impl WindowSpec {
         matches!(self, Self::Hop { slide, width } if slide == width)
     }
 
+    /// How far a window may begin before a row in it, or end after it.
+    pub fn reach(self) -> i64 {
+        match self {
+            Self::Hop { width, .. } => width,
+            Self::Session(limits) => limits.gap,
+        }
+    }
+
     /// The width of the slices that rows are aggregated into; a session has none.
     pub fn pane_width(self) -> i64 {
         match self {

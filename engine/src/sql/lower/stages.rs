@@ -65,6 +65,8 @@ impl Queries {
     /// Source stages first, then the stages over windows in the order they were made: inner before outer.
     pub(super) fn finish(mut self, catalog: &Catalog, sink: &str) -> Result<Vec<Stage>> {
         let mut stages = Vec::new();
+        let reaches = self.aggregates.values().map(|aggregate| aggregate.spec.reach());
+        let reach_ns = reaches.fold(0, i64::saturating_add);
         for Source { def, branches } in std::mem::take(&mut self.sources) {
             let is_only = branches.len() == 1;
             let mut finish = |SourceBranch { plan, target, partitioned }: SourceBranch| {
@@ -77,7 +79,7 @@ impl Queries {
                 Ok(Branch { plan, window_by_window: false, on_error, output })
             };
             let branches = branches.into_iter().map(&mut finish).collect::<Result<Vec<_>>>()?;
-            let plan = source_plan(catalog, def, &branches)?;
+            let plan = source_plan(catalog, def, &branches, reach_ns)?;
             stages.push(Stage { input: StageInput::Table(Arc::new(plan)), branches });
         }
         for AboveWindows { inputs, plan, window_by_window, target } in std::mem::take(&mut self.above) {

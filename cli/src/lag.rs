@@ -18,8 +18,21 @@ pub(crate) fn lag(args: &LagArgs) -> Result<ExitCode> {
     if rows.is_empty() {
         return Err(no_topics(args));
     }
-    let header = ["insert", "stage", "topic", "partition", "position", "end", "lag_messages", "watermark", "task"];
-    print(args.output, &header, &rows)
+    let header = [
+        "insert",
+        "stage",
+        "topic",
+        "partition",
+        "position",
+        "end",
+        "open_messages",
+        "lag_messages",
+        "watermark",
+        "task",
+    ];
+    let printed = print(args.output, &header, &rows);
+    rows.iter().filter(|row| 0 < row.open_messages).for_each(say_open);
+    printed
 }
 
 pub(crate) fn topics(args: &LagArgs) -> Result<ExitCode> {
@@ -32,6 +45,15 @@ pub(crate) fn topics(args: &LagArgs) -> Result<ExitCode> {
     rows.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     rows.dedup_by(|a, b| (&a.topic, a.partition) == (&b.topic, b.partition));
     print(args.output, &["topic", "partition", "first", "end"], &rows)
+}
+
+/// What holds a partition back although its lag may be 0.
+fn say_open(row: &LagRow) {
+    let LagRow { topic, partition, end, open_messages, .. } = row;
+    output::say(&format!(
+        "note: `{topic}/{partition}`: {open_messages} messages from offset {end} on are behind an open transaction, and windows wait for them; \
+         if it stays open, kafka-transactions.sh find-hanging --topic {topic} --partition {partition} names its producer"
+    ));
 }
 
 fn plan(args: &LagArgs) -> Result<(Pipeline, HostOptions)> {
@@ -56,6 +78,7 @@ fn cell(row: &LagRow, column: &str) -> Option<String> {
         "first" => Some(row.first.to_string()),
         "end" => Some(row.end.to_string()),
         "position" => row.position.map(|position| position.to_string()),
+        "open_messages" => Some(row.open_messages.to_string()),
         "lag_messages" => Some(row.lag.to_string()),
         "watermark" => row.watermark.map(|ns| Watermark(ns).to_string()),
         _ => row.task.map(|(task, n_tasks)| format!("{} of {n_tasks}", task + 1)),

@@ -16,6 +16,9 @@ use crate::task::input_check::InputChecks;
 
 const STATIC: &str = "names, labels and buckets are constants that Prometheus allows";
 
+/// Labels of the policies by which a run goes on after an expression has failed.
+const POLICIES: [&str; 2] = ["null", "dead_letter"];
+
 #[derive(Debug)]
 pub struct Metrics {
     pub source_rows: IntCounter,
@@ -28,6 +31,8 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     pub task_restarts: IntCounter,
     bad_records: IntCounterVec,
+    /// Of the late rows, those that were partials already, by the split that was behind.
+    late_at_merge: IntCounterVec,
     expression_errors: IntCounterVec,
     /// Whether tables have any good record.
     pub inputs: InputChecks,
@@ -46,6 +51,17 @@ impl Default for Metrics {
         for reason in BadReason::OF_RECORDS {
             bad_records.with_label_values(&[reason.label()]);
         }
+        let late_at_merge = Opts::new(
+            "davy_window_late_at_merge_rows_total",
+            "Rows that were late as partials, and are in no late table.",
+        );
+        for reason in BadReason::OF_EXPRESSIONS {
+            for policy in POLICIES {
+                expression_errors.with_label_values(&[reason.label(), policy]);
+            }
+        }
+        let late_at_merge = IntCounterVec::new(late_at_merge, &["split"]).expect(STATIC);
+        late_at_merge.with_label_values(&["unknown"]);
         Self {
             source_rows: counter("davy_source_rows_total", "Rows decoded."),
             source_bytes: counter("davy_source_bytes_total", "Bytes read, after decompression."),
@@ -57,6 +73,7 @@ impl Default for Metrics {
             task_restarts: counter("davy_task_restarts_total", "Tasks that started again from their last commit."),
             bad_records,
             expression_errors,
+            late_at_merge,
             inputs: InputChecks::default(),
         }
     }
@@ -65,6 +82,24 @@ impl Default for Metrics {
 impl Metrics {
     pub fn count_bad(&self, reason: BadReason) {
         self.bad_records.with_label_values(&[reason.label()]).inc();
+    }
+
+    /// Counts rows that came too late as partials, from a split that had been idle.
+    pub fn count_late_at_merge(&self, split: &str, n_rows: u64) {
+        self.late_at_merge.with_label_values(&[split]).inc_by(n_rows);
+    }
+
+    /// Rows that came too late as partials, by split.
+    pub fn late_at_merge(&self) -> BTreeMap<String, u64> {
+        let mut found = BTreeMap::new();
+        for metric in self.late_at_merge.collect().iter().flat_map(|family| family.get_metric()) {
+            let split = metric.get_label().iter().map(|label| label.value().to_owned()).collect();
+            let n_rows = metric.get_counter().get_value() as u64;
+            if 0 < n_rows {
+                found.insert(split, n_rows);
+            }
+        }
+        found
     }
 
     /// Bad records by reason, without reasons that did not occur.
@@ -79,8 +114,7 @@ impl Metrics {
 
     /// Failures of expressions by reason and the policy's label, without those that did not occur.
     pub fn expression_errors(&self) -> BTreeMap<(BadReason, &'static str), u64> {
-        let policies = ["null", "dead_letter"];
-        let counted = BadReason::OF_EXPRESSIONS.into_iter().flat_map(|reason| policies.map(|policy| (reason, policy)));
+        let counted = BadReason::OF_EXPRESSIONS.into_iter().flat_map(|reason| POLICIES.map(|policy| (reason, policy)));
         let count = |key: (BadReason, &'static str)| {
             (key, self.expression_errors.with_label_values(&[key.0.label(), key.1]).get())
         };
@@ -123,6 +157,7 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
         }
         registry.register(Box::new(self.commit_seconds.clone()))?;
+        registry.register(Box::new(self.late_at_merge.clone()))?;
         registry.register(Box::new(self.bad_records.clone()))?;
         registry.register(Box::new(self.expression_errors.clone()))
     }

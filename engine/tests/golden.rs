@@ -137,6 +137,9 @@ fn actual(text: &str, world: &World) -> BTreeMap<String, Vec<String>> {
             if 0 < late {
                 counts.push(format!("late rows: {late}"));
             }
+            for (split, n) in outcome.metrics.late_at_merge() {
+                counts.push(format!("late at the merge, {split}: {n}"));
+            }
             for (reason, n) in outcome.metrics.bad_records() {
                 counts.push(format!("bad records, {}: {n}", reason.label()));
             }

@@ -166,6 +166,9 @@ impl WindowsBody {
             input.need(began, self.query.window(input.merge).stamp(batch));
             let late = self.query.merge(input.merge, batch, is_replay)?;
             context.metrics.late_rows.inc_by(late);
+            if 0 < late {
+                context.metrics.count_late_at_merge(behind(&partials.watermarks), late);
+            }
         }
         Ok(())
     }
@@ -243,6 +246,16 @@ impl WindowsBody {
         }
         Ok(Flushed { partials: all, record, watermarks: reported })
     }
+}
+
+/// The split that is furthest behind of those whose rows a sender has: what was late as a partial came from one that had been idle. A record
+/// that was cut has watermarks in its last piece only.
+fn behind(watermarks: &BTreeMap<SplitId, SplitTime>) -> &str {
+    let active = watermarks.iter().filter_map(|(split, time)| match time {
+        SplitTime::Active(watermark) if *watermark != Watermark::END => Some((watermark, split)),
+        SplitTime::Active(_) | SplitTime::Idle(_) => None,
+    });
+    active.min().map_or("unknown", |(_, split)| &split.0)
 }
 
 /// The partitions of every exchange that a task reads.

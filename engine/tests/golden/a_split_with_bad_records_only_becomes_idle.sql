@@ -10,16 +10,19 @@ a> 1970-01-01 00:05:02,x,32
 @commit
 @commit
 late> b> 1970-01-01 00:00:03,x,64
+@commit
+a> 1970-01-01 00:05:03,x,128
 */
 CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv', idle_timeout = '10 seconds');
 SELECT k, tumble(INTERVAL '1 minute') AS w, sum(v) AS v FROM flows GROUP BY 1, 2;
 /* expected counts
 late rows: 1
+late at the merge, b: 1
 bad records, wrong_type: 1
 bad records, missing: 1
 */
 /* expected results
 x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 3
-x | {start: 1970-01-01T00:05:00, end: 1970-01-01T00:06:00} | 36
+x | {start: 1970-01-01T00:05:00, end: 1970-01-01T00:06:00} | 164
 */

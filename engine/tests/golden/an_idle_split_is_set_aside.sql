@@ -15,6 +15,7 @@ WITH (connector = 'test', format = 'csv', idle_timeout = '10 seconds');
 SELECT k, tumble(INTERVAL '1 minute') AS w, sum(v) AS v FROM flows GROUP BY 1, 2;
 /* expected counts
 late rows: 1
+late at the merge, unknown: 1
 */
 /* expected results
 x | {start: 1970-01-01T00:00:00, end: 1970-01-01T00:01:00} | 3

@@ -15,8 +15,10 @@ use super::of_kafka;
 #[derive(Clone, Debug)]
 pub(crate) struct PartitionLag {
     pub(crate) partition: i32,
-    /// The offset of the first record, and the one after the last.
+    /// The offset of the first record, and the one after the last that is not part of an open transaction.
     pub(crate) offsets: std::ops::Range<u64>,
+    /// The offset after the last record.
+    pub(crate) high_watermark: u64,
     pub(crate) committed: Option<(Position, OffsetMetadata)>,
 }
 
@@ -27,6 +29,7 @@ pub(crate) fn of_topic(
     group: Option<&str>,
 ) -> Result<Vec<PartitionLag>> {
     let client = MetadataClient::connect(connection, Isolation::ReadCommitted).map_err(of_kafka)?;
+    let uncommitted = MetadataClient::connect(connection, Isolation::ReadUncommitted).map_err(of_kafka)?;
     let partitions: Vec<_> = (0..client.n_partitions(topic).map_err(of_kafka)?)
         .map(|number| TopicPartition::new(Arc::clone(topic), number))
         .collect();
@@ -40,7 +43,9 @@ pub(crate) fn of_topic(
     let mut found: HashMap<TopicPartition, _> = found.collect();
     let row = |partition: &TopicPartition| {
         let offsets = client.offsets(partition).map_err(of_kafka)?;
-        Ok(PartitionLag { partition: partition.partition, offsets, committed: found.remove(partition) })
+        let high_watermark = uncommitted.offsets(partition).map_err(of_kafka)?.end;
+        let committed = found.remove(partition);
+        Ok(PartitionLag { partition: partition.partition, offsets, high_watermark, committed })
     };
     partitions.iter().map(row).collect()
 }

@@ -23,8 +23,10 @@ pub struct LagRow {
     pub partition: i32,
     /// The first offset that is there.
     pub first: u64,
-    /// The offset after the last.
+    /// The offset after the last that can be read: behind it begins the oldest open transaction (Kafka's last stable offset).
     pub end: u64,
+    /// Messages from there to the high watermark.
+    pub open_messages: u64,
     pub position: Option<u64>,
     /// Messages not yet read; all of them where nothing is committed.
     pub lag: u64,
@@ -87,7 +89,7 @@ pub fn topics(pipeline: &Pipeline) -> Result<Vec<LagRow>> {
 
 /// Of no stage: topics that are only written.
 fn row(topic: &str, found: PartitionLag) -> LagRow {
-    let PartitionLag { partition, offsets, committed } = found;
+    let PartitionLag { partition, offsets, high_watermark, committed } = found;
     let position = committed.as_ref().map(|(position, _)| position.0);
     let metadata = committed.and_then(|(_, metadata)| match metadata {
         OffsetMetadata::Valid(metadata) => Some(metadata),
@@ -104,6 +106,7 @@ fn row(topic: &str, found: PartitionLag) -> LagRow {
         partition,
         first: offsets.start,
         end: offsets.end,
+        open_messages: high_watermark.saturating_sub(offsets.end),
         position,
         lag: offsets.end.saturating_sub(position.unwrap_or(offsets.start)),
         watermark: watermark.filter(|watermark| *watermark != i64::MIN),

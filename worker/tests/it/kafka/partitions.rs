@@ -1,9 +1,12 @@
 //! Partitions that come, are silent, or run ahead.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use davy_engine::metrics::Metrics;
-use davy_worker::host::{HostOptions, TaskCount};
+use davy_engine::sql::{PlanRequest, plan};
+use davy_worker::connector::LocalConnectors;
+use davy_worker::host::{HostOptions, TaskCount, lag};
 use rdkafka::admin::NewPartitions;
 use rdkafka::producer::Producer;
 
@@ -119,6 +122,11 @@ fn a_partition_that_is_held_by_an_open_transaction_is_not_idle() {
     });
     other.stop();
     assert_eq!(all(&to), [], "windows closed before rows that were already written");
+    let held = counting(&from, &to, "idle_timeout = '300ms'");
+    let request = PlanRequest { text: &held, connectors: &LocalConnectors::default(), settings: &BTreeMap::new() };
+    let rows = lag(&plan(&request).expect("a plan"), &options(&unique("lag"))).expect("the lag");
+    let open: Vec<u64> = rows.iter().map(|row| row.open_messages).collect();
+    assert_eq!(open, [0, 2], "messages behind the open transaction");
     writer.0.commit_transaction(PATIENCE).expect("committed");
     run.wait_for(&to, 2);
     assert_eq!(run.stop().late_rows.get(), 0);

@@ -303,6 +303,9 @@ impl SourcePlan {
 pub const ORIGIN: [(&str, DataType); 3] =
     [("__origin_split", DataType::Utf8), ("__origin_position", DataType::Int64), ("__origin_reason", DataType::Utf8)];
 
+/// A column of dead letters beside [`ORIGIN`]: the key of a message without a byte, which is all that it has.
+pub const ORIGIN_KEY: &str = "__origin_key";
+
 /// The columns that the dead letter table may have, by name.
 pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
     [

@@ -70,11 +70,20 @@ pub struct Messages {
     pub positions: Vec<u64>,
     /// When they were made or appended, in milliseconds since 1970; -1 where it is not known.
     pub timestamps: Vec<i64>,
-    /// Those without a byte: position, and whether the message had no value at all.
-    pub empty: Vec<(u64, bool)>,
+    /// Those without a byte.
+    pub empty: Vec<EmptyMessage>,
     pub keys: Vec<Option<Vec<u8>>>,
     /// Their headers, as JSON.
     pub headers: Vec<Option<String>>,
+}
+
+/// A message without a byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmptyMessage {
+    pub position: u64,
+    /// Whether it has no value at all.
+    pub is_tombstone: bool,
+    pub key: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use super::Context;
 use crate::error::{Error, Result};
 use crate::format::BadRecord;
-use crate::log::{Position, SplitId};
+use crate::log::{EmptyMessage, Position, SplitId};
 use crate::operator::window::session::batch_of;
-use crate::plan::{BadRecordPolicy, ORIGIN, SinkPlan, TableDef, dead_letter_columns};
+use crate::plan::{BadRecordPolicy, ORIGIN, ORIGIN_KEY, SinkPlan, TableDef, dead_letter_columns};
 
 /// The reason of late rows, beside those of bad records.
 const LATE: &str = "late";
@@ -20,6 +20,20 @@ const LATE: &str = "late";
 pub(super) struct RejectedRecord {
     pub(super) record: BadRecord,
     pub(super) position: Position,
+    /// The message, where it had no byte.
+    pub(super) empty: Option<EmptyMessage>,
+}
+
+impl RejectedRecord {
+    pub(super) fn new(record: BadRecord, position: Position) -> Self {
+        Self { record, position, empty: None }
+    }
+
+    /// What is kept of the record; none of a message without a value.
+    fn value(&self) -> Option<&[u8]> {
+        let is_tombstone = self.empty.as_ref().is_some_and(|message| message.is_tombstone);
+        (!is_tombstone).then_some(self.record.bytes.as_slice())
+    }
 }
 
 /// Counts bad records and applies the table's policy to them.
@@ -32,7 +46,7 @@ pub(super) fn bad_records(
     for bad in rejected {
         context.metrics.count_bad(bad.record.reason);
     }
-    let Some(RejectedRecord { record, position }) = rejected.first() else { return Ok(()) };
+    let Some(RejectedRecord { record, position, .. }) = rejected.first() else { return Ok(()) };
     match &table.bad_record {
         BadRecordPolicy::Drop => Ok(()),
         BadRecordPolicy::Fail => Err(Error::invalid(format!(
@@ -52,16 +66,20 @@ pub(super) fn bad_records(
 
 pub(super) fn dead_letter_rows(split: &SplitId, rejected: &[RejectedRecord]) -> Result<RecordBatch> {
     let fields: Vec<Field> =
-        dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
+        dead_letter_columns().into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(rejected.iter().map(|bad| bad.record.reason.label()))),
         Arc::new(StringArray::from_iter_values(rejected.iter().map(|bad| &bad.record.detail))),
         Arc::new(StringArray::from_iter_values(rejected.iter().map(|_| &*split.0))),
         Arc::new(Int64Array::from_iter_values(rejected.iter().map(|bad| bad.position.0 as i64))),
-        Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|bad| &bad.record.bytes))),
+        Arc::new(BinaryArray::from_iter(rejected.iter().map(RejectedRecord::value))),
     ];
     let reasons: Vec<&str> = rejected.iter().map(|bad| bad.record.reason.label()).collect();
     let positions: Vec<u64> = rejected.iter().map(|bad| bad.position.0).collect();
+    let keys = rejected.iter().map(|bad| bad.empty.as_ref().and_then(|message| message.key.as_deref()));
+    let (mut fields, mut columns) = (fields, columns);
+    fields.push(Field::new(ORIGIN_KEY, DataType::Binary, true));
+    columns.push(Arc::new(BinaryArray::from_iter(keys)));
     with_origin(&batch_of(&Arc::new(Schema::new(fields)), columns, rejected.len())?, split, &reasons, &positions)
 }
 

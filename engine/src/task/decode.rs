@@ -12,7 +12,7 @@ use super::bad_records::RejectedRecord;
 use super::timed::{Fault, Limits, limit};
 use crate::error::{Error, Result};
 use crate::format::{BadReason, BadRecord, Decoder};
-use crate::log::{Fetched, Messages, Payload, Position, SplitId};
+use crate::log::{EmptyMessage, Fetched, Messages, Payload, Position, SplitId};
 use crate::operator::window::session::batch_of;
 use crate::plan::{ColumnSource, Metadata, SourcePlan};
 
@@ -74,7 +74,7 @@ impl Decoded {
         let bytes = self.message(fault.row, fetched).unwrap_or_default();
         let bytes = bytes[..bytes.len().min(BadRecord::MAX_BYTES)].to_vec();
         let record = BadRecord { reason: fault.reason, detail: fault.detail.clone(), offset: 0, bytes };
-        RejectedRecord { record, position: Position(self.position(fault.row)) }
+        RejectedRecord::new(record, Position(self.position(fault.row)))
     }
 }
 
@@ -118,7 +118,10 @@ pub(super) fn decode(
         decoder
             .push(data, &mut bad)
             .map_err(|error| error.context(&format!("table `{}`, `{}`", plan.table.name, split.0)))?;
-        let at = |record: BadRecord| RejectedRecord { position: Position(start.0 + record.offset), record };
+        let at = |record: BadRecord| {
+            let position = Position(start.0 + record.offset);
+            RejectedRecord::new(record, position)
+        };
         let rejected = bad.into_iter().map(at).collect();
         return of_rows(plan, split, Decoded { batch: decoder.finish()?, rejected, origins: None, start });
     };
@@ -139,7 +142,7 @@ pub(super) fn decode(
         None
     };
     let mut rejected: Vec<RejectedRecord> = bad.into_iter().map(|record| at_message(messages, record)).collect();
-    rejected.extend(messages.empty.iter().map(|&(position, is_tombstone)| empty_message(position, is_tombstone)));
+    rejected.extend(messages.empty.iter().map(empty_message));
     of_rows(plan, split, Decoded { batch: decoder.finish()?, rejected, origins, start })
 }
 
@@ -152,13 +155,13 @@ fn new_decoder(plan: &SourcePlan) -> Result<Box<dyn Decoder>> {
 
 fn at_message(messages: &Messages, record: BadRecord) -> RejectedRecord {
     let index = messages.ends.partition_point(|&end| u64::from(end) <= record.offset);
-    RejectedRecord { position: Position(messages.positions.get(index).copied().unwrap_or_default()), record }
+    RejectedRecord::new(record, Position(messages.positions.get(index).copied().unwrap_or_default()))
 }
 
-fn empty_message(position: u64, is_tombstone: bool) -> RejectedRecord {
-    let detail = if is_tombstone { "a message without a value" } else { "an empty message" };
+fn empty_message(message: &EmptyMessage) -> RejectedRecord {
+    let detail = if message.is_tombstone { "a message without a value" } else { "an empty message" };
     let record = BadRecord { reason: BadReason::Empty, detail: detail.to_owned(), offset: 0, bytes: Vec::new() };
-    RejectedRecord { record, position: Position(position) }
+    RejectedRecord { empty: Some(message.clone()), ..RejectedRecord::new(record, Position(message.position)) }
 }
 
 /// Brings a decoded batch to the plan's schema, which may have columns of the split and of the message besides.

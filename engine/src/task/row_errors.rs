@@ -150,7 +150,7 @@ fn rejected(context: &Context, row: FailedRow) -> RejectedRecord {
     let at = location.map_or_else(String::new, |at| format!(" (line {}, column {})", at.line, at.column));
     let detail = format!("expression `{name}`{at}: {}{}", failure.error, values(&failure));
     value.truncate(BadRecord::MAX_BYTES);
-    RejectedRecord { record: BadRecord { reason: failure.reason, detail, offset: 0, bytes: value }, position }
+    RejectedRecord::new(BadRecord { reason: failure.reason, detail, offset: 0, bytes: value }, position)
 }
 
 fn values(failure: &Failure) -> String {

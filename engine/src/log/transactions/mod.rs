@@ -45,6 +45,8 @@ pub struct Message {
     pub key: Option<Vec<u8>>,
     pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     pub value: Vec<u8>,
+    /// Whether it has no value at all: the dead letter of a message without one.
+    pub is_tombstone: bool,
 }
 
 /// The calls of a transactional client that belongs to one task.

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use davy_engine::format::Encoder;
 use davy_engine::log::Sink;
 use davy_engine::log::transactions::{Message, RowEncoder};
-use davy_engine::plan::{ORIGIN, SinkPlan};
+use davy_engine::plan::{ORIGIN, ORIGIN_KEY, SinkPlan};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
@@ -124,7 +124,10 @@ impl RowEncoder for Encode {
         let batch = fit_to_sink(&self.plan, given)?;
         let lines = self.lines(&batch)?;
         let origin = Origin::of(given)?;
+        let origin_keys = given.column_by_name(ORIGIN_KEY);
         let keys = self.expressions.key.as_ref().map(|key| texts(key, &batch)).transpose()?;
+        // What had no value keeps none, where nothing else is written of it.
+        let has_no_value = |row: usize| origin.is_some() && batch.num_columns() == 1 && batch.column(0).is_null(row);
         let headers = self.expressions.headers.iter();
         let headers =
             headers.map(|(name, value)| Ok((name.clone(), texts(value, &batch)?))).collect::<Result<Vec<_>>>()?;
@@ -132,7 +135,7 @@ impl RowEncoder for Encode {
         let is_alone = origin.is_some() || !headers.is_empty() || self.rows_per_message == 1;
         let mut open: BTreeMap<Option<Vec<u8>>, (usize, usize)> = BTreeMap::new();
         for (row, line) in lines.into_iter().enumerate() {
-            let key = keys.as_ref().and_then(|keys| text_at(keys, row));
+            let key = keys.as_ref().or(origin_keys).and_then(|keys| text_at(keys, row));
             if !is_alone
                 && let Some((at, n_rows)) = open.get_mut(&key)
                 && *n_rows < self.rows_per_message
@@ -145,6 +148,7 @@ impl RowEncoder for Encode {
             }
             let mut message =
                 Message { topic: Arc::clone(&self.topic), key: key.clone(), value: line, ..Message::default() };
+            message.is_tombstone = has_no_value(row);
             for (name, values) in &headers {
                 if let Some(value) = text_at(values, row) {
                     message.headers.push((name.clone().into(), value));

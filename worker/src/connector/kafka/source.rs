@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davy_engine::connector::Share;
-use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
+use davy_engine::log::{Bounds, EmptyMessage, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
 use davy_engine::{Error, Result};
 use davy_kafka::reader::{Event, Message, Reader};
 use davy_kafka::{KafkaConnection, TopicPartition};
@@ -111,7 +111,11 @@ impl Piece {
         self.next = message.offset + 1;
         let value = message.value.unwrap_or_default();
         if value.trim_ascii().is_empty() {
-            self.messages.empty.push((message.offset, message.value.is_none()));
+            self.messages.empty.push(EmptyMessage {
+                position: message.offset,
+                is_tombstone: message.value.is_none(),
+                key: message.key.map(<[u8]>::to_vec),
+            });
             return;
         }
         self.bytes.extend_from_slice(value);

@@ -161,7 +161,7 @@ pub(super) fn record(message: &Message) -> Record<'_> {
         topic: &message.topic,
         partition: message.partition.map(|partition| partition as i32),
         key: message.key.as_deref(),
-        value: Some(&message.value),
+        value: (!message.is_tombstone).then_some(&*message.value),
         headers: &message.headers,
     }
 }

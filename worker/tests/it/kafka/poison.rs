@@ -247,3 +247,19 @@ fn a_row_that_fails_without_dead_letters_is_named() {
     }
     assert_eq!(all(&to), [], "what came before it goes with it");
 }
+
+#[test]
+fn a_message_without_a_value_keeps_its_key() {
+    let (from, to, dead) = (topic("from", 1), topic("to", 1), topic("dead", 1));
+    let tombstone = Put { key: Some(b"a"), value: None, ..Put::default() };
+    put(&from, &[tombstone, Put { key: Some(b"b"), value: Some(b""), ..Put::default() }]);
+    let script = table("a", "n INT", &from, &format!("format = 'csv', dead_letter_topic = '{dead}'"))
+        + &table("b", "n INT", &to, "format = 'csv'")
+        + "INSERT INTO b SELECT n FROM a;";
+    let mut run = start(&unique("tombstone"), &script);
+    run.wait_for(&dead, 2);
+    run.stop();
+    let keys: Vec<_> = all(&dead).iter().map(|record| record.key.clone()).collect();
+    assert_eq!(keys, [Some("a".to_owned()), Some("b".to_owned())]);
+    assert_eq!(all(&dead).iter().map(|record| record.is_tombstone).collect::<Vec<_>>(), [true, false]);
+}

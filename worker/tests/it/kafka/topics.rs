@@ -163,6 +163,7 @@ pub(crate) struct Got {
     pub(crate) offset: i64,
     pub(crate) key: Option<String>,
     pub(crate) value: Vec<u8>,
+    pub(crate) is_tombstone: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) timestamp: i64,
 }
@@ -228,6 +229,7 @@ impl Reader {
                     offset: message.offset(),
                     key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
                     value: message.payload().unwrap_or_default().to_vec(),
+                    is_tombstone: message.payload().is_none(),
                     headers: headers.map(Iterator::collect).unwrap_or_default(),
                     timestamp: message.timestamp().to_millis().unwrap_or(-1),
                 });

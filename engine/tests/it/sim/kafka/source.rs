@@ -10,7 +10,7 @@ use davy_engine::connector::Share;
 use davy_engine::error::{Error, Result};
 use davy_engine::log::transactions::Message;
 use davy_engine::log::wire::{self, Record, Wire, WireReader};
-use davy_engine::log::{Bounds, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
+use davy_engine::log::{Bounds, EmptyMessage, Fetched, Messages, Payload, Polled, Position, Source, SplitId};
 
 /// What both kinds of reader do.
 struct Reader {
@@ -159,7 +159,7 @@ impl Source for TableSource {
         let mut messages = Messages::default();
         for (offset, message) in read.messages {
             if message.value.is_empty() {
-                messages.empty.push((offset, false));
+                messages.empty.push(EmptyMessage { position: offset, is_tombstone: false, key: None });
                 continue;
             }
             bytes.extend_from_slice(&message.value);

@@ -12,7 +12,7 @@ use davy_engine::log::{ExchangeId, Fetched, Payload, Polled, Position, Sink, Sou
 use davy_engine::metrics::Metrics;
 use davy_engine::options::Options;
 use davy_engine::plan::{Pipeline, RESULTS, StageInput};
-use davy_engine::task::{Step, Task, TaskParts};
+use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task, TaskParts};
 use davy_engine::{Error, Result};
 
 /// Connector `batches`: every table of it gives these, as one split.
@@ -126,6 +126,7 @@ pub fn run_here(pipeline: Pipeline, rows_per_commit: usize) -> Result<Vec<Record
                 metrics: Arc::clone(&metrics),
                 board: Arc::default(),
                 run_start: 0,
+                rows_per_advance: ROWS_PER_ADVANCE,
                 probe: |_| (),
             };
             tasks.push(Task::recover(parts, std::time::Duration::ZERO)?);

@@ -268,6 +268,15 @@ pub struct Transaction {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub Arc<str>);
 
+/// A window that has more rows than one commit should have, and is given out in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartlyClosed {
+    /// Its end; of sessions, the watermark by which they closed.
+    pub window_end: i64,
+    /// How many of its parts are in the output.
+    pub n_parts: u32,
+}
+
 /// What recovery needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitRecord {
@@ -288,6 +297,8 @@ pub struct CommitRecord {
     pub heard: BTreeMap<SplitId, WatermarkVector>,
     /// For stage 2: every window that ends at or before this is in the output.
     pub closed_through: Option<i64>,
+    /// For stage 2: the window after these that is partly in the output.
+    pub partly_closed: Option<PartlyClosed>,
 }
 
 /// Where a table's rows go, outside of transactions. Implemented by connectors; driven by a [`Commit`].

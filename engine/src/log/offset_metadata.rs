@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::sink_state::SinkState;
-use super::{CommitRecord, FoundSplit, Position};
+use super::{CommitRecord, FoundSplit, PartlyClosed, Position};
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Parts {
     pub is_idle: bool,
     /// The watermark of a stage over exchanges was reset, and records from before are still to be read.
     pub reset: Option<Reset>,
+    /// The window that is partly in the output.
+    pub partly_closed: Option<PartlyClosed>,
     /// The files that the task writes; the same beside each of its splits.
     pub sinks: Vec<SinkState>,
 }
@@ -87,6 +89,7 @@ const WINDOWS: u8 = 2;
 const IDLE: u8 = 1;
 const RESET: u8 = 8;
 const SINK: u8 = 16;
+const PARTLY_CLOSED: u8 = 32;
 
 impl SplitMetadata {
     /// The text to store.
@@ -175,6 +178,11 @@ impl Parts {
             let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes()].concat();
             put_part(&mut bytes, RESET, &body);
         }
+        if let Some(PartlyClosed { window_end, n_parts }) = self.partly_closed {
+            let mut body = window_end.to_le_bytes().to_vec();
+            body.extend_from_slice(&n_parts.to_le_bytes());
+            put_part(&mut bytes, PARTLY_CLOSED, &body);
+        }
         for sink in &self.sinks {
             put_part(&mut bytes, SINK, &sink.encode());
         }
@@ -196,7 +204,13 @@ impl Parts {
                     let written_until = Position(u64::from_le_bytes(take(&mut body)?));
                     parts.reset = Some(Reset { read_until, written_until });
                 }
-                IDLE | RESET => return Err(format!("its part {tag} has {length} bytes")),
+                PARTLY_CLOSED if body.len() == 12 => {
+                    let mut body = body;
+                    let window_end = i64::from_le_bytes(take(&mut body)?);
+                    let n_parts = u32::from_le_bytes(take(&mut body)?);
+                    parts.partly_closed = Some(PartlyClosed { window_end, n_parts });
+                }
+                IDLE | RESET | PARTLY_CLOSED => return Err(format!("its part {tag} has {length} bytes")),
                 SINK => parts.sinks.push(SinkState::decode(body)?),
                 other => return Err(format!("it has the unknown part {other}")),
             }
@@ -228,6 +242,7 @@ pub(crate) fn record_of(found: &[FoundSplit]) -> CommitRecord {
         if metadata.parts.is_idle {
             record.idle.insert(split.clone());
         }
+        record.partly_closed = record.partly_closed.or(metadata.parts.partly_closed);
         record.resets.extend(metadata.parts.reset.map(|reset| (split.clone(), reset)));
         match metadata.state {
             SplitState::Source { watermark } => {
@@ -269,10 +284,11 @@ mod tests {
         let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX) });
         let file = |is_closed| CommittedFile { is_closed, length: 1 << 40, generation: 3, owner: u64::MAX };
         let sink = |file| SinkState { target: 7, generation: 4, sequence: 1 << 33, file, id: u64::MAX - 1 };
+        let partly_closed = Some(PartlyClosed { window_end: 90, n_parts: 7 });
         let sinks = vec![sink(None), sink(Some(file(false))), sink(Some(file(true)))];
         [
             SplitMetadata { parts: Parts { is_idle: true, ..Parts::default() }, ..source.clone() },
-            SplitMetadata { parts: Parts { is_idle: true, reset, sinks }, ..metadata(windows) },
+            SplitMetadata { parts: Parts { is_idle: true, reset, partly_closed, sinks }, ..metadata(windows) },
             source,
             metadata(windows),
         ]

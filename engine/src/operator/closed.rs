@@ -3,6 +3,9 @@
 //! In: partials of one or more windowed aggregates. Out: whatever the query makes of the closed windows' rows. Planning has
 //! proved that every operator above works within a window, so the windows of one advance may be run together; a query that
 //! sorts or limits is run window by window.
+//!
+//! A window with more rows than one commit should have is given out in parts, where the query goes by keys: each part has the rows of some
+//! of the keys. How many parts are out belongs to the commit; after a recovery the same window is closed again, and those are left out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,13 +16,18 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use super::bounded::BoundedPlan;
 use super::guard::{Failure, Failures};
 use super::merge::WindowMerge;
+use super::partition::Partitioner;
 use crate::error::{Error, Result};
+use crate::log::PartlyClosed;
 use crate::plan::RowPolicy;
 
 /// Rows of closed windows that are gathered before the query is run.
 const ROWS_PER_RUN: usize = 65_536;
-/// Rows that one advance gives out, about: the end of an archive closes all its windows, and memory must not hold them all.
-const ROWS_PER_ADVANCE: usize = 1 << 20;
+/// Rows that one advance gives out, about, where its owner says nothing else: the end of an archive closes all its windows, and
+/// neither memory nor a commit must hold them all.
+pub const ROWS_PER_ADVANCE: usize = 1 << 18;
+/// How many parts a window with too many rows has. Commits have counts of parts: another number refuses their state.
+const N_PARTS: u32 = 64;
 
 /// The merges under a query, and the query.
 pub struct ClosedQuery {
@@ -28,6 +36,22 @@ pub struct ClosedQuery {
     window_by_window: bool,
     on_error: RowPolicy,
     runtime: Arc<RuntimeEnv>,
+    rows_per_advance: usize,
+    /// Every window that ends at or before this has been given out.
+    reached: i64,
+    /// A window that is being given out.
+    waiting: Option<Waiting>,
+    /// Where the last owner had come to within a window.
+    resume: Option<PartlyClosed>,
+}
+
+/// Rows of closed windows by the placeholder that they fill.
+type Inputs = HashMap<Arc<str>, Vec<RecordBatch>>;
+
+/// The parts of a window that are still to be given out.
+struct Waiting {
+    window_end: i64,
+    parts: std::iter::Skip<std::vec::IntoIter<Inputs>>,
 }
 
 /// What an advance gave out.
@@ -42,6 +66,13 @@ pub struct Closed {
     pub failures: Vec<Failure>,
 }
 
+impl Waiting {
+    fn progress(&self) -> PartlyClosed {
+        let left = self.parts.len() as u32;
+        PartlyClosed { window_end: self.window_end, n_parts: N_PARTS - left }
+    }
+}
+
 impl ClosedQuery {
     /// `merges` by the name of the placeholder that each fills.
     pub fn new(
@@ -51,7 +82,25 @@ impl ClosedQuery {
         on_error: RowPolicy,
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
-        Self { merges, plan, window_by_window, on_error, runtime }
+        let (rows_per_advance, reached, waiting, resume) = (ROWS_PER_ADVANCE, i64::MIN, None, None);
+        Self { merges, plan, window_by_window, on_error, runtime, rows_per_advance, reached, waiting, resume }
+    }
+
+    /// About how many rows an advance gives out.
+    #[must_use]
+    pub fn with_rows_per_advance(self, rows_per_advance: usize) -> Self {
+        Self { rows_per_advance, ..self }
+    }
+
+    /// Goes on where the last owner stopped: all windows that end at or before `reached` are given out, and parts of the next one.
+    #[must_use]
+    pub fn resumed(self, reached: i64, resume: Option<PartlyClosed>) -> Self {
+        Self { reached, resume, ..self }
+    }
+
+    /// The window of which only some parts are given out.
+    pub fn partly_closed(&self) -> Option<PartlyClosed> {
+        self.waiting.as_ref().map(Waiting::progress).or(self.resume)
     }
 
     /// Takes in partials for the merge with this index; says how many rows came too late.
@@ -66,39 +115,98 @@ impl ClosedQuery {
 
     /// Closes windows that end at or before `through`, in order of their ends, as many as one advance may hold.
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
+        let mut closed = Closed::default();
+        let mut n_given = self.give_parts(0, &mut closed)?;
+        if self.waiting.is_none() && self.reached < through {
+            self.close_through(through, &mut n_given, &mut closed)?;
+        }
+        closed.reached = self.reached;
+        Ok(closed)
+    }
+
+    fn close_through(&mut self, through: i64, n_given: &mut usize, closed: &mut Closed) -> Result<()> {
+        // The rest of a window comes before all others.
+        let resume = self.resume.take_if(|resume| resume.window_end <= through);
+        let through = resume.map_or(through, |resume| resume.window_end);
         let mut steps: BTreeSet<i64> = self.merges.iter().flat_map(|(_, merge)| merge.ends_through(through)).collect();
         steps.insert(through);
-        let mut closed = Closed { reached: through, ..Closed::default() };
-        let mut n_given = 0;
-        let mut inputs: HashMap<Arc<str>, Vec<RecordBatch>> = HashMap::new();
+        let mut inputs = Inputs::new();
         let mut n_rows = 0;
         for step in steps {
+            let mut of_step = Inputs::new();
             let mut n_closed = 0;
             for (name, merge) in &mut self.merges {
                 if let Some(batch) = merge.close_through(step)? {
                     n_closed += batch.num_rows();
-                    inputs.entry(Arc::clone(name)).or_default().push(batch);
+                    of_step.insert(Arc::clone(name), vec![batch]);
                 }
             }
-            n_rows += n_closed;
             closed.n_windows += u64::from(0 < n_closed);
-            if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
-                self.run(std::mem::take(&mut inputs), &mut closed)?;
-                n_given += n_rows;
-                n_rows = 0;
+            let n_parts_given = resume.filter(|resume| resume.window_end == step).map_or(0, |resume| resume.n_parts);
+            if 0 < n_parts_given || (self.has_parts() && self.rows_per_advance < n_closed) {
+                self.run(std::mem::take(&mut inputs), closed)?;
+                *n_given += std::mem::take(&mut n_rows);
+                self.waiting = Some(self.parts_of(&of_step, step, n_parts_given)?);
+                *n_given += self.give_parts(*n_given, closed)?;
+                if self.waiting.is_some() {
+                    return Ok(());
+                }
+                continue;
             }
-            if ROWS_PER_ADVANCE <= n_given {
-                closed.reached = step;
+            self.reached = step;
+            for (name, batches) in of_step {
+                inputs.entry(name).or_default().extend(batches);
+            }
+            n_rows += n_closed;
+            if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
+                self.run(std::mem::take(&mut inputs), closed)?;
+                *n_given += std::mem::take(&mut n_rows);
+            }
+            if self.rows_per_advance <= *n_given {
                 break;
             }
         }
-        if 0 < n_rows {
-            self.run(inputs, &mut closed)?;
-        }
-        Ok(closed)
+        self.run(inputs, closed)
     }
 
-    fn run(&self, inputs: HashMap<Arc<str>, Vec<RecordBatch>>, closed: &mut Closed) -> Result<()> {
+    /// Whether a window may be given out in parts: the query brings rows of different parts together otherwise.
+    fn has_parts(&self) -> bool {
+        !self.window_by_window && self.merges.iter().all(|(_, merge)| !merge.aggregate().spread.is_empty())
+    }
+
+    fn parts_of(&self, rows: &Inputs, window_end: i64, n_given: u32) -> Result<Waiting> {
+        let mut parts = vec![Inputs::new(); N_PARTS as usize];
+        for (name, merge) in &self.merges {
+            let mut partitioner = Partitioner::of_closed(merge.aggregate(), N_PARTS);
+            for batch in rows.get(name).into_iter().flatten() {
+                for (part, rows) in parts.iter_mut().zip(partitioner.split(Some(batch.clone()))?) {
+                    part.entry(Arc::clone(name)).or_default().extend(rows);
+                }
+            }
+        }
+        Ok(Waiting { window_end, parts: parts.into_iter().skip(n_given as usize) })
+    }
+
+    /// Gives out parts of the window that waits until an advance has enough rows; says how many it gave.
+    fn give_parts(&mut self, n_before: usize, closed: &mut Closed) -> Result<usize> {
+        let Some(mut waiting) = self.waiting.take() else { return Ok(0) };
+        let mut n_given = 0;
+        while n_given == 0 || n_before + n_given < self.rows_per_advance {
+            let Some(part) = waiting.parts.next() else {
+                self.reached = waiting.window_end;
+                return Ok(n_given);
+            };
+            n_given += part.values().flatten().map(RecordBatch::num_rows).sum::<usize>();
+            self.run(part, closed)?;
+        }
+        self.waiting = Some(waiting);
+        Ok(n_given)
+    }
+
+    fn run(&self, inputs: Inputs, closed: &mut Closed) -> Result<()> {
+        if inputs.values().flatten().all(|batch| batch.num_rows() == 0) {
+            return Ok(());
+        }
         let made = match self.plan.run(inputs.clone(), &self.runtime) {
             Err(Error::Data(_)) => self.run_guarded(inputs, &mut closed.failures)?,
             other => other?,
@@ -108,11 +216,7 @@ impl ClosedQuery {
     }
 
     /// Runs again after an expression has failed.
-    fn run_guarded(
-        &self,
-        inputs: HashMap<Arc<str>, Vec<RecordBatch>>,
-        failed: &mut Vec<Failure>,
-    ) -> Result<Vec<RecordBatch>> {
+    fn run_guarded(&self, inputs: Inputs, failed: &mut Vec<Failure>) -> Result<Vec<RecordBatch>> {
         let failures = Failures::default();
         let plan = match self.on_error {
             RowPolicy::Null => self.plan.nulling(&failures)?,

@@ -19,12 +19,20 @@ pub struct Partitioner {
     /// The columns whose values decide; none: everything goes to the first partition.
     columns: Vec<usize>,
     converter: Option<RowConverter>,
+    /// Which bits of a hash decide.
+    rotation: u32,
 }
 
 impl Partitioner {
     /// For the partials of `aggregate`.
     pub fn new(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
-        Self { n_partitions, columns: aggregate.partition_columns(), converter: None }
+        Self { n_partitions, columns: aggregate.partition_columns(), converter: None, rotation: 0 }
+    }
+
+    /// For the rows of closed windows of `aggregate`. A task has only some partitions of the exchange, so these go by other bits.
+    pub fn of_closed(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
+        let column = |key: &usize| key + usize::from(aggregate.window_index <= *key);
+        Self { n_partitions, columns: aggregate.spread.iter().map(column).collect(), converter: None, rotation: 32 }
     }
 
     /// One entry per partition; `None` where there is nothing for it.
@@ -37,7 +45,7 @@ impl Partitioner {
         }
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
         for (row, hash) in self.hashes(&batch)?.into_iter().enumerate() {
-            rows[(hash % u64::from(self.n_partitions)) as usize].push(row as u32);
+            rows[(hash.rotate_right(self.rotation) % u64::from(self.n_partitions)) as usize].push(row as u32);
         }
         for (part, rows) in parts.iter_mut().zip(rows) {
             if !rows.is_empty() {
@@ -104,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_row_goes_to_one_partition_and_each_gets_its_share() {
-        let mut partitioner = Partitioner { n_partitions: 16, columns: vec![1], converter: None };
+        let mut partitioner = Partitioner { n_partitions: 16, columns: vec![1], converter: None, rotation: 0 };
         let parts = partitioner.split(Some(batch())).expect("split");
         let sizes: Vec<usize> = parts.iter().map(|part| part.as_ref().map_or(0, RecordBatch::num_rows)).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 10_000);
@@ -123,7 +131,7 @@ mod tests {
 
     #[test]
     fn without_keys_everything_is_together() {
-        let mut partitioner = Partitioner { n_partitions: 4, columns: Vec::new(), converter: None };
+        let mut partitioner = Partitioner { n_partitions: 4, columns: Vec::new(), converter: None, rotation: 0 };
         let parts = partitioner.split(Some(batch())).expect("split");
         assert_eq!(parts.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, false]);
     }

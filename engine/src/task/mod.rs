@@ -27,6 +27,7 @@ use crate::error::Result;
 use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
+pub use crate::operator::closed::ROWS_PER_ADVANCE;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Reads, TaskFacts};
 pub use bad_records::fit_to_sink;
@@ -59,6 +60,8 @@ pub struct TaskParts {
     pub board: Arc<Board>,
     /// When the run began, ns since 1970.
     pub run_start: i64,
+    /// About how many rows of closed windows one commit has.
+    pub rows_per_advance: usize,
     /// Called with the name of each point that the task reaches; tests crash there.
     pub probe: fn(&'static str),
 }
@@ -84,6 +87,7 @@ pub(crate) struct Context {
     pub(crate) n_partitions: u32,
     pub(crate) board: Arc<Board>,
     pub(crate) run_start: i64,
+    pub(crate) rows_per_advance: usize,
     pub(crate) probe: fn(&'static str),
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) metrics: Arc<Metrics>,
@@ -319,7 +323,7 @@ impl Context {
     /// What a task is made of, apart from its log.
     fn of(parts: TaskParts) -> (Self, Box<dyn Source>, Box<dyn Commit>) {
         let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, source, commit, .. } = parts;
-        let TaskParts { runtime, metrics, board, run_start, probe, .. } = parts;
+        let TaskParts { runtime, metrics, board, run_start, rows_per_advance, probe, .. } = parts;
         let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
         let context = Self {
             name,
@@ -330,6 +334,7 @@ impl Context {
             n_partitions,
             board,
             run_start,
+            rows_per_advance,
             probe,
             runtime,
             metrics,

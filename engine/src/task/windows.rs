@@ -102,7 +102,9 @@ impl WindowsBody {
         };
         let runtime = Arc::clone(&context.runtime);
         let query =
-            ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime);
+            ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime)
+                .with_rows_per_advance(context.rows_per_advance)
+                .resumed(closed_through, last.partly_closed);
         Ok(Self {
             inputs: all_inputs,
             query,
@@ -226,14 +228,17 @@ impl WindowsBody {
             }
             reported = Some(watermarks);
         }
+        let partly_closed = self.query.partly_closed();
         let mut record = CommitRecord {
             closed_through: Some(self.closed_through),
+            partly_closed,
             expected: Some(self.watermark.max(self.expected)),
             ..CommitRecord::default()
         };
         for (split, input) in &mut self.inputs {
             let window = self.query.window(input.merge);
-            while input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
+            // The rows of a window that is partly given out are needed until the last part.
+            while partly_closed.is_none() && input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
                 input.needed.pop_front();
             }
             let replay_from = input.replay_from();

@@ -15,7 +15,7 @@ use davy_engine::metrics::Metrics;
 use davy_engine::options::Options;
 use davy_engine::plan::{Pipeline, StageInput};
 use davy_engine::sql::{PlanRequest, plan};
-use davy_engine::task::{Step, Task, TaskParts, fit_to_sink};
+use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task, TaskParts, fit_to_sink};
 use davy_engine::{Error, Result};
 use davy_forest::package::Package;
 use davy_forest::scorer::{self, Backend, Scorer};
@@ -240,6 +240,7 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
                 n_partitions: 1,
                 board: Arc::default(),
                 run_start: 0,
+                rows_per_advance: ROWS_PER_ADVANCE,
                 probe: |_| (),
             };
             Task::recover(parts, *world.clock.lock().unwrap())

@@ -10,7 +10,7 @@ use davy_engine::connector::Share;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog};
 use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction};
 use davy_engine::plan::{Dataflow, StageInput};
-use davy_engine::task::{Task, TaskParts};
+use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 
 use super::control::Control;
 use super::sinks::Sinks;
@@ -69,6 +69,7 @@ pub(super) fn tasks_of(
                 metrics: Arc::clone(&shared.metrics),
                 board: Arc::clone(&board),
                 run_start: shared.run_start,
+                rows_per_advance: ROWS_PER_ADVANCE,
                 probe: probe::reached,
             });
         }

@@ -119,6 +119,7 @@ impl<T: Transactions> TransactionalCommit<T> {
             parts: Parts {
                 is_idle: record.idle.contains(split),
                 reset: record.resets.get(split).copied(),
+                partly_closed: record.partly_closed,
                 sinks: self.sinks.states().to_vec(),
             },
             state: match record.replay_from.get(split) {

@@ -178,6 +178,7 @@ impl Rig<'_> {
             n_partitions: 1,
             board: Arc::default(),
             run_start: 0,
+            rows_per_advance: self.schedule.rows_per_advance,
             probe: |_| (),
         };
         Task::recover(parts, Duration::ZERO).map_err(|error| format!("task {name} does not recover: {error}"))

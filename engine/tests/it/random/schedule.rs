@@ -29,6 +29,8 @@ pub struct Schedule {
     pub exact: bool,
     pub commits: Commits,
     pub crashes: Crashes,
+    /// About how many rows of closed windows a commit has.
+    pub rows_per_advance: usize,
     /// Tasks of each stage that reads a table.
     pub source_tasks: u32,
     /// Whether replaced owners go on.
@@ -51,6 +53,7 @@ impl Schedule {
             commits,
             crashes: Crashes::Never,
             source_tasks: 1 + rng.below(2) as u32,
+            rows_per_advance: *rng.pick(&[1, 3, 1 << 18]),
             zombies: false,
             broken: Broken::Nothing,
         }

@@ -10,7 +10,7 @@ use davy_engine::log::{
     offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState},
 };
 use davy_engine::plan::StageInput;
-use davy_engine::task::{Task, TaskParts};
+use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 use davy_engine::{Error, Result};
 
 use crate::random::scripts::{by_name, planned};
@@ -42,6 +42,7 @@ fn a_piece_of_a_flush_that_was_cut_closes_no_window() {
         metrics: Arc::default(),
         board: Arc::default(),
         run_start: 0,
+        rows_per_advance: ROWS_PER_ADVANCE,
         probe: |_| (),
     };
     let mut task = Task::recover(parts, Duration::ZERO).unwrap();
@@ -124,6 +125,7 @@ fn an_owner_that_was_overtaken_while_it_started_is_fenced_and_has_lost_nothing()
             metrics: Arc::default(),
             board: Arc::default(),
             run_start: 0,
+            rows_per_advance: ROWS_PER_ADVANCE,
             probe: |_| (),
         };
         Task::recover(parts, Duration::ZERO).map(|_| ())

@@ -75,6 +75,8 @@ pub struct Plan {
     pub faults: Faults,
     pub n_exchange_partitions: u32,
     pub record_bytes_max: usize,
+    /// About how many rows of closed windows a commit has.
+    pub rows_per_advance: usize,
     pub messages_per_poll: usize,
     /// Of a hundred turns of an owner, those that end with a commit.
     pub commit_percent: usize,
@@ -94,6 +96,7 @@ impl Plan {
             messages_per_poll: *rng.pick(&[1, 3, 10]),
             commit_percent: *rng.pick(&[15, 40, 80]),
             n_turns: 60 + rng.below(80),
+            rows_per_advance: *rng.pick(&[1, 3, 1 << 18]),
         }
     }
 }

@@ -113,6 +113,7 @@ impl Rig {
             metrics: Arc::clone(&self.metrics),
             board: Arc::default(),
             run_start: 0,
+            rows_per_advance: self.plan.rows_per_advance,
             probe: |_| (),
         };
         (owner, parts, now)

@@ -9,7 +9,7 @@ use davy_engine::connector::SinkTask;
 use davy_engine::log::Commit;
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
 use davy_engine::plan::StageInput;
-use davy_engine::task::{Task, TaskParts};
+use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 use davy_engine::{Error, Result};
 use tracing::{info, warn};
 
@@ -140,6 +140,7 @@ pub(super) fn parts(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         metrics: Arc::clone(&shared.metrics),
         board: Arc::clone(&task.board),
         run_start: shared.run_start,
+        rows_per_advance: ROWS_PER_ADVANCE,
         probe: probe::reached,
     })
 }

@@ -13,9 +13,15 @@ use crate::log::{CommitRecord, Position, SplitId};
 /// Windows that were open lie behind the wrong watermark, since it closed all before it. They are given up: one that ends in a hundred
 /// years would keep the exchange from ever being purged.
 pub fn set_back(record: CommitRecord, to: i64, ends: &BTreeMap<SplitId, Position>) -> CommitRecord {
-    let is_wrong = |watermark: i64| to < watermark;
     let mut record = record;
-    let closed_too_much = record.closed_through.is_some_and(is_wrong);
+    let closed_too_much = record.closed_through.is_some_and(|closed| to < closed);
+    let partly = record.partly_closed.map_or(i64::MIN, |partly| partly.window_end);
+    // A window that is partly in the output is finished, unless it is given up with the others.
+    let to = if closed_too_much { to } else { to.max(partly) };
+    if closed_too_much {
+        record.partly_closed = None;
+    }
+    let is_wrong = |watermark: i64| to < watermark;
     let expected_too_much = record.expected.is_some_and(is_wrong);
     if closed_too_much || expected_too_much {
         for (split, end) in ends {
@@ -41,6 +47,7 @@ pub fn set_back(record: CommitRecord, to: i64, ends: &BTreeMap<SplitId, Position
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::PartlyClosed;
 
     fn record(watermark: i64) -> CommitRecord {
         let split = SplitId::from("x/0");
@@ -82,6 +89,16 @@ mod tests {
             (Position(20), 50, Some(50))
         );
         assert!(reset.resets.is_empty());
+    }
+
+    #[test]
+    fn a_window_that_is_partly_in_the_output_is_finished_or_given_up() {
+        let partly_closed = Some(PartlyClosed { window_end: 60, n_parts: 2 });
+        let closing = CommitRecord { closed_through: Some(40), partly_closed, ..record(100) };
+        let reset = set_back(closing, 50, &ends());
+        assert_eq!((reset.partly_closed, reset.expected), (partly_closed, Some(60)));
+        let reset = set_back(CommitRecord { partly_closed, ..record(100) }, 50, &ends());
+        assert_eq!((reset.partly_closed, reset.expected), (None, Some(50)));
     }
 
     #[test]

@@ -47,8 +47,9 @@ fn main() -> ExitCode {
         Command::Model(args) => model::run(&args.command),
         Command::Remote(command) => remote::run(&command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "davy", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "davy", &mut text);
+            output::print(&String::from_utf8_lossy(&text)).map(|()| ExitCode::SUCCESS)
         }
     };
     outcome.unwrap_or_else(|error| {
@@ -65,6 +66,8 @@ fn log_to_stderr(format: LogFormat) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
         .with_ansi(std::io::stderr().is_terminal())
+        // A closed standard error is no reason to panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => subscriber.init(),

@@ -65,9 +65,9 @@ pub struct WindowMarker {
 }
 
 impl WindowMarker {
-    /// How long a session may last, in nanoseconds.
-    pub fn max_session(&self) -> i64 {
-        self.max_session
+    /// How long a session may last, in nanoseconds; no other window has such a limit.
+    pub fn max_session(&self) -> Option<i64> {
+        (self.kind == WindowKind::Session).then_some(self.max_session)
     }
 
     /// Its window; `interval` gives the arguments by number, in nanoseconds.

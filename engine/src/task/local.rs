@@ -48,7 +48,8 @@ impl LocalBody {
         let runtime = Arc::clone(&context.runtime);
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,
-            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime),
+            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime)
+                .resumed(closed_through, None),
             sink: Arc::clone(&plan.sink),
             on_error: plan.on_error.clone(),
             closed_through,

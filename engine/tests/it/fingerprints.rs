@@ -91,6 +91,10 @@ fn what_has_no_part_in_state_may_change() {
             BASE,
         ),
     ];
+    // The limit of sessions has no part in other windows, in windows of windows neither.
+    let nested = "CREATE VIEW small AS SELECT k, tumble(INTERVAL '1 second') AS w, count(*) AS n FROM flows GROUP BY k, w; \
+                  SELECT k, tumble(INTERVAL '1 minute') AS w, sum(n) AS n FROM small GROUP BY 1, 2";
+    assert_eq!(state(COLUMNS, nested), state(COLUMNS, &format!("SET max_session = '1 hour'; {nested}")));
     let expected = state(COLUMNS, BASE);
     for (columns, query) in cases {
         assert_eq!(state(columns, query), expected, "{columns}\n{query}");

@@ -188,8 +188,8 @@ fn resolve<'a>(column: &Column, inputs: &[&'a LogicalPlan]) -> Option<(&'a Logic
 /// A function by its name; a model also by its content, and a window by its shape.
 fn function(name: &str, inner: &dyn Any) -> Parts {
     let parts = Parts::of("function").text(name);
-    if let Some(marker) = inner.downcast_ref::<WindowMarker>() {
-        return parts.number(marker.max_session().unsigned_abs());
+    if let Some(max_session) = inner.downcast_ref::<WindowMarker>().and_then(WindowMarker::max_session) {
+        return parts.number(max_session.unsigned_abs());
     }
     match model_sha256(inner) {
         Some(sha256) => parts.text(sha256),

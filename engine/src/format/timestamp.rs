@@ -99,8 +99,17 @@ impl Instant {
             TimeUnit::Second => Some(self.seconds),
             TimeUnit::Millisecond => self.seconds.checked_mul(1_000)?.checked_add(nanos / 1_000_000),
             TimeUnit::Microsecond => self.seconds.checked_mul(1_000_000)?.checked_add(nanos / 1_000),
-            TimeUnit::Nanosecond => self.seconds.checked_mul(1_000_000_000)?.checked_add(nanos),
+            TimeUnit::Nanosecond => match self.seconds.checked_mul(1_000_000_000) {
+                Some(whole) => whole.checked_add(nanos),
+                None => self.first_nanos(),
+            },
         }
+    }
+
+    /// Within the first second that nanoseconds can hold: the second does not begin in them.
+    #[cold]
+    fn first_nanos(self) -> Option<i64> {
+        i64::try_from(i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos)).ok()
     }
 
     fn from_unit(value: i64, unit: TimeUnit) -> Self {

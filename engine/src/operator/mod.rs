@@ -5,6 +5,7 @@
 
 pub mod align;
 pub mod bounded;
+pub(crate) mod checked;
 pub mod closed;
 mod float;
 pub(crate) mod guard;

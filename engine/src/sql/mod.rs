@@ -6,6 +6,7 @@
 //! Nothing runs here, and everything that can be wrong with a script is found here, with line, column and how to fix it.
 
 pub mod catalog;
+mod checked;
 mod diagnose;
 pub mod explain;
 mod expressions;

@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::catalog::Catalog;
-use super::{row_policy, sql_error};
+use super::{checked, row_policy, sql_error};
 use crate::error::Result;
 use crate::format::{DecodeField, DecodeSpec, FieldFrom};
 use crate::plan::{Branch, ColumnSource, EventTime, Output, SourcePlan, TableDef, WatermarkRule};
@@ -67,7 +67,8 @@ pub(super) fn source_plan(
     let event_time = match (&def.event_time, needs_time) {
         (Some((time, watermark)), true) => {
             let over = DFSchema::try_from(schema.as_ref().clone()).map_err(sql_error)?;
-            let physical = |expression: &Expr| catalog.state.create_physical_expr(expression.clone(), &over);
+            let physical =
+                |expression: &Expr| catalog.state.create_physical_expr(checked::expression(expression, &over)?, &over);
             Some(EventTime {
                 time: physical(time).map_err(sql_error)?,
                 watermark: match behind(time, watermark) {

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking, and read options from the environment"
 )]
 
+mod checked;
 mod fingerprints;
 mod mutated_scripts;
 #[allow(dead_code, reason = "golden.rs uses the rest")]

@@ -14,6 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CaseExpr, CastExpr, Column, Literal};
 
 use super::{Failure, Failures, is_of_row, reason, shown_value, text_of};
+use crate::operator::checked::as_written;
 
 /// `expression` in a form that never fails on a row; what fails is null and noted in `failures`.
 pub(crate) fn guarded(expression: &Arc<dyn PhysicalExpr>, failures: &Failures) -> Result<Arc<dyn PhysicalExpr>> {
@@ -52,7 +53,7 @@ impl Guarded {
                 continue;
             }
             let array = child.evaluate(batch)?.into_array(batch.num_rows())?;
-            let name = shown(uncast(plain).as_ref());
+            let name = shown(as_written(uncast(plain))?.as_ref());
             children.push(Arc::new(Column::new(&name, columns.len())));
             fields.push(Arc::new(Field::new(name, array.data_type().clone(), true)));
             columns.push(array);
@@ -88,7 +89,7 @@ impl Guarded {
             Err(error) => return Err(error),
         };
         if rows.len() <= 1 {
-            self.failures.note(self.failure(&slice, &error));
+            self.failures.note(self.failure(&slice, &error)?);
             arrays.push(new_null_array(&node.data_type(values.schema_ref())?, rows.len()));
             return Ok(());
         }
@@ -97,16 +98,16 @@ impl Guarded {
         self.bisect_range(node, values, middle..rows.end, arrays)
     }
 
-    fn failure(&self, values: &RecordBatch, error: &DataFusionError) -> Failure {
+    fn failure(&self, values: &RecordBatch, error: &DataFusionError) -> Result<Failure> {
         let schema = values.schema();
         let cells = schema.fields().iter().zip(values.columns());
-        Failure {
+        Ok(Failure {
             reason: reason(error),
-            expression: Arc::clone(&self.plain),
+            expression: as_written(&self.plain)?,
             values: cells.map(|(field, column)| (field.name().clone(), shown_value(column.as_ref()))).collect(),
             error: text_of(error),
             row: None,
-        }
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::logical_expr::{Aggregate, LogicalPlan};
 
 use super::catalog::{Catalog, list};
+use super::checked;
 use super::spread::{PlaceholderKeys, spread};
 use super::sql_error;
 use super::window::{Follow, PlaceholderWindow, window_of};
@@ -34,6 +35,7 @@ use stages::{AboveWindows, Queries, SourceBranch, Target};
 
 /// Cuts the plan of one INSERT whose rows go to `sink`.
 pub(super) fn lower(catalog: &Catalog, dataflow: usize, plan: LogicalPlan, sink: &Arc<str>) -> Result<Vec<Stage>> {
+    let plan = checked::sums(plan).map_err(sql_error)?;
     let mut lowering = Lowering { catalog, dataflow, queries: Queries::default(), n_windows: 0 };
     lowering.add_query(plan, &Target::Sink(Arc::clone(sink)))?;
     lowering.queries.finish(catalog, sink)
@@ -120,7 +122,7 @@ impl Lowering<'_> {
             .iter()
             .map(|draft| (draft.name.to_string(), PlaceholderWindow { index: draft.window_index, spec: draft.spec }))
             .collect();
-        let optimized = self.catalog.state.optimize(plan).map_err(sql_error)?;
+        let optimized = self.optimize(plan)?;
         let window_by_window = Follow { placeholders: &placeholders }.check_above(&optimized)?;
         let mut specs: Vec<_> = placeholders.values().map(|placeholder| placeholder.spec).collect();
         specs.dedup();
@@ -144,13 +146,17 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    fn optimize(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        checked::arithmetic(plan).and_then(|plan| self.catalog.state.optimize(&plan)).map_err(sql_error)
+    }
+
     fn add_source_query(&mut self, plan: &LogicalPlan, tables: Vec<Arc<TableDef>>, target: &Target) -> Result<()> {
         refuse_markers(plan)?;
         check_row_wise(plan)?;
         let is_alone = tables.len() == 1;
         for def in tables {
             let alone = without_others(plan.clone(), &def.name)?;
-            let optimized = self.catalog.state.optimize(&alone).map_err(sql_error)?;
+            let optimized = self.optimize(&alone)?;
             let partitioned = match target {
                 // With a second table below the same aggregate its keys may lie anywhere.
                 Target::Aggregate { n_keys, .. } if is_alone => partition_keys(&optimized, &def, *n_keys),

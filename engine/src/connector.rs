@@ -136,6 +136,11 @@ pub trait Table: Any + Debug + Send + Sync {
     /// Whether it can be written.
     fn is_sink(&self) -> bool;
 
+    /// Whether a later row replaces an earlier one with the same key.
+    fn takes_updates(&self) -> bool {
+        false
+    }
+
     fn is_bounded(&self) -> bool;
 
     /// Whether [`Source::poll`] gives bytes in the table's format (true) or batches (false).

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub source_bytes: IntCounter,
     pub late_rows: IntCounter,
     pub windows_closed: IntCounter,
+    /// Of open windows.
+    pub early_rows: IntCounter,
     pub sink_rows: IntCounter,
     pub commits: IntCounter,
     /// Of commits over Kafka, from the flush to the broker's answer.
@@ -67,6 +69,7 @@ impl Default for Metrics {
             source_bytes: counter("davy_source_bytes_total", "Bytes read, after decompression."),
             late_rows: counter("davy_window_late_rows_total", "Rows that came after their last window had closed."),
             windows_closed: counter("davy_window_closed_total", "Windows closed."),
+            early_rows: counter("davy_window_early_rows_total", "Early results, rows of windows that were open."),
             sink_rows: counter("davy_sink_rows_total", "Rows committed to sinks."),
             commits: counter("davy_commit_total", "Commits."),
             commit_seconds: Histogram::with_opts(commit_seconds).expect(STATIC),
@@ -149,6 +152,7 @@ impl Metrics {
             &self.source_bytes,
             &self.late_rows,
             &self.windows_closed,
+            &self.early_rows,
             &self.sink_rows,
             &self.commits,
             &self.task_restarts,

@@ -99,8 +99,19 @@ pub struct Branch {
     pub window_by_window: bool,
     /// What becomes of rows on which an expression fails.
     pub on_error: RowPolicy,
+    /// Of a query over windows, where its sink takes results of open ones.
+    pub early: Option<Arc<EarlyResults>>,
     /// Where its rows go.
     pub output: Output,
+}
+
+/// Results of windows that are still open.
+#[derive(Debug)]
+pub struct EarlyResults {
+    /// They are given out when the watermark passes a multiple of this, in nanoseconds.
+    pub interval_ns: i64,
+    /// The query above the windows, with `is_final` false.
+    pub plan: BoundedPlan,
 }
 
 /// Where a branch's rows go.
@@ -125,6 +136,8 @@ pub struct LocalWindows {
     pub window_by_window: bool,
     /// What becomes of result rows on which an expression fails.
     pub on_error: RowPolicy,
+    /// Where the sink takes results of open windows.
+    pub early: Option<Arc<EarlyResults>>,
     /// Where its rows go.
     pub sink: Arc<str>,
 }
@@ -210,6 +223,8 @@ pub struct TableDef {
     pub partitioned_by: Vec<String>,
     /// Where late rows go, besides being counted.
     pub late_table: Option<Arc<str>>,
+    /// From one early result of open windows to the next, of a table that is written to.
+    pub emit_early: Option<Duration>,
 }
 
 /// A column of a table.

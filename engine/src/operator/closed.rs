@@ -20,6 +20,9 @@ use super::partition::Partitioner;
 use crate::error::{Error, Result};
 use crate::log::PartlyClosed;
 use crate::plan::RowPolicy;
+use early::Early;
+
+mod early;
 
 /// Rows of closed windows that are gathered before the query is run.
 const ROWS_PER_RUN: usize = 65_536;
@@ -43,6 +46,7 @@ pub struct ClosedQuery {
     waiting: Option<Waiting>,
     /// Where the last owner had come to within a window.
     resume: Option<PartlyClosed>,
+    early: Option<Early>,
 }
 
 /// Rows of closed windows by the placeholder that they fill.
@@ -83,7 +87,8 @@ impl ClosedQuery {
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
         let (rows_per_advance, reached, waiting, resume) = (ROWS_PER_ADVANCE, i64::MIN, None, None);
-        Self { merges, plan, window_by_window, on_error, runtime, rows_per_advance, reached, waiting, resume }
+        let early = None;
+        Self { merges, plan, window_by_window, on_error, runtime, rows_per_advance, reached, waiting, resume, early }
     }
 
     /// About how many rows an advance gives out.
@@ -208,7 +213,7 @@ impl ClosedQuery {
             return Ok(());
         }
         let made = match self.plan.run(inputs.clone(), &self.runtime) {
-            Err(Error::Data(_)) => self.run_guarded(inputs, &mut closed.failures)?,
+            Err(Error::Data(_)) => self.run_guarded(&self.plan, inputs, &mut closed.failures)?,
             other => other?,
         };
         closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
@@ -216,11 +221,11 @@ impl ClosedQuery {
     }
 
     /// Runs again after an expression has failed.
-    fn run_guarded(&self, inputs: Inputs, failed: &mut Vec<Failure>) -> Result<Vec<RecordBatch>> {
+    fn run_guarded(&self, plan: &BoundedPlan, inputs: Inputs, failed: &mut Vec<Failure>) -> Result<Vec<RecordBatch>> {
         let failures = Failures::default();
         let plan = match self.on_error {
-            RowPolicy::Null => self.plan.nulling(&failures)?,
-            RowPolicy::Fail | RowPolicy::DeadLetter(_) => self.plan.dropping(&failures)?,
+            RowPolicy::Null => plan.nulling(&failures)?,
+            RowPolicy::Fail | RowPolicy::DeadLetter(_) => plan.dropping(&failures)?,
         };
         let made = plan.run(inputs, &self.runtime)?;
         let names = self.names();

@@ -16,10 +16,15 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 
 use super::partial::WindowedAggregate;
 use super::window::pane::GroupStates;
-use super::window::session::{SessionMerge, batch_of};
+use super::window::session::{ClosedSessions, SessionMerge, batch_of};
 use super::window::spec::{WindowSpec, floor};
 use super::window::window_fields;
 use crate::error::{Error, Result};
+use changes::Changes;
+pub use early::Window;
+
+mod changes;
+mod early;
 
 /// The state of one pane.
 #[derive(Default)]
@@ -41,6 +46,8 @@ pub struct WindowMerge {
     state: State,
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
+    /// Where early results are given out.
+    changes: Option<Changes>,
     memory: MemoryReservation,
 }
 
@@ -52,7 +59,7 @@ impl WindowMerge {
             WindowSpec::Session(limits) => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), limits)?),
         };
         let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(pool);
-        Ok(Self { aggregate, state, closed_through, memory })
+        Ok(Self { aggregate, state, closed_through, changes: None, memory })
     }
 
     pub(super) fn aggregate(&self) -> &WindowedAggregate {
@@ -81,6 +88,9 @@ impl WindowMerge {
                 times.iter().enumerate().filter(|(_, time)| !is_late(**time)).map(|(row, _)| row as u32).collect();
             batch = take_record_batch(&batch, &kept)?;
         }
+        if let Some(changes) = &mut self.changes {
+            changes.note(&self.aggregate, &batch, self.closed_through)?;
+        }
         match &mut self.state {
             State::Panes(panes) => merge_panes(&self.aggregate, panes, &batch)?,
             State::Sessions(sessions) => sessions.merge(&batch)?,
@@ -94,7 +104,7 @@ impl WindowMerge {
             State::Panes(panes) => panes.values().map(pane_size).sum(),
             State::Sessions(sessions) => sessions.size(),
         };
-        Ok(self.memory.try_resize(size)?)
+        Ok(self.memory.try_resize(size + self.changes.as_ref().map_or(0, Changes::size))?)
     }
 
     /// The ends of windows that hold rows and end in `(closed, through]`, ascending. Sessions have none here: they close
@@ -140,10 +150,7 @@ impl WindowMerge {
         let closed = sessions.close_through(self.closed_through, through)?;
         self.advance(through);
         self.resize_reservation()?;
-        let Some(closed) = closed else { return Ok(None) };
-        let are_cut = Some(BooleanArray::from(closed.are_cut));
-        let windows = window_array(self.aggregate.spec, closed.starts, closed.ends, are_cut);
-        output(&self.aggregate, windows, closed.columns).map(Some)
+        closed.map(|closed| session_rows(&self.aggregate, closed)).transpose()
     }
 
     /// What to remember of a batch of partials, as the argument of [`Self::needs`].
@@ -235,10 +242,21 @@ fn close_window(
             base.merge(keys, states)?;
         }
     }
-    let Some(mut merged) = merged.filter(|merged| !merged.is_empty()) else { return Ok(None) };
+    let Some(merged) = merged.filter(|merged| !merged.is_empty()) else { return Ok(None) };
+    rows_of(aggregate, merged, start, end).map(Some)
+}
+
+/// The rows of the window `[start, end)`, from its merged state.
+fn rows_of(aggregate: &WindowedAggregate, mut merged: GroupStates, start: i64, end: i64) -> Result<RecordBatch> {
     let n_rows = merged.len();
     let windows = window_array(aggregate.spec, vec![start; n_rows], vec![end; n_rows], None);
-    output(aggregate, windows, merged.emit_values()?).map(Some)
+    output(aggregate, windows, merged.emit_values()?)
+}
+
+fn session_rows(aggregate: &WindowedAggregate, sessions: ClosedSessions) -> Result<RecordBatch> {
+    let are_cut = Some(BooleanArray::from(sessions.are_cut));
+    let windows = window_array(aggregate.spec, sessions.starts, sessions.ends, are_cut);
+    output(aggregate, windows, sessions.columns)
 }
 
 /// Only sessions may be cut.

@@ -19,6 +19,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
 use super::function::Created;
 use super::functions::window_markers;
+use super::is_final::WindowFields;
 use crate::error::{Error, Result};
 use crate::metrics::FunctionMetrics;
 use crate::plan::{ColumnSource, TableDef};
@@ -106,7 +107,9 @@ impl Catalog {
             .set_bool("datafusion.sql_parser.collect_spans", true)
             .set_bool("datafusion.optimizer.enable_dynamic_filter_pushdown", false);
         config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
-        let mut state = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let ours: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(WindowFields)];
+        let state = SessionStateBuilder::new().with_config(config).with_expr_planners(ours);
+        let mut state = state.with_default_features().build();
         datafusion_functions_json::register_all(&mut state)?;
         let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
         for marker in window_markers(max_session) {

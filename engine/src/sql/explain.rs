@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::operator::partial::WindowedAggregate;
-use crate::plan::{Branch, Output, Pipeline, SourcePlan, Stage, StageInput, WatermarkRule};
+use crate::plan::{Branch, EarlyResults, Output, Pipeline, SourcePlan, Stage, StageInput, WatermarkRule};
 
 /// Stages, keys, partials, windows, and what is pushed into the decoder.
 pub fn explain(pipeline: &Pipeline) -> String {
@@ -75,19 +75,26 @@ fn explain_branch(out: &mut String, branch: &Branch) {
     line(out, 2, how);
     line(out, 3, &branch.plan.to_string());
     match &branch.output {
-        Output::Sink(name) => line(out, 2, &format!("-> sink `{name}`")),
+        Output::Sink(name) => line(out, 2, &format!("-> sink `{name}`{}", early(branch.early.as_deref()))),
         Output::Local(local) => {
             explain_partials(out, &local.aggregate);
             line(out, 2, &format!("close {} here, as each partition has its keys alone", local.aggregate.spec));
             line(out, 2, if local.window_by_window { "query, window by window:" } else { "query:" });
             line(out, 3, &local.plan.to_string());
-            line(out, 2, &format!("-> sink `{}`", local.sink));
+            line(out, 2, &format!("-> sink `{}`{}", local.sink, early(local.early.as_deref())));
         }
         Output::Exchange(aggregate) => {
             explain_partials(out, aggregate);
             line(out, 2, &format!("-> exchange {} for {}", aggregate.exchange.0, aggregate.spec));
         }
     }
+}
+
+fn early(results: Option<&EarlyResults>) -> String {
+    results.map_or(String::new(), |early| {
+        let interval = Duration::from_nanos(early.interval_ns.unsigned_abs());
+        format!(", with early results every {}", humantime::format_duration(interval))
+    })
 }
 
 fn explain_partials(out: &mut String, aggregate: &WindowedAggregate) {

@@ -8,11 +8,13 @@
 pub mod catalog;
 mod checked;
 mod diagnose;
+mod early;
 pub mod explain;
 mod expressions;
 mod fingerprint;
 pub mod function;
 pub mod functions;
+mod is_final;
 mod limits;
 mod locate;
 mod lower;
@@ -179,6 +181,7 @@ fn bind_statement(
             let sink = sink_table(catalog, &name.value).map_err(|error| error.at(at))?;
             check_width(&plan, &sink).map_err(|error| error.at(at))?;
             let plan = analyze(catalog, cast_to_sink(plan, &sink)?)?;
+            early::check(catalog, &plan, &sink).map_err(|error| error.at(at))?;
             Ok(Some(BoundInsert { sink, plan, statement: statement.clone() }))
         }
         StatementKind::Query(query) => {

@@ -49,7 +49,8 @@ impl LocalBody {
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,
             query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime)
-                .resumed(closed_through, None),
+                .resumed(closed_through, None)
+                .with_early(plan.early.as_ref(), closed_through),
             sink: Arc::clone(&plan.sink),
             on_error: plan.on_error.clone(),
             closed_through,
@@ -62,7 +63,7 @@ impl LocalBody {
     }
 
     /// At a commit: what was aggregated since the last one, at `begun`, joins the open windows; those that `watermark` has passed
-    /// are given out. In a replay nothing closes before everything is back.
+    /// are given out, and early results of those that are open. In a replay nothing closes before everything is back.
     pub(super) fn flush(&mut self, context: &mut Context, begun: &Positions, watermark: Option<i64>) -> Result<()> {
         let is_replay = watermark.is_none();
         if let Some(batch) = self.partial.flush()? {
@@ -76,6 +77,12 @@ impl LocalBody {
             self.closed_through = closed.reached;
             apply_to_results(context, &self.on_error, closed.failures)?;
             context.rows.extend(closed.rows.into_iter().map(|rows| (Arc::clone(&self.sink), rows)));
+        }
+        while self.query.is_early_due(watermark) {
+            for rows in self.query.give_early(watermark)? {
+                context.metrics.early_rows.inc_by(rows.num_rows() as u64);
+                context.rows.push((Arc::clone(&self.sink), rows));
+            }
         }
         let window = self.query.window(0);
         while self.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {

@@ -104,7 +104,8 @@ impl WindowsBody {
         let query =
             ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime)
                 .with_rows_per_advance(context.rows_per_advance)
-                .resumed(closed_through, last.partly_closed);
+                .resumed(closed_through, last.partly_closed)
+                .with_early(branch.early.as_ref(), last.expected.unwrap_or(i64::MIN).max(closed_through));
         Ok(Self {
             inputs: all_inputs,
             query,
@@ -184,14 +185,17 @@ impl WindowsBody {
         self.watermark = self.watermark.max(self.expected).max(combined.unwrap_or(Watermark::MIN).0);
     }
 
-    /// Whether there are windows to close that did not fit into the last advance.
+    /// Whether there are windows to close, or early results to give out, that did not fit into the last advance.
     pub(super) fn is_behind(&self) -> bool {
-        self.closed_through < self.watermark
+        self.closed_through < self.watermark || self.query.is_early_due(self.watermark)
     }
 
-    /// Closes windows up to the watermark, as many as one advance may hold.
+    /// Closes windows up to the watermark, and then gives out early results, as many as one advance may hold.
     pub(super) fn advance(&mut self, context: &mut Context) -> Result<()> {
-        if !self.is_behind() {
+        if self.query.is_early_due(self.watermark) {
+            return self.give_early(context);
+        }
+        if self.watermark <= self.closed_through {
             return Ok(());
         }
         let closed = self.query.advance(self.watermark)?;
@@ -209,6 +213,15 @@ impl WindowsBody {
                     return Err(Error::internal("an exchange without its aggregate"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn give_early(&mut self, context: &mut Context) -> Result<()> {
+        let Output::Sink(sink) = &self.output else { return Err(Error::internal("early results for an exchange")) };
+        for rows in self.query.give_early(self.watermark)? {
+            context.metrics.early_rows.inc_by(rows.num_rows() as u64);
+            context.rows.push((Arc::clone(sink), rows));
         }
         Ok(())
     }

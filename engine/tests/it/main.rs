@@ -7,6 +7,7 @@
 )]
 
 mod checked;
+mod early;
 mod fingerprints;
 mod mutated_scripts;
 #[allow(dead_code, reason = "golden.rs uses the rest")]

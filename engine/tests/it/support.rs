@@ -75,7 +75,7 @@ impl Connectors for World {
 
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
         let is_source = match request.connector {
-            "test" => true,
+            "test" | "topic" => true,
             "sink" => false,
             other => {
                 return Err(Error::invalid(format!("table `{}`: there is no connector `{other}`", request.name))
@@ -83,7 +83,9 @@ impl Connectors for World {
             }
         };
         options.parse::<u64>("limit", "a number")?;
-        Ok(Arc::new(TestTable { name: request.name.to_owned(), is_source, world: self.clone() }))
+        let is_keyed = !is_source && options.take("key").is_some();
+        let (name, has_metadata) = (request.name.to_owned(), request.connector == "topic");
+        Ok(Arc::new(TestTable { name, is_source, is_keyed, has_metadata, world: self.clone() }))
     }
 }
 
@@ -91,6 +93,10 @@ impl Connectors for World {
 struct TestTable {
     name: String,
     is_source: bool,
+    /// Whether a later row replaces an earlier one.
+    is_keyed: bool,
+    /// As a topic has.
+    has_metadata: bool,
     world: World,
 }
 
@@ -101,6 +107,14 @@ impl Table for TestTable {
 
     fn is_sink(&self) -> bool {
         !self.is_source
+    }
+
+    fn takes_updates(&self) -> bool {
+        self.is_keyed
+    }
+
+    fn has_metadata(&self) -> bool {
+        self.has_metadata
     }
 
     fn is_bounded(&self) -> bool {
@@ -294,6 +308,13 @@ impl<C: Commit> Commit for FittedCommit<C> {
 
 /// Rows as text, sorted: a multiset that can be compared.
 pub fn sorted_lines(batches: &[RecordBatch]) -> Vec<String> {
+    let mut lines = lines(batches);
+    lines.sort();
+    lines
+}
+
+/// Rows as text.
+pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("∅");
     let mut lines = Vec::new();
     for batch in batches {
@@ -307,6 +328,5 @@ pub fn sorted_lines(batches: &[RecordBatch]) -> Vec<String> {
             lines.push(cells.join(" | "));
         }
     }
-    lines.sort();
     lines
 }

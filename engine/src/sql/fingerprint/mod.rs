@@ -75,8 +75,8 @@ pub(super) fn of_partials(below: &LogicalPlan, calls: &[Expr]) -> Result<u64> {
 
 /// Of the options that decide which data a table reads: all but addresses, how the client behaves, and secrets.
 pub(super) fn of_data(options: &Options) -> u64 {
-    const NOT_DATA: [&str; 8] =
-        ["bootstrap_servers", "kafka.", "auth.", "tls.", "sasl", "ssl", "password", "idle_timeout"];
+    const NOT_DATA: [&str; 9] =
+        ["bootstrap_servers", "kafka.", "auth.", "tls.", "sasl", "ssl", "password", "idle_timeout", "emit_early"];
     let is_data = |name: &str| NOT_DATA.iter().all(|prefix| !name.starts_with(prefix)) && !name.contains("password");
     let data = options.values().filter(|(name, _)| is_data(name));
     data.fold(Parts::of("data"), |parts, (name, value)| parts.text(name).text(value)).finish()

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{Aggregate, LogicalPlan};
 
 use super::catalog::{Catalog, list};
 use super::checked;
+use super::early;
 use super::spread::{PlaceholderKeys, spread};
 use super::sql_error;
 use super::window::{Follow, PlaceholderWindow, window_of};
@@ -141,8 +142,12 @@ impl Lowering<'_> {
             self.queries.aggregates.insert(Arc::clone(&placeholder), Arc::clone(&aggregate));
             inputs.push(ExchangeInput { placeholder, aggregate });
         }
+        let early = match &target {
+            Target::Sink(sink) => early::of_sink(self.catalog, sink, &optimized)?.map(Arc::new),
+            Target::Aggregate { .. } => None,
+        };
         let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
-        self.queries.above.push(AboveWindows { inputs, plan, window_by_window, target });
+        self.queries.above.push(AboveWindows { inputs, plan, window_by_window, early, target });
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::super::source::source_plan;
 use crate::error::{Error, Result};
 use crate::operator::bounded::BoundedPlan;
 use crate::operator::partial::WindowedAggregate;
-use crate::plan::{Branch, ExchangeInput, LocalWindows, Output, Stage, StageInput, TableDef};
+use crate::plan::{Branch, EarlyResults, ExchangeInput, LocalWindows, Output, Stage, StageInput, TableDef};
 
 /// Where the rows of a query go, while not all aggregates are known.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub(super) struct AboveWindows {
     pub(super) inputs: Vec<ExchangeInput>,
     pub(super) plan: BoundedPlan,
     pub(super) window_by_window: bool,
+    pub(super) early: Option<Arc<EarlyResults>>,
     pub(super) target: Target,
 }
 
@@ -76,15 +77,15 @@ impl Queries {
                 };
                 let local = if is_only { self.take_local(catalog, &target, &partitioned) } else { None };
                 let output = local.map_or_else(|| self.output(target), |local| Ok(Output::Local(Arc::new(local))))?;
-                Ok(Branch { plan, window_by_window: false, on_error, output })
+                Ok(Branch { plan, window_by_window: false, on_error, early: None, output })
             };
             let branches = branches.into_iter().map(&mut finish).collect::<Result<Vec<_>>>()?;
             let plan = source_plan(catalog, def, &branches, reach_ns)?;
             stages.push(Stage { input: StageInput::Table(Arc::new(plan)), branches });
         }
-        for AboveWindows { inputs, plan, window_by_window, target } in std::mem::take(&mut self.above) {
+        for AboveWindows { inputs, plan, window_by_window, early, target } in std::mem::take(&mut self.above) {
             let on_error = row_policy::of_sink(catalog, sink);
-            let branches = vec![Branch { plan, window_by_window, on_error, output: self.output(target)? }];
+            let branches = vec![Branch { plan, window_by_window, on_error, early, output: self.output(target)? }];
             stages.push(Stage { input: StageInput::Exchanges(inputs), branches });
         }
         Ok(stages)
@@ -113,11 +114,11 @@ impl Queries {
             reads_nothing_else && matches!(query.target, Target::Sink(_))
         };
         let index = self.above.iter().position(is_above)?;
-        let AboveWindows { mut inputs, plan, window_by_window, target } = self.above.remove(index);
+        let AboveWindows { mut inputs, plan, window_by_window, early, target } = self.above.remove(index);
         let (Some(ExchangeInput { placeholder, aggregate }), Target::Sink(sink)) = (inputs.pop(), target) else {
             return None;
         };
         let on_error = row_policy::of_sink(catalog, &sink);
-        Some(LocalWindows { aggregate, placeholder, plan, window_by_window, on_error, sink })
+        Some(LocalWindows { aggregate, placeholder, plan, window_by_window, on_error, early, sink })
     }
 }

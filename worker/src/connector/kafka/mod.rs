@@ -186,6 +186,11 @@ impl Table for KafkaTable {
         self.role.is_sink()
     }
 
+    /// A compacted topic keeps the last message of a key.
+    fn takes_updates(&self) -> bool {
+        self.sink.as_ref().is_some_and(|(options, _)| options.key.is_some())
+    }
+
     fn is_bounded(&self) -> bool {
         false
     }

@@ -4,6 +4,7 @@
 //! and slow networks do to it is tested with the whole program, in `cli/tests/it/`.
 
 mod brokers;
+mod early;
 mod files;
 mod future;
 mod late;

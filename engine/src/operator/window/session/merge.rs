@@ -14,6 +14,8 @@ use super::runs::{Boundaries, Run, SessionLimits, Sorted, Span, join_spans, with
 use super::{keyless, number_keys, partial_schema};
 use crate::error::Result;
 
+mod early;
+
 /// Fewer partial sessions than this are not worth merging before they close.
 const MERGED_FROM: usize = 8;
 
@@ -113,18 +115,28 @@ impl SessionMerge {
         if closed.is_empty() {
             return Ok(None);
         }
-        let mut columns = self.keys(&joined, &closed)?;
-        columns.extend(self.merged(&joined, &closed)?.emit_values()?);
-        Ok(Some(ClosedSessions {
-            starts: closed.iter().map(|run| run.first).collect(),
-            ends: closed.iter().map(|run| run.end(limits)).collect(),
-            are_cut: closed.iter().map(|run| run.is_cut).collect(),
+        self.rows_of(&joined, &closed).map(Some)
+    }
+
+    fn rows_of(&self, joined: &Joined, runs: &[Run]) -> Result<ClosedSessions> {
+        let mut columns = self.keys(joined, runs)?;
+        columns.extend(self.merged(joined, runs)?.emit_values()?);
+        Ok(ClosedSessions {
+            starts: runs.iter().map(|run| run.first).collect(),
+            ends: runs.iter().map(|run| run.end(self.limits)).collect(),
+            are_cut: runs.iter().map(|run| run.is_cut).collect(),
             columns,
-        }))
+        })
     }
 
     fn take_open(&mut self) -> Result<Joined> {
-        let batch = concat_batches(&self.schema, &std::mem::take(&mut self.open))?;
+        let joined = self.join_open();
+        self.open.clear();
+        joined
+    }
+
+    fn join_open(&self) -> Result<Joined> {
+        let batch = concat_batches(&self.schema, &self.open)?;
         let n_keys = self.layout.keys.len();
         let keys = number_keys(&self.layout.keys, &batch.columns()[2..2 + n_keys], batch.num_rows())?;
         let times = |column: usize| batch.column(column).as_primitive::<Int64Type>().values();

@@ -27,6 +27,8 @@ pub struct Package {
     pub model: Arc<[u8]>,
     /// Its trees, where it is nothing but a tree ensemble.
     pub forest: Option<Forest>,
+    /// How many nodes its trees would have without shared ones, where that is too many for our kernel.
+    pub too_shared: Option<u64>,
 }
 
 impl Package {
@@ -60,7 +62,7 @@ impl Package {
         let read = onnx::read(&model, card.features.len())?;
         check_classes(&card, &read)?;
         check_threshold(&card, &read)?;
-        Ok(Self { card, model: model.into(), forest: read.forest })
+        Ok(Self { card, model: model.into(), forest: read.forest, too_shared: read.too_shared })
     }
 }
 

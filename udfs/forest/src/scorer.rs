@@ -77,12 +77,7 @@ impl Scorer {
                 let score = Kernel::compile(forest, positive)?;
                 Engine::Native(Box::new(Native { score, others: OnceLock::new() }))
             }
-            (Backend::Native, None) => {
-                return Err(Error::invalid(
-                    format!("model `{}` is no tree ensemble that the native kernel takes", card.name),
-                    "choose the backend `auto` or `onnxruntime`",
-                ));
-            }
+            (Backend::Native, None) => return Err(not_native(&card, package.too_shared)),
             (Backend::Auto, None) | (Backend::OnnxRuntime, _) => {
                 Engine::OnnxRuntime(Session::open(&package.model, &card, options.onnxruntime.as_deref())?)
             }
@@ -249,6 +244,19 @@ impl Scorer {
         }
         Ok(())
     }
+}
+
+fn not_native(card: &Card, too_shared: Option<u64>) -> Error {
+    let name = &card.name;
+    let message = match too_shared {
+        Some(n_nodes) => {
+            format!(
+                "model `{name}`: paths share nodes; with a copy for each path it has {n_nodes} nodes, too many for the native kernel"
+            )
+        }
+        None => format!("model `{name}` is no tree ensemble that the native kernel takes"),
+    };
+    Error::invalid(message, "choose the backend `auto` or `onnxruntime`")
 }
 
 /// Looks at every value, without a branch for each: several at once, and columns that hold one are rare.

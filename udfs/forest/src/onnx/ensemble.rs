@@ -41,6 +41,15 @@ pub(super) struct Described {
     pub(super) weights: Weights,
 }
 
+/// An ensemble as far as our kernel takes it.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) n_outputs: usize,
+    pub(super) forest: Option<Forest>,
+    /// See [`super::trees::Grown::too_shared`].
+    pub(super) too_shared: Option<u64>,
+}
+
 /// What is done to the sums, as the file says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Post {
@@ -115,24 +124,24 @@ impl<'a> Ensemble<'a> {
         }
     }
 
-    /// The number of outputs, and the forest.
+    /// Reads and checks everything.
     ///
     /// No forest, only ONNX Runtime can score these: comparisons other than `<=`, `<`, `>=` and `>`; MIN and MAX; PROBIT and
     /// SOFTMAX_ZERO; classifiers with one class; two classes with two base values (ONNX Runtime then adds the second to the
     /// first's score), with one where the leaves name only the second class (it is not added at all), or with leaves of which
     /// some name one class and some two (the row decides what its score means); regressors with base values and outputs that
     /// some rows get no weight for (it is added only where there is one).
-    pub(super) fn read(&self, n_features: usize) -> Result<(usize, Option<Forest>)> {
+    pub(super) fn read(&self, n_features: usize) -> Result<Read> {
         let n_outputs = self.n_outputs()?;
         let described = match self.kind {
             Kind::Unified => unified::describe(self.node, n_outputs)?,
             Kind::Classifier | Kind::Regressor => self.describe(n_outputs)?,
         };
-        Ok((n_outputs, self.build(described, n_features)?))
+        self.build(described, n_features)
     }
 
     /// Builds the trees in any case, so that ONNX Runtime gets none that we would refuse.
-    fn build(&self, described: Described, n_features: usize) -> Result<Option<Forest>> {
+    fn build(&self, described: Described, n_features: usize) -> Result<Read> {
         let Described { n_outputs, post, combine, mut base, listing, weights } = described;
         let is_classifier = self.kind == Kind::Classifier;
         let is_pair = is_classifier && n_outputs == 2;
@@ -140,6 +149,15 @@ impl<'a> Ensemble<'a> {
             return Err(self.refused(format!("`base_values` has {} values for {n_outputs} outputs", base.len())));
         }
         let (n_base, grown) = (base.len(), listing.grow(&weights, n_outputs)?);
+        if let (Kind::Unified, Some(n_nodes)) = (self.kind, grown.too_shared) {
+            // ONNX Runtime takes no shared node of this operator.
+            return Err(self.refused(format!(
+                "with a copy of shared nodes for each path it has {n_nodes} nodes, which is too much"
+            )));
+        }
+        if grown.too_shared.is_some() {
+            return Ok(Read { n_outputs, forest: None, too_shared: grown.too_shared });
+        }
         let is_strange = match (is_pair, &grown.used[..]) {
             (true, [false, true]) => n_base != 0,
             (true, [true, true]) => n_base == 2 || !grown.is_dense,
@@ -164,7 +182,7 @@ impl<'a> Ensemble<'a> {
         }
         let forest = Forest::new(parts)?;
         let is_ours = combine.is_some() && post != Post::Other && listing.is_comparable() && !is_strange;
-        Ok(is_ours.then_some(forest))
+        Ok(Read { n_outputs, forest: is_ours.then_some(forest), too_shared: None })
     }
 
     fn n_outputs(&self) -> Result<usize> {

@@ -37,6 +37,8 @@ pub(crate) use self::runtime::{RuntimeModel, prepare};
 pub(crate) struct Model {
     /// Its trees, where it is nothing but a tree ensemble that our own kernel takes.
     pub(crate) forest: Option<Forest>,
+    /// How many nodes its trees would have without shared ones, where that is too many for our kernel.
+    pub(crate) too_shared: Option<u64>,
     /// The outputs of a row, where the file says it.
     pub(crate) n_outputs: Option<usize>,
     /// The names that it gives its outputs, where it does; numbers as text.
@@ -56,11 +58,11 @@ pub(crate) fn read(bytes: &[u8], n_features: usize) -> Result<Model> {
     let Some(found) = ensemble::find(&graph, &ends)? else {
         // Trees inside a larger graph: ONNX Runtime gets none that we would refuse.
         ensemble::all(&graph).try_for_each(|inner| inner.read(MAX_FEATURES).map(drop))?;
-        return Ok(Model { forest: None, n_outputs: ends.n_scores, labels: None });
+        return Ok(Model { forest: None, too_shared: None, n_outputs: ends.n_scores, labels: None });
     };
     let labels = found.labels()?;
-    let (n_outputs, forest) = found.read(n_features)?;
-    Ok(Model { forest, n_outputs: Some(n_outputs), labels })
+    let ensemble::Read { n_outputs, forest, too_shared } = found.read(n_features)?;
+    Ok(Model { forest, too_shared, n_outputs: Some(n_outputs), labels })
 }
 
 /// Where rows go in and scores come out.

@@ -1,4 +1,7 @@
 //! From the flat lists of an ensemble to trees: finds the children, puts each behind its parent, and refuses what is no tree.
+//!
+//! Exporters let two paths lead to one node (LightGBM's sets of categories do). ONNX Runtime scores most of such graphs as they are; our
+//! kernel wants trees, so a shared node is copied for each path, up to a limit. A cycle is refused: scoring it would not end.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,6 +14,8 @@ use crate::forest::{MAX_NODES, MAX_TREES, Node, Tree};
 const LEAF_VALUES_MAX: usize = 64 << 20;
 /// How far the covers of two children may be off their parent's; more, and they are no counts of rows.
 const COVER_TOLERANCE: f64 = 0.01;
+/// The most nodes of a model whose trees share some, after these were copied: 128 MiB. Copies may double with every level.
+const UNFOLDED_NODES_MAX: u64 = 4 << 20;
 const NONE: u32 = u32::MAX;
 
 /// All nodes, as the attributes list them; the lists before the last two are equally long.
@@ -50,6 +55,8 @@ pub(super) struct Grown {
     pub(super) always: Vec<bool>,
     /// Whether every leaf names every output.
     pub(super) is_dense: bool,
+    /// Nodes with the copies of shared ones, where these are too many to make: the trees then lack some children.
+    pub(super) too_shared: Option<u64>,
 }
 
 fn refuse<T>(what: impl std::fmt::Display) -> Result<T> {
@@ -105,11 +112,12 @@ impl Listing {
         let runs = self.runs()?;
         let mut leaf_numbers = vec![NONE; self.modes.len()];
         let mut trees = Vec::with_capacity(runs.list.len());
+        let mut unfolded = Unfolded::default();
         for run in &runs.list {
-            trees.push(self.grow_tree(run, n_outputs, &mut leaf_numbers)?);
+            trees.push(self.grow_tree(run, n_outputs, &mut leaf_numbers, &mut unfolded)?);
         }
         let leaves = Leaves { runs, leaf_numbers, n_outputs };
-        leaves.fill(weights, trees)
+        Ok(Grown { too_shared: unfolded.too_many(), ..leaves.fill(weights, trees)? })
     }
 
     /// Cuts the lists into trees: the nodes of a tree stand together.
@@ -143,15 +151,30 @@ impl Listing {
     }
 
     /// Walks from the root, which is listed first, and numbers nodes and leaves as it meets them, children behind parents.
-    fn grow_tree(&self, run: &Run, n_outputs: usize, leaf_numbers: &mut [u32]) -> Result<Tree> {
+    fn grow_tree(
+        &self,
+        run: &Run,
+        n_outputs: usize,
+        leaf_numbers: &mut [u32],
+        unfolded: &mut Unfolded,
+    ) -> Result<Tree> {
         let tree = run.tree;
         let mut was_seen = vec![false; run.nodes.len()];
+        let mut n_seen = 0;
+        let mut is_shared = false;
         let mut nodes: Vec<Node> = Vec::with_capacity(run.nodes.len());
         let mut n_leaves = 0;
         let mut open = vec![(run.nodes.start, None)];
         while let Some((at, parent)) = open.pop() {
             if std::mem::replace(&mut was_seen[at - run.nodes.start], true) {
-                return refuse(format!("tree {tree}: two paths lead to node {}, so it is no tree", self.node_ids[at]));
+                if !std::mem::replace(&mut is_shared, true) {
+                    unfolded.add(self.n_unfolded(run)?);
+                }
+                if unfolded.too_many().is_some() {
+                    continue;
+                }
+            } else {
+                n_seen += 1;
             }
             let number = u32::try_from(nodes.len()).expect("MAX_NODES is below 2^32");
             if let Some((parent, is_left)) = parent {
@@ -163,16 +186,15 @@ impl Listing {
                 }
             }
             if self.modes[at] == Mode::Leaf {
-                leaf_numbers[at] = n_leaves;
-                nodes.push(Node::Leaf { leaf: n_leaves, cover: self.cover(at) });
-                n_leaves += 1;
+                // The copies of a leaf have its values in common.
+                if leaf_numbers[at] == NONE {
+                    leaf_numbers[at] = n_leaves;
+                    n_leaves += 1;
+                }
+                nodes.push(Node::Leaf { leaf: leaf_numbers[at], cover: self.cover(at) });
                 continue;
             }
-            let child = |id: u32| match run.find(id) {
-                Some(child) => Ok(child),
-                None => refuse(format!("tree {tree}: node {} has a child that is not there", self.node_ids[at])),
-            };
-            let (on_true, on_false) = (child(self.true_ids[at])?, child(self.false_ids[at])?);
+            let [on_true, on_false] = self.children(run, at)?;
             let Some((threshold, swaps)) = as_at_most(self.modes[at], self.values[at]) else {
                 return refuse(format!("tree {tree}: node {} compares with NaN", self.node_ids[at]));
             };
@@ -190,18 +212,79 @@ impl Listing {
             open.push((right, Some((parent, false))));
             open.push((left, Some((parent, true))));
         }
-        if nodes.len() != run.nodes.len() {
+        if n_seen != run.nodes.len() {
             return refuse(format!(
                 "tree {tree}: nothing leads from its first node to {} others",
-                run.nodes.len() - nodes.len()
+                run.nodes.len() - n_seen
             ));
         }
-        forget_wrong_covers(&mut nodes);
+        if unfolded.too_many().is_none() {
+            forget_wrong_covers(&mut nodes);
+        }
         Ok(Tree { nodes, leaf_values: vec![0.0; n_leaves as usize * n_outputs] })
+    }
+
+    /// Where a split leads to when its comparison holds, and when it does not.
+    fn children(&self, run: &Run, at: usize) -> Result<[usize; 2]> {
+        let child = |id: u32| match run.find(id) {
+            Some(child) => Ok(child),
+            None => refuse(format!("tree {}: node {} has a child that is not there", run.tree, self.node_ids[at])),
+        };
+        Ok([child(self.true_ids[at])?, child(self.false_ids[at])?])
+    }
+
+    /// How many nodes a tree has once every shared one is copied for each path to it; refuses a cycle.
+    fn n_unfolded(&self, run: &Run) -> Result<u64> {
+        let begin = run.nodes.start;
+        // Of each node: 0 before it was met, and while it is open; afterwards the nodes below it and itself.
+        let mut sizes = vec![0_u64; run.nodes.len()];
+        let mut is_open = vec![false; run.nodes.len()];
+        let mut stack = vec![begin];
+        while let Some(&at) = stack.last() {
+            if sizes[at - begin] != 0 {
+                stack.pop();
+                continue;
+            }
+            if self.modes[at] == Mode::Leaf {
+                sizes[at - begin] = 1;
+                continue;
+            }
+            let children = self.children(run, at)?;
+            if is_open[at - begin] {
+                let [a, b] = children.map(|child| sizes[child - begin]);
+                sizes[at - begin] = a.saturating_add(b).saturating_add(1);
+                continue;
+            }
+            is_open[at - begin] = true;
+            for child in children.into_iter().filter(|child| sizes[child - begin] == 0) {
+                if is_open[child - begin] {
+                    return refuse(format!(
+                        "tree {}: node {} leads back to itself, so scoring would not end",
+                        run.tree, self.node_ids[child]
+                    ));
+                }
+                stack.push(child);
+            }
+        }
+        Ok(sizes[0])
     }
 
     fn cover(&self, at: usize) -> f32 {
         self.covers.get(at).map_or(0.0, |cover| *cover as f32)
+    }
+}
+
+/// Nodes of all trees that share some, with their copies.
+#[derive(Debug, Default)]
+struct Unfolded(u64);
+
+impl Unfolded {
+    fn add(&mut self, n_nodes: u64) {
+        self.0 = self.0.saturating_add(n_nodes);
+    }
+
+    fn too_many(&self) -> Option<u64> {
+        (UNFOLDED_NODES_MAX < self.0).then_some(self.0)
     }
 }
 
@@ -253,7 +336,7 @@ impl Leaves {
             is_dense &= !in_all.contains(&false);
             always.iter_mut().zip(in_all).for_each(|(always, in_all)| *always |= in_all);
         }
-        Ok(Grown { trees, used, always, is_dense })
+        Ok(Grown { trees, used, always, is_dense, too_shared: None })
     }
 }
 

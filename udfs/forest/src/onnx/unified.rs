@@ -8,7 +8,7 @@ use super::ensemble::{Described, Post, ids};
 use super::model::Node;
 use super::trees::{Listing, Weights};
 use crate::error::{Error, Result};
-use crate::forest::Combine;
+use crate::forest::{Combine, MAX_NODES};
 
 /// The lists of the operator, equally long within each group.
 struct Lists {
@@ -103,11 +103,11 @@ impl Lists {
         Ok(lists)
     }
 
-    /// Walks all trees. A split may be met once, so that the walk ends and no list grows beyond three entries a split.
+    /// Walks all trees. A split is listed once in each tree, so that the walk ends; [`Listing::grow`] looks at what is shared.
     fn rewrite(&self) -> Result<(Listing, Weights)> {
         let mut listing = Listing::default();
         let mut weights = Weights { is_f64: true, ..Weights::default() };
-        let mut was_seen = vec![false; self.features.len()];
+        let mut id_in_tree = vec![(u32::MAX, 0); self.features.len()];
         for (tree, root) in (0_u32..).zip(&self.roots) {
             let at = *root as usize;
             if self.features.len() <= at {
@@ -120,11 +120,20 @@ impl Lists {
             let mut open = vec![(first, is_leaf, None)];
             while let Some((at, is_leaf, parent)) = open.pop() {
                 let index_in_list = listing.tree_ids.len();
-                let id = u32::try_from(index_in_list - begin).unwrap_or(u32::MAX);
+                if MAX_NODES < index_in_list {
+                    return refuse(format!("its trees have more than {MAX_NODES} nodes"));
+                }
+                let next_id = u32::try_from(index_in_list - begin).unwrap_or(u32::MAX);
+                let index = at as usize;
+                let met = id_in_tree.get(index).filter(|(of, _)| !is_leaf && *of == tree);
+                let id = met.map_or(next_id, |(_, id)| *id);
                 match parent {
                     Some((parent, true)) => listing.true_ids[parent] = id,
                     Some((parent, false)) => listing.false_ids[parent] = id,
                     None => {}
+                }
+                if met.is_some() {
+                    continue;
                 }
                 listing.begin(tree, id);
                 if is_leaf {
@@ -136,10 +145,8 @@ impl Lists {
                     listing.push(0, Mode::Leaf, 0.0, false);
                     continue;
                 }
-                let index = at as usize;
-                match was_seen.get_mut(index) {
-                    Some(seen @ false) => *seen = true,
-                    Some(true) => return refuse(format!("two paths lead to node {at}, so it is no tree")),
+                match id_in_tree.get_mut(index) {
+                    Some(of_tree) => *of_tree = (tree, id),
                     None => return refuse(format!("tree {tree} has node {at}, which is not there")),
                 }
                 let nan_is_true = self.nan_is_true.get(index).copied().unwrap_or(false);

@@ -110,7 +110,6 @@ const MODELS: &[(&str, Spoil)] = &[
     ("an unknown mode", |m| m.set("nodes_modes", Texts(vec!["BRANCH_MAYBE", "LEAF", "LEAF"]))),
     ("an unknown transform", |m| m.set("post_transform", Text("TANH"))),
     ("a node that leads to itself", |m| m.set("nodes_truenodeids", Ints(vec![0, 0, 0]))),
-    ("two paths to one node", |m| m.set("nodes_truenodeids", Ints(vec![2, 0, 0]))),
     ("a child that is not there", |m| m.set("nodes_truenodeids", Ints(vec![7, 0, 0]))),
     ("a negative child", |m| m.set("nodes_truenodeids", Ints(vec![-1, 0, 0]))),
     ("a huge id", |m| m.set("nodes_truenodeids", Ints(vec![i64::MAX, 0, 0]))),

@@ -4,4 +4,5 @@ mod broken;
 mod import;
 mod packages;
 mod scoring;
+mod shared;
 mod tiny;

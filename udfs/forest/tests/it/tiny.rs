@@ -124,6 +124,9 @@ impl Node {
         for (name, value) in &self.attributes {
             let mut attribute = Vec::new();
             field(&mut attribute, 1, name.as_bytes());
+            if let Some(code) = value.code() {
+                attribute.extend(int(20, code));
+            }
             match value {
                 Ints(values) => {
                     field(&mut attribute, 8, &values.iter().flat_map(|value| varint(*value)).collect::<Vec<_>>());
@@ -138,6 +141,19 @@ impl Node {
             field(&mut node, 5, &attribute);
         }
         node
+    }
+}
+
+impl Attribute {
+    /// Its type, which ONNX Runtime wants; a raw one says it itself.
+    fn code(&self) -> Option<i64> {
+        match self {
+            Text(_) => Some(3),
+            Floats(_) => Some(6),
+            Ints(_) => Some(7),
+            Texts(_) => Some(8),
+            Raw(_) => None,
+        }
     }
 }
 

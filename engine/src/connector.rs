@@ -125,6 +125,11 @@ pub trait Table: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether its splits are files that are read as a whole, so that a CSV row may have line ends in quotes.
+    fn reads_files(&self) -> bool {
+        false
+    }
+
     /// A sink for another topic beside this one; `None` where there are no topics.
     fn side_topic(&self, _topic: &str, _format: &Format) -> Result<Option<Arc<dyn Table>>> {
         Ok(None)

@@ -14,6 +14,7 @@ mod manifests;
 mod names;
 mod remote;
 mod repository;
+mod round_trip;
 mod run;
 mod stdout;
 mod words;

@@ -18,6 +18,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use self::column::Column;
+pub use self::csv::Framing;
 use crate::error::{Error, Result};
 use crate::options::Options;
 
@@ -256,6 +257,27 @@ impl Format {
             Self::Json(options) => options.decoder(&spec),
             Self::RawString(options) => options.decoder(&spec),
             Self::Arrow | Self::Parquet => Err(Error::internal("arrow and parquet are not read by lines")),
+        }
+    }
+
+    /// The same for files that are read as a whole: there a quoted line end is data.
+    pub fn in_files(self) -> Self {
+        match self {
+            Self::Csv(options) => Self::Csv(options.in_files()),
+            other @ (Self::Json(_) | Self::RawString(_) | Self::Arrow | Self::Parquet) => other,
+        }
+    }
+
+    /// Whether each message is one row, whatever line ends are in it.
+    pub fn is_row_per_message(&self) -> bool {
+        matches!(self, Self::Csv(options) if options.is_row_per_message())
+    }
+
+    /// How files in this format are cut into pieces, of a table that declares so many columns.
+    pub fn framing(&self, n_declared: usize) -> Framing {
+        match self {
+            Self::Csv(options) => options.framing(n_declared),
+            Self::Json(_) | Self::RawString(_) | Self::Arrow | Self::Parquet => Framing::LINES,
         }
     }
 

@@ -48,7 +48,15 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         return Err(Error::invalid(format!("table `{name}`: connector `{connector}` needs its columns declared"))
             .hint("write CREATE TABLE name (column TYPE, …) WITH (…)"));
     }
-    let format = format.or_else(|| table.default_format());
+    let mut format = format.or_else(|| table.default_format());
+    if format.as_ref().is_some_and(Format::is_row_per_message) && !table.has_metadata() {
+        return Err(Error::invalid(format!("table `{name}`: `csv.rows_per_message` is for connector `kafka`"))
+            .hint("leave it out")
+            .at(options.location("csv.rows_per_message")));
+    }
+    if table.reads_files() {
+        format = format.map(Format::in_files);
+    }
     if table.is_source() && table.reads_bytes() && format.is_none() {
         return Err(Error::invalid(format!("table `{name}`: option `format` is missing"))
             .hint("add format = 'csv', 'json' or 'raw_string'"));

@@ -1,4 +1,4 @@
-//! Cuts a stream of bytes into pieces of whole lines.
+//! Cuts a stream of bytes into pieces of whole lines, or of whole records where a record may have several.
 //!
 //! A position is the offset of a byte in the (decompressed) stream. A line longer than a piece makes the piece grow, up to
 //! [`LINE_BYTES_MAX`]; of a longer one only the beginning is passed on, which is still longer than any decoder's limit, so
@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use davy_engine::Result;
+use davy_engine::format::Framing;
 use davy_engine::log::{Payload, Position};
 
 use super::read_error;
@@ -47,6 +48,7 @@ pub(crate) struct LineCutter<R> {
     fill: Fill,
     piece_bytes: usize,
     line_bytes_max: usize,
+    framing: Framing,
     /// Read but not given yet; begins at `position`.
     pending: Vec<u8>,
     position: u64,
@@ -55,7 +57,13 @@ pub(crate) struct LineCutter<R> {
 impl<R: Read> LineCutter<R> {
     /// Cuts `input`, whose first byte has the offset `position`.
     pub(crate) fn new(input: R, position: u64, piece_bytes: usize, fill: Fill) -> Self {
-        Self { input, fill, piece_bytes, line_bytes_max: LINE_BYTES_MAX, pending: Vec::new(), position }
+        let (line_bytes_max, framing) = (LINE_BYTES_MAX, Framing::LINES);
+        Self { input, fill, piece_bytes, line_bytes_max, framing, pending: Vec::new(), position }
+    }
+
+    /// The same, with another end of records than each line end.
+    pub(crate) fn with(self, framing: Framing) -> Self {
+        Self { framing, ..self }
     }
 
     /// The next piece. The last one has `end` and may be empty.
@@ -67,12 +75,18 @@ impl<R: Read> LineCutter<R> {
                 let bytes = std::mem::take(&mut self.pending);
                 return Ok(self.give_last(bytes, 0));
             }
-            if let Some(last) = self.pending.iter().rposition(|byte| *byte == b'\n') {
-                let rest = self.pending.split_off(last + 1);
+            let is_full = self.pending.len() >= self.line_bytes_max;
+            let mut whole = self.framing.whole_records(&self.pending);
+            if is_full {
+                // A record that is too long to be held is cut at its lines, and bad.
+                whole = whole.or_else(|| Framing::LINES.whole_records(&self.pending));
+            }
+            if let Some(end) = whole {
+                let rest = self.pending.split_off(end);
                 let bytes = std::mem::replace(&mut self.pending, rest);
                 return Ok(self.give(bytes, 0));
             }
-            if self.pending.len() >= self.line_bytes_max {
+            if is_full {
                 return self.give_beginning_of_line();
             }
             wanted = (self.pending.len() * 2).clamp(self.piece_bytes, self.line_bytes_max);
@@ -243,6 +257,26 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_may_be_the_last() {
         check("ab\ncdefghijkl", 4, 6, r#"0-3 "ab\n" | 3-13 "cdefgh""#);
+    }
+
+    #[test]
+    fn a_record_with_line_ends_in_quotes_is_in_one_piece() {
+        let mut options = davy_engine::options::Options::new("t");
+        let format = davy_engine::format::Format::from_options("csv", &mut options).expect("csv").in_files();
+        let text = "a,\"b\nc\"\nd,e\n";
+        for piece_bytes in 1..=text.len() {
+            let mut cutter = cutter(text, piece_bytes, 100, Fill::Piece).with(format.framing(2));
+            let mut pieces = Vec::new();
+            loop {
+                let cut = cutter.next().expect("memory can be read");
+                pieces.push(String::from_utf8_lossy(&cut.bytes).into_owned());
+                if cut.end {
+                    break;
+                }
+            }
+            assert_eq!(pieces.concat(), text);
+            assert!(pieces.iter().all(|piece| piece.matches('"').count() != 1), "{piece_bytes}: {pieces:?}");
+        }
     }
 
     #[test]

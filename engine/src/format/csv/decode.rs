@@ -16,6 +16,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::fields::{self, Found, Mapping};
+use super::frame::Quotes;
+use super::quoted::{STRAY_QUOTE, unquoted_row, without_line_ends};
 use super::row_batch::RowBatch;
 use super::rows::{Fault, Row, Rows};
 use super::scan::{RawRow, Scanner};
@@ -30,12 +32,17 @@ pub(super) struct CsvDecoder {
 }
 
 /// What lines mean, by what came before them.
-struct Lines {
-    delimiter: u8,
-    max_record_bytes: usize,
+pub(super) struct Lines {
+    pub(super) delimiter: u8,
+    pub(super) max_record_bytes: usize,
     is_nfdump: bool,
     /// A line that is one JSON string holds fields; but where a row has one column, it is that column.
     has_one_column: bool,
+    /// Where a record may go on after a line end.
+    pub(super) quotes: Option<Quotes>,
+    /// Where the next line begins, when the last record had several.
+    pub(super) resume_at: Option<usize>,
+    pub(super) is_row_per_message: bool,
     mapping: Mapping,
     mapping_changed: bool,
     /// Where in the data the header stands that is in force.
@@ -43,9 +50,9 @@ struct Lines {
     is_first_line: bool,
     /// Lines of nfdump's trailer that are still to come.
     trailer_lines: u8,
-    unquoted: Unquoted,
+    pub(super) unquoted: Unquoted,
     row_batch: RowBatch,
-    counts: DecodeCounts,
+    pub(super) counts: DecodeCounts,
     rows: Rows,
 }
 
@@ -58,6 +65,9 @@ impl CsvDecoder {
             max_record_bytes: options.max_record_bytes,
             is_nfdump,
             has_one_column: !is_nfdump && spec.declared.len() == 1,
+            quotes: options.quotes(spec.declared.len()),
+            resume_at: None,
+            is_row_per_message: options.is_row_per_message(),
             mapping,
             mapping_changed: false,
             header_at: None,
@@ -118,7 +128,7 @@ impl Decoder for CsvDecoder {
 impl CsvDecoder {
     fn push_rows(&mut self, data: &[u8], ends: &[u32], bad: &mut Vec<BadRecord>) {
         let Self { scanner, lines } = self;
-        let is_first = std::mem::take(&mut lines.is_first_line) && !data.is_empty();
+        let is_first = !data.is_empty() && std::mem::take(&mut lines.is_first_line);
         scanner.start(if is_first { data.len() - without_bom(data).len() } else { 0 });
         while let Some(raw) = scanner.next_row(data) {
             lines.counts.lines += 1;
@@ -127,11 +137,22 @@ impl CsvDecoder {
                 lines.forget_header();
                 lines.mapping_changed = true;
             }
+            if lines.is_row_per_message
+                && let Some(end) = lines.end_of_long_message(data, scanner.at(), ends)
+            {
+                scanner.skip_to(end);
+                lines.end_row_batch(data, bad);
+                lines.message(without_line_ends(&data[raw.start..end]), bad, raw.start);
+                continue;
+            }
             if lines.joins_row_batch(data, raw, &scanner.bounds, bad) {
                 continue;
             }
             lines.end_row_batch(data, bad);
             lines.line(data, raw, &scanner.bounds, &mut BadSink { records: bad, offset: raw.start as u64 });
+            if let Some(at) = lines.resume_at.take() {
+                scanner.skip_to(at);
+            }
             if std::mem::take(&mut lines.mapping_changed) {
                 scanner.want(lines.mapping.wanted());
             }
@@ -266,7 +287,9 @@ impl Lines {
         // Each message may begin with a BOM, and so may each part of files that were put together.
         let text = without_bom(&data[raw.start..end]);
         let start = end - text.len();
-        if memchr::memchr(0, text).is_some() {
+        if text.is_empty() {
+            self.counts.skipped_lines += 1;
+        } else if memchr::memchr(0, text).is_some() {
             bad.push(BadReason::Nul, "a NUL byte".to_owned(), text);
         } else if !self.has_one_column && unquote::is_json_string(text, self.delimiter) {
             if memchr::memchr(b'\\', text).is_some() {
@@ -278,46 +301,17 @@ impl Lines {
                 self.row_or_bad(&row, bad);
             }
         } else if memchr::memchr(b'"', text).is_some() {
-            self.quoted_line(text, bad);
+            if !self.quoted_row(text, bad) && !self.continued_row(data, start, bad) {
+                bad.push(BadReason::Malformed, STRAY_QUOTE.to_owned(), text);
+            }
         } else {
             let row = Row { text, data, start, end, bounds, columns, is_ascii: false, is_quoted: &[] };
             self.row_or_bad(&row, bad);
         }
     }
 
-    /// Takes the lines within a JSON string that has escapes.
-    fn json_string(&mut self, text: &[u8], bad: &mut BadSink<'_>) {
-        let Some(inner) = unquote::json_string(text) else {
-            bad.push(BadReason::Malformed, "a broken JSON string".to_owned(), text);
-            return;
-        };
-        let inner = inner.strip_suffix(b"\n").unwrap_or(&inner);
-        for (index, line) in inner.split(|&byte| byte == b'\n').enumerate() {
-            self.counts.lines += u64::from(0 < index);
-            let line = without_line_end(line);
-            if line.is_empty() {
-                self.counts.skipped_lines += 1;
-            } else if memchr::memchr(0, line).is_some() {
-                bad.push(BadReason::Nul, "a NUL byte".to_owned(), line);
-            } else {
-                self.quoted_line(line, bad);
-            }
-        }
-    }
-
-    /// Takes a line whose fields may have quotes.
-    fn quoted_line(&mut self, text: &[u8], bad: &mut BadSink<'_>) {
-        let mut unquoted = std::mem::take(&mut self.unquoted);
-        if unquoted.split(text, self.delimiter) {
-            self.row_or_bad(&unquoted_row(text, &unquoted), bad);
-        } else {
-            bad.push(BadReason::Malformed, "a quote that is not closed, or not at its field's end".to_owned(), text);
-        }
-        self.unquoted = unquoted;
-    }
-
     #[inline]
-    fn row_or_bad(&mut self, row: &Row<'_>, bad: &mut BadSink<'_>) {
+    pub(super) fn row_or_bad(&mut self, row: &Row<'_>, bad: &mut BadSink<'_>) {
         if let Err((reason, detail)) = self.row(row, bad.offset) {
             bad.push(reason, detail, row.text);
         }
@@ -377,9 +371,3 @@ impl Lines {
 
 /// `flows,bytes,packets,avg_bps,avg_pps,avg_bpp`.
 const TRAILER_COLUMNS: usize = 6;
-
-fn unquoted_row<'a>(text: &'a [u8], unquoted: &'a Unquoted) -> Row<'a> {
-    let Unquoted { data, bounds, is_quoted } = unquoted;
-    let columns = unquoted.columns();
-    Row { text, data, start: 0, end: data.len(), bounds, columns, is_ascii: text.is_ascii(), is_quoted }
-}

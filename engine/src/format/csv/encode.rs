@@ -1,16 +1,16 @@
 //! Columns to CSV.
 //!
 //! Quotes are only where RFC 4180 needs them, and around an empty text, which would otherwise read back as a null. A row
-//! that would be an empty line is written as `""`, since readers skip empty lines.
+//! that would be an empty line is written as `""`, since readers skip empty lines, or as a blank where its text is null.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 
 use super::CsvOptions;
 use crate::error::{Error, Result};
 use crate::format::cell::{Cell, Cells, can_write};
 use crate::format::json::write_json;
-use crate::format::{Encoder, timestamp};
+use crate::format::{Encoder, timestamp, without_bom};
 
 /// Writes rows as CSV.
 pub(super) struct CsvEncoder {
@@ -29,6 +29,13 @@ impl CsvEncoder {
         }
         let header = options.writes_header.then(|| header(schema, options.delimiter));
         Ok(Self { delimiter: options.delimiter, null: options.null.clone().unwrap_or_default(), header })
+    }
+
+    /// What stands for an only column without characters: readers skip empty lines.
+    fn nothing(&self, batch: &RecordBatch, row: usize) -> &'static [u8] {
+        let is_null_text = |column: &ArrayRef| is_text(column.data_type()) && column.is_null(row);
+        // In quotes it would be an empty text.
+        if self.delimiter != b' ' && batch.columns().iter().all(is_null_text) { b" " } else { b"\"\"" }
     }
 
     fn write_cell(&self, cells: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
@@ -76,12 +83,16 @@ impl Encoder for CsvEncoder {
                 self.write_cell(cells, row, out);
             }
             if out.len() == start {
-                out.extend_from_slice(b"\"\"");
+                out.extend_from_slice(self.nothing(batch, row));
             }
             out.push(b'\n');
         }
         Ok(())
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Binary)
 }
 
 fn header(schema: &SchemaRef, delimiter: u8) -> Vec<u8> {
@@ -101,7 +112,9 @@ fn write_text(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     let needs_quotes = is_blank(text.first())
         || is_blank(text.last())
         || memchr::memchr3(delimiter, b'"', b'\n', text).is_some()
-        || memchr::memchr(b'\r', text).is_some();
+        || memchr::memchr(b'\r', text).is_some()
+        // At the beginning of a line it would be taken for the file's own.
+        || without_bom(text).len() < text.len();
     if needs_quotes {
         write_quoted(text, out);
     } else {

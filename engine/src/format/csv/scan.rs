@@ -1,7 +1,8 @@
 //! Walks from row to row, noting where the fields that matter begin.
 //!
 //! Only the bounds up to the last used column are noted, and whole blocks of 64 bytes without a bound that matters are
-//! skipped by counting their delimiters. A newline always ends a row: a quoted field cannot hold one.
+//! skipped by counting their delimiters. A newline always ends a row here; the decoder skips the lines of a record that has
+//! several.
 
 use super::mask::{Block, Marker};
 
@@ -77,6 +78,16 @@ impl Scanner {
     pub(super) fn start(&mut self, at: usize) {
         self.at = at;
         self.blocks.clear();
+    }
+
+    /// Where the next row begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Leaves out what is before `at`.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// The next row, with its bounds in `bounds`.

@@ -51,6 +51,12 @@ impl Unquoted {
         true
     }
 
+    /// Whether a field without quotes holds a line end.
+    pub(super) fn has_plain_line_end(&self) -> bool {
+        let fields = self.bounds.windows(2).zip(&self.is_quoted);
+        fields.filter(|(_, is_quoted)| !**is_quoted).any(|(field, _)| self.data[field[0]..field[1]].contains(&b'\n'))
+    }
+
     /// Takes a field behind its opening quote; what follows the closing one, or `None` when there is none.
     fn take_quoted<'a>(&mut self, mut text: &'a [u8]) -> Option<&'a [u8]> {
         loop {

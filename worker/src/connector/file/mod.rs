@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use davy_engine::connector::{OverKafka, Share, Table, TableRequest, Writers};
-use davy_engine::format::Format;
+use davy_engine::format::{Format, Framing};
 use davy_engine::log::{Sink, Source, SplitId};
 use davy_engine::options::Options;
 use davy_engine::{Error, Result};
@@ -36,7 +36,9 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     let role = Role::take(options)?;
     let piece_bytes = take_piece_bytes(options)?;
     let format = format_of(request, &path)?;
-    let table = SingleFile { name: request.name.to_owned(), path, role, format, piece_bytes, is_open: Arc::default() };
+    let framing = format.clone().in_files().framing(request.columns.len());
+    let name = request.name.to_owned();
+    let table = SingleFile { name, path, role, format, piece_bytes, framing, is_open: Arc::default() };
     table.check()?;
     Ok(Arc::new(table))
 }
@@ -71,6 +73,7 @@ struct SingleFile {
     role: Role,
     format: Format,
     piece_bytes: usize,
+    framing: Framing,
     /// Set while the sink, or the standard input, is open: neither can be shared.
     is_open: Arc<AtomicBool>,
 }
@@ -118,7 +121,12 @@ impl SingleFile {
     }
 
     fn opener(&self, schema: &SchemaRef) -> OpenSplit {
-        let input = FileInput { format: self.format.clone(), schema: schema.clone(), piece_bytes: self.piece_bytes };
+        let input = FileInput {
+            format: self.format.clone(),
+            schema: schema.clone(),
+            piece_bytes: self.piece_bytes,
+            framing: self.framing,
+        };
         if !self.is_stdin() {
             let path = self.path.clone();
             return Box::new(move |_, from| input.open(&path, from));
@@ -149,6 +157,10 @@ impl Table for SingleFile {
 
     fn reads_bytes(&self) -> bool {
         reads_bytes(&self.format)
+    }
+
+    fn reads_files(&self) -> bool {
+        true
     }
 
     fn source(&self, schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
-use davy_engine::format::Format;
+use davy_engine::format::{Format, Framing};
 use davy_engine::log::Position;
 use davy_engine::{Error, Result};
 
@@ -27,6 +27,7 @@ pub(in crate::connector) struct FileInput {
     /// The requested columns; used only by files with batches.
     pub(in crate::connector) schema: SchemaRef,
     pub(in crate::connector) piece_bytes: usize,
+    pub(in crate::connector) framing: Framing,
 }
 
 impl FileInput {
@@ -42,12 +43,12 @@ impl FileInput {
 
     /// Reads the standard input, which is expected to give the same bytes again when reading resumes.
     pub(in crate::connector) fn open_stdin(&self, from: Position) -> Result<Box<dyn SplitReader>> {
-        let piece_bytes = self.piece_bytes;
+        let (piece_bytes, framing) = (self.piece_bytes, self.framing);
         let open = move || {
             let path = Path::new("standard input");
             let mut input = std::io::stdin();
             let preamble = skip_to(path, &mut input, from)?;
-            let cutter = LineCutter::new(input, from.0, piece_bytes, Fill::Available);
+            let cutter = LineCutter::new(input, from.0, piece_bytes, Fill::Available).with(framing);
             Ok(LineReader::new(path.to_owned(), cutter, preamble))
         };
         Ok(Box::new(Background::spawn("stdin", open)?))
@@ -60,14 +61,14 @@ impl FileInput {
         }
         let mut input = compression.reader(file).map_err(|error| read_error(path, &error))?;
         let preamble = skip_to(path, &mut input, from)?;
-        let cutter = LineCutter::new(input, from.0, self.piece_bytes, Fill::Piece);
+        let cutter = LineCutter::new(input, from.0, self.piece_bytes, Fill::Piece).with(self.framing);
         Ok(Box::new(LineReader::new(path.to_owned(), cutter, preamble)))
     }
 
     /// Seeks instead of reading what is not wanted.
     fn open_plain_lines(&self, path: &Path, mut file: File, from: Position) -> Result<Box<dyn SplitReader>> {
         let preamble = seek_to(path, &mut file, from)?;
-        let cutter = LineCutter::new(file, from.0, self.piece_bytes, Fill::Piece);
+        let cutter = LineCutter::new(file, from.0, self.piece_bytes, Fill::Piece).with(self.framing);
         Ok(Box::new(LineReader::new(path.to_owned(), cutter, preamble)))
     }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use davy_engine::connector::{OverKafka, Share, SinkTask, Table, TableRequest, Writers};
-use davy_engine::format::Format;
+use davy_engine::format::{Format, Framing};
 use davy_engine::log::sink_state::SinkState;
 use davy_engine::log::transactions::TransactionalSink;
 use davy_engine::log::{Sink, Source};
@@ -40,6 +40,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
         name: request.name.to_owned(),
         role,
         piece_bytes: take_piece_bytes(options)?,
+        framing: format.clone().in_files().framing(request.columns.len()),
         rollover: Rollover::take(options)?,
         compression: take_compression(request, &format, options)?,
         is_shared: options.parse_choice("shared", &[("true", true), ("false", false)])?.unwrap_or(false),
@@ -71,6 +72,7 @@ struct Filesystem {
     role: Role,
     format: Format,
     piece_bytes: usize,
+    framing: Framing,
     rollover: Rollover,
     compression: Compression,
     /// Whether all workers of a cluster find the same folder under this path.
@@ -110,9 +112,18 @@ impl Table for Filesystem {
         reads_bytes(&self.format)
     }
 
+    fn reads_files(&self) -> bool {
+        true
+    }
+
     fn source(&self, schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
         let files = paths::list(&self.name, &self.pattern)?;
-        let input = FileInput { format: self.format.clone(), schema: schema.clone(), piece_bytes: self.piece_bytes };
+        let input = FileInput {
+            format: self.format.clone(),
+            schema: schema.clone(),
+            piece_bytes: self.piece_bytes,
+            framing: self.framing,
+        };
         let open = move |split: &davy_engine::log::SplitId, from| input.open(split.0.as_ref().as_ref(), from);
         Ok(Box::new(Sequential::new(shared(files, share), Box::new(open))))
     }

@@ -333,6 +333,16 @@ pub fn dead_letter_columns() -> [(&'static str, DataType); 5] {
 }
 
 impl Dataflow {
+    /// How results of open windows are given out, where they are.
+    pub fn early_results(&self) -> Option<&EarlyResults> {
+        let branches = self.stages.iter().flat_map(|stage| &stage.branches);
+        let mut early = branches.filter_map(|branch| match &branch.output {
+            Output::Local(windows) => windows.early.as_deref(),
+            Output::Sink(_) | Output::Exchange(_) => branch.early.as_deref(),
+        });
+        early.next()
+    }
+
     /// How many tasks write to `exchange`, and the number of the first one of `stage`, when stage i has `n_tasks(i)` tasks.
     pub fn senders(&self, exchange: &ExchangeId, stage: usize, n_tasks: impl Fn(usize) -> u32) -> (u32, u32) {
         let writes = |stage: &Stage| stage.branches.iter().any(|branch| branch.output.exchange() == Some(exchange));

@@ -5,6 +5,7 @@
 //! remedy is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
 
 mod bad_records;
+mod cuts;
 mod decode;
 pub(crate) mod input_check;
 mod local;

@@ -36,7 +36,7 @@ impl<'a> Origin<'a> {
         Self { plan, fetched, decoded, by_message: OnceCell::new(), numbers: None, replay }
     }
 
-    fn number(&self, row: usize) -> usize {
+    pub(super) fn number(&self, row: usize) -> usize {
         self.numbers.map_or(row, |numbers| numbers[row])
     }
 

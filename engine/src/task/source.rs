@@ -9,21 +9,24 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
 use super::bad_records::{bad_records, late_rows};
+use super::cuts::Cuts;
 use super::decode::{Decoded, Origins, decode};
 use super::local::{LocalBody, Positions, ReadTo};
 use super::origin::{Origin, Replay};
-use super::row_errors::{failing_times, run_branch};
+use super::row_errors::failing_times;
 use super::timed::{Fault, Limits, Timed};
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::format::Decoder;
-use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::align::{Board, Progress, Seat};
 use crate::operator::guard::Failures;
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
 use crate::plan::{Branch, Metadata, Output, SourcePlan};
+
+mod cut;
 
 /// What is known of one split.
 struct Split {
@@ -54,6 +57,9 @@ pub(super) struct SourceBody {
     outputs: Vec<OutputState>,
     /// Where every split was at the last flush.
     flushed: Positions,
+    cuts: Option<Cuts>,
+    /// What goes to exchanges with the next commit.
+    unsent: Vec<(ExchangeId, u32, Partials)>,
     seat: Seat,
 }
 
@@ -82,6 +88,8 @@ impl SourceBody {
             splits: BTreeMap::new(),
             outputs,
             flushed: Positions::new(),
+            cuts: Cuts::of(&context.dataflow),
+            unsent: Vec::new(),
             seat: Board::join(&context.board),
         })
     }
@@ -114,12 +122,14 @@ impl SourceBody {
             self.flushed.insert(split.clone(), state.progress());
             self.splits.insert(split.clone(), state);
         }
+        self.note_passed();
         Ok(())
     }
 
     pub(super) fn step(&mut self, context: &mut Context, polled: Polled, now: Duration) -> Result<Step> {
         match polled {
             Polled::End => {
+                self.cut_if_passed(context)?;
                 for split in self.splits.values_mut() {
                     split.watermark.end();
                 }
@@ -186,10 +196,6 @@ impl SourceBody {
             split.watermark.touch(now);
         }
         split.position = next;
-        if end_of_split {
-            split.watermark.end();
-            split.decoder = None;
-        }
         let n_read = n_rows + decoded.rejected.len();
         let found = context.metrics.inputs.count(&plan.table, decoded.batch.num_rows(), &decoded.rejected);
         context.finding = found.or(context.finding.take());
@@ -199,31 +205,25 @@ impl SourceBody {
             let origin = Origin { numbers: numbers.as_deref(), ..Origin::of(&plan, fetched, &decoded, replay) };
             self.run_branches(context, &decoded.batch, &origin)?;
         }
+        if end_of_split {
+            self.cut_if_passed(context)?;
+            if let Some(split) = self.splits.get_mut(&id) {
+                split.watermark.end();
+                split.decoder = None;
+            }
+        }
         Ok(Step::Worked(n_read))
     }
 
     fn run_branches(&mut self, context: &mut Context, batch: &RecordBatch, origin: &Origin<'_>) -> Result<()> {
-        let dataflow = Arc::clone(&context.dataflow);
-        let branches = &dataflow.stages[context.stage].branches;
         let mut late = BTreeSet::new();
-        for (branch, output) in branches.iter().zip(&mut self.outputs) {
-            for made in run_branch(context, branch, batch, origin)? {
-                let found = match output {
-                    OutputState::Exchange(exchange) => exchange.0.process(&made)?,
-                    OutputState::Local(local) => local.process(&made)?,
-                    OutputState::Sink => {
-                        if let (Output::Sink(name), true) = (&branch.output, 0 < made.num_rows()) {
-                            context.rows.push((Arc::clone(name), made));
-                        }
-                        continue;
-                    }
-                };
-                if !origin.replay.is_on {
-                    context.metrics.late_rows.inc_by(found.n_rows as u64);
-                }
-                late.extend(found.rows);
-            }
+        let mut begin = 0;
+        for cut in self.cuts_of(batch, origin) {
+            late.extend(self.run_rows(context, batch, origin, begin..cut.row)?);
+            self.give_up(context, &cut.watermarks)?;
+            begin = cut.row;
         }
+        late.extend(self.run_rows(context, batch, origin, begin..batch.num_rows())?);
         late.retain(|&row| origin.replay.until.0 <= origin.position(row));
         if let (Some(table), false) = (&self.plan.table.late_table, late.is_empty()) {
             let positions: Vec<u64> = late.iter().map(|&row| origin.position(row)).collect();
@@ -262,11 +262,7 @@ impl SourceBody {
 
     /// Gives up the partials and says how far reading has come.
     pub(super) fn flush(&mut self, context: &mut Context) -> Result<Flushed> {
-        let watermarks: BTreeMap<_, _> =
-            self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.time())).collect();
-        let watermarks = Arc::new(watermarks);
-        let is_replay = self.splits.values().any(|split| split.position < split.replay_until);
-        let local_watermark = (!is_replay).then(|| least(&watermarks));
+        let watermarks = Arc::new(self.watermarks());
         let mut record = CommitRecord {
             positions: self
                 .splits
@@ -277,34 +273,19 @@ impl SourceBody {
             idle: self.splits.iter().filter(|(_, split)| split.watermark.is_idle()).map(|(id, _)| id.clone()).collect(),
             ..CommitRecord::default()
         };
-        let mut all = Vec::new();
-        let dataflow = Arc::clone(&context.dataflow);
-        let branches = &dataflow.stages[context.stage].branches;
-        for (index, (branch, output)) in branches.iter().zip(&mut self.outputs).enumerate() {
-            match (output, &branch.output) {
-                (OutputState::Local(local), _) => {
-                    local.flush(context, &self.flushed, local_watermark)?;
-                    record.closed_through = Some(local.closed_through());
-                    for (id, split) in &self.splits {
-                        let ReadTo { position, watermark } = local.replay_from(id, split.progress());
-                        record.replay_from.insert(id.clone(), position);
-                        record.watermarks.insert(id.clone(), watermark);
-                    }
-                }
-                (OutputState::Exchange(exchange), Output::Exchange(aggregate)) => {
-                    let (partial, partitioner) = exchange.as_mut();
-                    for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
-                        if let Some(partials) = context.partials(index, batch) {
-                            let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
-                            all.push((aggregate.exchange.clone(), partition as u32, partials));
-                        }
-                    }
-                }
-                _ => {}
+        self.give_up(context, &watermarks)?;
+        self.note_passed();
+        for output in &self.outputs {
+            let OutputState::Local(local) = output else { continue };
+            record.closed_through = Some(local.closed_through());
+            for (id, split) in &self.splits {
+                let ReadTo { position, watermark } = local.replay_from(id, split.progress());
+                record.replay_from.insert(id.clone(), position);
+                record.watermarks.insert(id.clone(), watermark);
             }
         }
         self.flushed = self.splits.iter().map(|(id, split)| (id.clone(), split.progress())).collect();
-        Ok(Flushed { partials: all, record, watermarks: Some(watermarks) })
+        Ok(Flushed { partials: std::mem::take(&mut self.unsent), record, watermarks: Some(watermarks) })
     }
 }
 

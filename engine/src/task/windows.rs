@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::cuts::Cuts;
 use super::row_errors::apply_to_results;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
 use crate::log::memory::exchange_split;
 use crate::log::offset_metadata::Reset;
 use crate::log::watermarks::WatermarkVector;
-use crate::log::{CommitRecord, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::PartialAggregate;
@@ -55,6 +56,10 @@ pub(super) struct WindowsBody {
     query: ClosedQuery,
     output: Output,
     partial: Option<(PartialAggregate, Partitioner)>,
+    /// Where an exchange's windows have early results.
+    cuts: Option<Cuts>,
+    /// What goes to the exchange with the next commit.
+    unsent: Vec<(ExchangeId, u32, Partials)>,
     /// Every window that ends at or before this has been given out.
     closed_through: i64,
     /// The watermark that all senders together have reported; ahead of `closed_through` while windows are being closed.
@@ -110,7 +115,9 @@ impl WindowsBody {
             inputs: all_inputs,
             query,
             output: branch.output.clone(),
+            cuts: partial.as_ref().and_then(|_| Cuts::of(&context.dataflow)),
             partial,
+            unsent: Vec::new(),
             closed_through,
             watermark: closed_through,
             expected: last.expected.unwrap_or(i64::MIN),
@@ -214,7 +221,27 @@ impl WindowsBody {
                 }
             }
         }
+        if self.cuts.as_mut().is_some_and(|cuts| cuts.is_passed(closed.reached)) {
+            self.give_up_partials(context)?;
+        }
         Ok(())
+    }
+
+    /// Makes partials of what has been closed; gives the watermark that goes with them.
+    fn give_up_partials(&mut self, context: &Context) -> Result<Option<Arc<BTreeMap<SplitId, SplitTime>>>> {
+        let (Output::Exchange(aggregate), Some((partial, partitioner))) = (&self.output, &mut self.partial) else {
+            return Ok(None);
+        };
+        // What this stage has closed through is what the next one may expect: its rows lie just before their windows' ends.
+        let own = SplitId::from(&*context.name);
+        let watermarks = Arc::new(BTreeMap::from([(own, SplitTime::Active(Watermark(self.closed_through)))]));
+        for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
+            if let Some(partials) = context.partials(0, batch) {
+                let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
+                self.unsent.push((aggregate.exchange.clone(), partition as u32, partials));
+            }
+        }
+        Ok(Some(watermarks))
     }
 
     fn give_early(&mut self, context: &mut Context) -> Result<()> {
@@ -227,20 +254,7 @@ impl WindowsBody {
     }
 
     pub(super) fn flush(&mut self, context: &Context) -> Result<Flushed> {
-        let mut all = Vec::new();
-        let mut reported = None;
-        if let (Output::Exchange(aggregate), Some((partial, partitioner))) = (&self.output, &mut self.partial) {
-            // What this stage has closed through is what the next one may expect: its rows lie just before their windows' ends.
-            let own = SplitId::from(&*context.name);
-            let watermarks = Arc::new(BTreeMap::from([(own, SplitTime::Active(Watermark(self.closed_through)))]));
-            for (partition, batch) in partitioner.split(partial.flush()?)?.into_iter().enumerate() {
-                if let Some(partials) = context.partials(0, batch) {
-                    let partials = Partials { watermarks: Arc::clone(&watermarks), ..partials };
-                    all.push((aggregate.exchange.clone(), partition as u32, partials));
-                }
-            }
-            reported = Some(watermarks);
-        }
+        let reported = self.give_up_partials(context)?;
         let partly_closed = self.query.partly_closed();
         let mut record = CommitRecord {
             closed_through: Some(self.closed_through),
@@ -262,7 +276,7 @@ impl WindowsBody {
             input.reset = input.reset.filter(|reset| replay_from < reset.written_until);
             record.resets.extend(input.reset.map(|reset| (split.clone(), reset)));
         }
-        Ok(Flushed { partials: all, record, watermarks: reported })
+        Ok(Flushed { partials: std::mem::take(&mut self.unsent), record, watermarks: reported })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod prefix;
+mod rig;
 mod same;
 
 /// The table that all queries write to.
@@ -43,7 +44,7 @@ const CASES: &[Case] = &[
     ),
     case(
         "sums of floats",
-        "SELECT w.start, w.\"end\", w.is_final, k, cast(total * 1e6 AS BIGINT) FROM (
+        "SELECT w.start, w.\"end\", w.is_final, k, cast(round(total * 1e6) AS BIGINT) FROM (
             SELECT k, tumble(INTERVAL '15 seconds') AS w, sum(v / 7.0) AS total FROM flows GROUP BY k, w)",
     ),
     case(

@@ -95,6 +95,16 @@ fn what_has_no_part_in_state_may_change() {
     let nested = "CREATE VIEW small AS SELECT k, tumble(INTERVAL '1 second') AS w, count(*) AS n FROM flows GROUP BY k, w; \
                   SELECT k, tumble(INTERVAL '1 minute') AS w, sum(n) AS n FROM small GROUP BY 1, 2";
     assert_eq!(state(COLUMNS, nested), state(COLUMNS, &format!("SET max_session = '1 hour'; {nested}")));
+    let with_sink = |options: &str| {
+        let text = script(
+            COLUMNS,
+            &format!(
+                "CREATE TABLE out (k TEXT, n BIGINT) WITH (connector = 'sink', key = 'k'{options}); INSERT INTO out SELECT k, n FROM ({BASE})"
+            ),
+        );
+        fingerprints(&text)
+    };
+    assert_eq!(with_sink(""), with_sink(", emit_early = '1 minute'"), "neither do early results");
     let expected = state(COLUMNS, BASE);
     for (columns, query) in cases {
         assert_eq!(state(columns, query), expected, "{columns}\n{query}");

@@ -60,8 +60,10 @@ impl ClosedQuery {
 
     fn give(&mut self, early: &mut Early, watermark: i64) -> Result<Vec<RecordBatch>> {
         let multiple = floor(watermark, early.results.interval_ns);
-        if early.reached < multiple {
-            early.reached = multiple;
+        let has_passed = early.reached < multiple;
+        // The first watermark has passed no multiple.
+        let is_first = std::mem::replace(&mut early.reached, multiple) == i64::MIN;
+        if has_passed && !is_first {
             for (_, merge) in &mut self.merges {
                 early.windows.extend(merge.take_changed()?);
             }

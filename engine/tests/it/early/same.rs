@@ -1,6 +1,6 @@
 //! What a window gives out at its close does not depend on whether it was looked at before, to the bit.
 
-use super::prefix::{Rig, records};
+use super::rig::{Rig, records};
 use super::{CASES, Row};
 use crate::random::{Rng, for_seeds};
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::execution::runtime_env::RuntimeEnv;
 use davy_engine::connector::{Connectors, Share, Table, TableRequest};
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{ExchangeId, Fetched, Payload, Polled, Position, Sink, Source, SplitId};
 use davy_engine::metrics::Metrics;
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::options::Options;
 use davy_engine::plan::{Pipeline, RESULTS, StageInput};
 use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task, TaskParts};
@@ -97,7 +97,7 @@ impl Source for BatchSource {
 /// Gives the rows of its SELECT.
 pub fn run_here(pipeline: Pipeline, rows_per_commit: usize) -> Result<Vec<RecordBatch>> {
     let log = MemoryLog::keeping_rows();
-    let runtime = Arc::new(RuntimeEnv::default());
+    let budget = Budget::new(usize::MAX, Arc::new(MemorySpill))?;
     let metrics = Arc::new(Metrics::default());
     for dataflow in pipeline.dataflows {
         let dataflow = Arc::new(dataflow);
@@ -122,7 +122,7 @@ pub fn run_here(pipeline: Pipeline, rows_per_commit: usize) -> Result<Vec<Record
                 index: 0,
                 n_partitions: 1,
                 source,
-                runtime: Arc::clone(&runtime),
+                budget: budget.clone(),
                 metrics: Arc::clone(&metrics),
                 board: Arc::default(),
                 run_start: 0,

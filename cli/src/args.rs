@@ -138,6 +138,9 @@ pub(crate) struct RunArgs {
     /// Commits at least after so many rows of a task [default: 1000000]
     #[arg(long, value_name = "N", env = "DAVY_COMMIT_ROWS")]
     pub(crate) commit_rows: Option<usize>,
+    /// A folder on a local disk for state that does not fit into memory [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR", env = "DAVY_SPILL_DIR")]
+    pub(crate) spill_dir: Option<PathBuf>,
     /// Reads a source with at most this many tasks; over Kafka, the first run of a pipeline fixes the number [default: the number of cores]
     #[arg(long, value_name = "N", env = "DAVY_TASKS")]
     pub(crate) tasks: Option<usize>,

@@ -26,6 +26,8 @@ pub(crate) struct FileSettings {
     tasks: Option<usize>,
     /// Commits at least after so many rows of a task. Default: a million.
     commit_rows: Option<usize>,
+    /// A folder on a local disk for state that does not fit into memory. Default: the system's folder for temporary files.
+    spill_dir: Option<PathBuf>,
     /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
     onnxruntime: Option<PathBuf>,
     /// Folders from which plug-ins may be loaded. Default: none.
@@ -98,6 +100,9 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
             return Err(Error::invalid("setting `commit_rows` cannot be 0").hint("write 1 to commit after each row"));
         }
         options.commit_rows = rows;
+    }
+    if let Some(folder) = args.spill_dir.as_ref().or(file.spill_dir.as_ref()) {
+        options.spill_dir.clone_from(folder);
     }
     options.name = pipeline_name(args.name.as_deref(), &args.script.script)?;
     Ok(options)

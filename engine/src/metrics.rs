@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets, linear_buckets,
+    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, exponential_buckets,
+    linear_buckets,
 };
 
 use crate::format::BadReason;
@@ -32,6 +33,10 @@ pub struct Metrics {
     /// Of commits over Kafka, from the flush to the broker's answer.
     pub commit_seconds: Histogram,
     pub task_restarts: IntCounter,
+    /// State that did not fit into memory, since the start.
+    pub spilled_bytes: IntCounter,
+    /// … and what of it is on disk now.
+    pub spill_files_bytes: IntGauge,
     bad_records: IntCounterVec,
     /// Of the late rows, those that were partials already, by the split that was behind.
     late_at_merge: IntCounterVec,
@@ -74,6 +79,8 @@ impl Default for Metrics {
             commits: counter("davy_commit_total", "Commits."),
             commit_seconds: Histogram::with_opts(commit_seconds).expect(STATIC),
             task_restarts: counter("davy_task_restarts_total", "Tasks that started again from their last commit."),
+            spilled_bytes: counter("davy_spilled_bytes_total", "State written to disk because memory was full."),
+            spill_files_bytes: IntGauge::new("davy_spill_files_bytes", "State that is on disk now.").expect(STATIC),
             bad_records,
             expression_errors,
             late_at_merge,

@@ -129,7 +129,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "N", default_value = "4", env = "DAVY_TASKS")]
     pub(crate) tasks: std::num::NonZeroU32,
     #[command(flatten)]
-    pub(crate) commit: CommitArgs,
+    pub(crate) task: TaskArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -145,13 +145,16 @@ pub(crate) struct MachineArgs {
 }
 
 #[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct CommitArgs {
+pub(crate) struct TaskArgs {
     /// Tasks commit at least this often, such as 1s or 500ms
     #[arg(long, value_name = "DURATION", default_value = "1s", env = "DAVY_COMMIT_INTERVAL", value_parser = humantime::parse_duration)]
     pub(crate) commit_interval: std::time::Duration,
     /// … and at least after so many rows of a task
     #[arg(long, value_name = "N", default_value_t = 1_000_000, env = "DAVY_COMMIT_ROWS", value_parser = n_rows)]
     pub(crate) commit_rows: usize,
+    /// A folder on a local disk for state that does not fit into memory [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR", env = "DAVY_SPILL_DIR")]
+    pub(crate) spill_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -196,7 +199,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "DURATION", default_value = "20s", env = "DAVY_GRACE", value_parser = humantime::parse_duration)]
     pub(crate) grace: std::time::Duration,
     #[command(flatten)]
-    pub(crate) commit: CommitArgs,
+    pub(crate) task: TaskArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }

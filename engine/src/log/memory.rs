@@ -34,8 +34,16 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     state: Arc<Mutex<State>>,
-    /// Whether rows of sink tables are kept for tests to read, or are written by the worker's commit.
+    /// Whether rows of sink tables are kept for tests to read, and partials for tasks that recover. In the worker a process that dies
+    /// starts over: its commit writes the rows, and partials are given away as they are read.
     keeps_rows: bool,
+}
+
+/// What a writer is ahead of its reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    pub n_records: u64,
+    pub n_bytes: usize,
 }
 
 /// The split that an exchange's partition is read as.
@@ -49,7 +57,7 @@ impl MemoryLog {
         Self::default()
     }
 
-    /// An empty log that also keeps the rows of sink tables.
+    /// An empty log for tests, which keeps what tasks and tests may read again.
     pub fn keeping_rows() -> Self {
         Self { keeps_rows: true, ..Self::default() }
     }
@@ -75,11 +83,15 @@ impl MemoryLog {
         self.lock().rows.get(table).cloned().unwrap_or_default()
     }
 
-    /// The unread records of an exchange's partition: writers wait while there are many.
-    pub fn unread(&self, exchange: &ExchangeId, partition: u32) -> u64 {
+    /// What of an exchange's partition is unread: writers wait while it is much.
+    pub fn unread(&self, exchange: &ExchangeId, partition: u32) -> Unread {
         let split = exchange_split(exchange, partition);
-        let end = self.end(&split).0;
-        end.saturating_sub(self.lock().read.get(&split).copied().unwrap_or(0))
+        let state = self.lock();
+        let Some(partition) = state.exchanges.get(&split) else { return Unread::default() };
+        let n_read = state.read.get(&split).copied().unwrap_or(0).saturating_sub(partition.base);
+        let unread = partition.records.iter().skip(n_read as usize);
+        let size = |partials: &Partials| partials.batch.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        Unread { n_records: unread.len() as u64, n_bytes: unread.map(size).sum() }
     }
 
     /// How many records of an exchange are still held.
@@ -178,14 +190,19 @@ impl Source for MemorySource {
         let n_splits = self.splits.len();
         for step in 0..n_splits {
             let split = &self.splits[(self.turn + step) % n_splits];
-            let (Some(position), Some(partition)) = (self.positions.get_mut(split), state.exchanges.get(split)) else {
+            let (Some(position), Some(partition)) = (self.positions.get_mut(split), state.exchanges.get_mut(split))
+            else {
                 continue;
             };
             if *position < partition.base {
                 // Only a commit drops records, and only those that its task no longer needs: a newer owner has committed.
                 return Err(Error::Fenced(format!("split `{split}`: records below {} are gone", partition.base)));
             }
-            let Some(partials) = partition.records.get((*position - partition.base) as usize) else { continue };
+            let Some(record) = partition.records.get_mut((*position - partition.base) as usize) else { continue };
+            let partials = record.clone();
+            if !self.log.keeps_rows {
+                record.batch = None;
+            }
             let start = Position(*position);
             *position += 1;
             state.read.insert(split.clone(), *position);
@@ -195,7 +212,7 @@ impl Source for MemorySource {
                 start,
                 next: Position(start.0 + 1),
                 preamble: None,
-                payload: Payload::Partials(partials.clone()),
+                payload: Payload::Partials(partials),
                 messages: None,
                 end_of_split: false,
             }));

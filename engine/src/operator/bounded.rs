@@ -27,6 +27,7 @@ use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, displayable};
 use datafusion::prelude::SessionConfig;
 
+use super::cut::{self, Cut, Lower};
 use super::guard::{self, Failures};
 use crate::error::{Error, Result};
 
@@ -68,14 +69,14 @@ impl TableProvider for PlaceholderTable {
 
 /// The leaf that returns its placeholder's rows.
 #[derive(Debug)]
-struct PlaceholderExec {
-    name: Arc<str>,
+pub(super) struct PlaceholderExec {
+    pub(super) name: Arc<str>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl PlaceholderExec {
-    fn new(name: Arc<str>, schema: SchemaRef) -> Self {
+    pub(super) fn new(name: Arc<str>, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
@@ -177,10 +178,25 @@ impl BoundedPlan {
     /// Plans an optimised logical plan whose leaves are [`PlaceholderTable`]s.
     pub fn new(state: &SessionState, logical: &LogicalPlan) -> Result<Self, DataFusionError> {
         let plan = block_on(state.query_planner().create_physical_plan(logical, state))?;
+        Ok(Self::of(plan, state.config().clone()))
+    }
+
+    fn of(plan: Arc<dyn ExecutionPlan>, config: SessionConfig) -> Self {
         let mut placeholders = BTreeMap::new();
         collect_placeholders(&plan, &mut placeholders);
         let keeps_state = !is_stateless(&plan);
-        Ok(Self { plan, config: state.config().clone(), placeholders, keeps_state })
+        Self { plan, config, placeholders, keeps_state }
+    }
+
+    /// Cuts the plan into what works row by row on each placeholder, and the rest.
+    pub(super) fn cut(&self) -> Result<Cut<Self>> {
+        let Cut { lower, upper } = cut::cut(&self.plan)?;
+        let lower = lower.into_iter().map(|Lower { reads, name, plan }| Lower {
+            reads,
+            name,
+            plan: Self::of(plan, self.config.clone()),
+        });
+        Ok(Cut { lower: lower.collect(), upper: Self::of(upper, self.config.clone()) })
     }
 
     /// The schema of the rows that come out.
@@ -226,7 +242,7 @@ fn collect_placeholders(plan: &Arc<dyn ExecutionPlan>, placeholders: &mut BTreeM
 }
 
 fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    matches!(plan.name(), "PlaceholderExec" | "FilterExec" | "ProjectionExec" | "EmptyExec" | "UnnestExec")
+    matches!(plan.name(), "PlaceholderExec" | "EmptyExec" | "FilterExec" | "ProjectionExec" | "UnnestExec")
         && plan.children().into_iter().all(is_stateless)
 }
 

@@ -14,9 +14,11 @@ use arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use super::bounded::BoundedPlan;
+use super::cut::{Cut, Lower};
 use super::guard::{Failure, Failures};
 use super::merge::WindowMerge;
-use super::partition::Partitioner;
+use super::panes::{ClosedRows, SpilledWindow};
+use super::partition::{N_PARTS, Partitioner};
 use crate::error::{Error, Result};
 use crate::log::PartlyClosed;
 use crate::plan::RowPolicy;
@@ -29,9 +31,6 @@ const ROWS_PER_RUN: usize = 65_536;
 /// Rows that one advance gives out, about, where its owner says nothing else: the end of an archive closes all its windows, and
 /// neither memory nor a commit must hold them all.
 pub const ROWS_PER_ADVANCE: usize = 1 << 18;
-/// How many parts a window with too many rows has. Commits have counts of parts: another number refuses their state.
-const N_PARTS: u32 = 64;
-
 /// The merges under a query, and the query.
 pub struct ClosedQuery {
     merges: Vec<(Arc<str>, WindowMerge)>,
@@ -52,11 +51,37 @@ pub struct ClosedQuery {
 /// Rows of closed windows by the placeholder that they fill.
 type Inputs = HashMap<Arc<str>, Vec<RecordBatch>>;
 
-/// The parts of a window that are still to be given out.
+/// A window that is given out in parts.
 struct Waiting {
     window_end: i64,
-    parts: std::iter::Skip<std::vec::IntoIter<Inputs>>,
+    /// How many parts are given out.
+    n_given: u32,
+    rows: Vec<(Arc<str>, PartedRows)>,
 }
+
+enum PartedRows {
+    Split(Vec<Option<RecordBatch>>),
+    Spilled(SpilledWindow),
+}
+
+impl PartedRows {
+    /// All rows in the first part.
+    fn whole(batch: RecordBatch) -> Self {
+        let mut parts = vec![None; N_PARTS as usize];
+        parts[0] = Some(batch);
+        Self::Split(parts)
+    }
+
+    fn take_part(&mut self, part: u32) -> Result<Option<RecordBatch>> {
+        match self {
+            Self::Split(parts) => Ok(parts[part as usize].take()),
+            Self::Spilled(window) => window.take_part(part),
+        }
+    }
+}
+
+/// The rows of the windows that end together, by placeholder.
+type Ended = Vec<(Arc<str>, ClosedRows)>;
 
 /// What an advance gave out.
 #[derive(Debug, Default)]
@@ -72,8 +97,20 @@ pub struct Closed {
 
 impl Waiting {
     fn progress(&self) -> PartlyClosed {
-        let left = self.parts.len() as u32;
-        PartlyClosed { window_end: self.window_end, n_parts: N_PARTS - left }
+        PartlyClosed { window_end: self.window_end, n_parts: self.n_given }
+    }
+
+    /// The rows of the next part; `None` after the last.
+    fn next(&mut self) -> Result<Option<Inputs>> {
+        if self.n_given == N_PARTS {
+            return Ok(None);
+        }
+        let mut inputs = Inputs::new();
+        for (name, rows) in &mut self.rows {
+            inputs.insert(Arc::clone(name), rows.take_part(self.n_given)?.into_iter().collect());
+        }
+        self.n_given += 1;
+        Ok(Some(inputs))
     }
 }
 
@@ -138,31 +175,35 @@ impl ClosedQuery {
         let mut inputs = Inputs::new();
         let mut n_rows = 0;
         for step in steps {
-            let mut of_step = Inputs::new();
-            let mut n_closed = 0;
+            let mut ended = Ended::new();
             for (name, merge) in &mut self.merges {
-                if let Some(batch) = merge.close_through(step)? {
-                    n_closed += batch.num_rows();
-                    of_step.insert(Arc::clone(name), vec![batch]);
-                }
+                ended.extend(merge.close_through(step)?.map(|rows| (Arc::clone(name), rows)));
             }
-            closed.n_windows += u64::from(0 < n_closed);
+            closed.n_windows += u64::from(!ended.is_empty());
+            let n_closed: usize = ended.iter().map(|(_, rows)| rows.len()).sum();
+            let is_spilled = ended.iter().any(|(_, rows)| matches!(rows, ClosedRows::Parts(_)));
+            let is_large = is_spilled || self.rows_per_advance < n_closed;
             let n_parts_given = resume.filter(|resume| resume.window_end == step).map_or(0, |resume| resume.n_parts);
-            if 0 < n_parts_given || (self.has_parts() && self.rows_per_advance < n_closed) {
+            if 0 < n_parts_given || (self.has_parts() && is_large) {
                 self.run(std::mem::take(&mut inputs), closed)?;
                 *n_given += std::mem::take(&mut n_rows);
-                self.waiting = Some(self.parts_of(&of_step, step, n_parts_given)?);
+                self.waiting = Some(self.parts_of(ended, step, n_parts_given)?);
                 *n_given += self.give_parts(*n_given, closed)?;
                 if self.waiting.is_some() {
                     return Ok(());
                 }
                 continue;
             }
-            self.reached = step;
-            for (name, batches) in of_step {
-                inputs.entry(name).or_default().extend(batches);
+            if is_spilled {
+                self.run(std::mem::take(&mut inputs), closed)?;
+                *n_given += std::mem::take(&mut n_rows) + self.run_in_two(ended, closed)?;
+            } else {
+                for (name, rows) in ended {
+                    inputs.entry(name).or_default().extend(rows.batch().cloned());
+                }
+                n_rows += n_closed;
             }
-            n_rows += n_closed;
+            self.reached = step;
             if 0 < n_rows && (self.window_by_window || ROWS_PER_RUN <= n_rows) {
                 self.run(std::mem::take(&mut inputs), closed)?;
                 *n_given += std::mem::take(&mut n_rows);
@@ -179,17 +220,49 @@ impl ClosedQuery {
         !self.window_by_window && self.merges.iter().all(|(_, merge)| !merge.aggregate().spread.is_empty())
     }
 
-    fn parts_of(&self, rows: &Inputs, window_end: i64, n_given: u32) -> Result<Waiting> {
-        let mut parts = vec![Inputs::new(); N_PARTS as usize];
-        for (name, merge) in &self.merges {
-            let mut partitioner = Partitioner::of_closed(merge.aggregate(), N_PARTS);
-            for batch in rows.get(name).into_iter().flatten() {
-                for (part, rows) in parts.iter_mut().zip(partitioner.split(Some(batch.clone()))?) {
-                    part.entry(Arc::clone(name)).or_default().extend(rows);
+    fn parts_of(&self, ended: Ended, window_end: i64, n_given: u32) -> Result<Waiting> {
+        let mut rows = Vec::with_capacity(ended.len());
+        for (name, closed) in ended {
+            let merge = self.merges.iter().find(|(other, _)| *other == name);
+            let (_, merge) = merge.ok_or_else(|| Error::internal("a window that no placeholder stands for"))?;
+            let parted = match closed {
+                ClosedRows::Whole(batch) => {
+                    PartedRows::Split(Partitioner::of_closed(merge.aggregate(), N_PARTS).split(Some(batch))?)
                 }
+                ClosedRows::Parts(window) => PartedRows::Spilled(window),
+            };
+            rows.push((name, parted));
+        }
+        Ok(Waiting { window_end, n_given, rows })
+    }
+
+    /// Runs the query over windows that do not fit into memory and may not be given out in parts: first what works row by row, part by
+    /// part, then the rest at once. Says how many rows the rest had.
+    fn run_in_two(&self, ended: Ended, closed: &mut Closed) -> Result<usize> {
+        let Cut { lower, upper } = self.plan.cut()?;
+        let parted = |rows| match rows {
+            ClosedRows::Whole(batch) => PartedRows::whole(batch),
+            ClosedRows::Parts(window) => PartedRows::Spilled(window),
+        };
+        let rows = ended.into_iter().map(|(name, rows)| (name, parted(rows))).collect();
+        let mut window = Waiting { window_end: self.reached, n_given: 0, rows };
+        let mut inputs = Inputs::new();
+        let mut n_rows = 0;
+        while let Some(part) = window.next()? {
+            for Lower { reads, name, plan } in &lower {
+                let rows = part.get(reads).filter(|rows| !rows.is_empty()).cloned();
+                let Some(rows) = rows else { continue };
+                let made = self.execute(plan, Inputs::from([(Arc::clone(reads), rows)]), &mut closed.failures)?;
+                n_rows += made.iter().map(RecordBatch::num_rows).sum::<usize>();
+                inputs
+                    .entry(Arc::clone(name))
+                    .or_default()
+                    .extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
             }
         }
-        Ok(Waiting { window_end, parts: parts.into_iter().skip(n_given as usize) })
+        let made = self.execute(&upper, inputs, &mut closed.failures)?;
+        closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
+        Ok(n_rows)
     }
 
     /// Gives out parts of the window that waits until an advance has enough rows; says how many it gave.
@@ -197,7 +270,7 @@ impl ClosedQuery {
         let Some(mut waiting) = self.waiting.take() else { return Ok(0) };
         let mut n_given = 0;
         while n_given == 0 || n_before + n_given < self.rows_per_advance {
-            let Some(part) = waiting.parts.next() else {
+            let Some(part) = waiting.next()? else {
                 self.reached = waiting.window_end;
                 return Ok(n_given);
             };
@@ -212,16 +285,25 @@ impl ClosedQuery {
         if inputs.values().flatten().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        let made = match self.plan.run(inputs.clone(), &self.runtime) {
-            Err(Error::Data(_)) => self.run_guarded(&self.plan, inputs, &mut closed.failures)?,
-            other => other?,
-        };
+        let made = self.execute(&self.plan, inputs, &mut closed.failures)?;
         closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
         Ok(())
     }
 
+    fn execute(&self, plan: &BoundedPlan, inputs: Inputs, failed: &mut Vec<Failure>) -> Result<Vec<RecordBatch>> {
+        match plan.run(inputs.clone(), &self.runtime) {
+            Err(Error::Data(_)) => self.execute_guarded(plan, inputs, failed),
+            other => other,
+        }
+    }
+
     /// Runs again after an expression has failed.
-    fn run_guarded(&self, plan: &BoundedPlan, inputs: Inputs, failed: &mut Vec<Failure>) -> Result<Vec<RecordBatch>> {
+    fn execute_guarded(
+        &self,
+        plan: &BoundedPlan,
+        inputs: Inputs,
+        failed: &mut Vec<Failure>,
+    ) -> Result<Vec<RecordBatch>> {
         let failures = Failures::default();
         let plan = match self.on_error {
             RowPolicy::Null => plan.nulling(&failures)?,

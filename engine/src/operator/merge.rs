@@ -4,18 +4,19 @@
 //! aggregate's output schema. State: per pane the merged partials of its keys; for sessions the partial sessions that are open.
 //! Partials of windows that have all closed are left out and their rows counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StructArray, TimestampNanosecondArray, UInt32Array,
 };
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
+use super::panes::{ClosedRows, Panes};
 use super::partial::WindowedAggregate;
-use super::window::pane::GroupStates;
+use super::spill::Budget;
 use super::window::session::{ClosedSessions, SessionMerge, batch_of};
 use super::window::spec::{WindowSpec, floor};
 use super::window::window_fields;
@@ -26,18 +27,8 @@ pub use early::Window;
 mod changes;
 mod early;
 
-/// The state of one pane.
-#[derive(Default)]
-struct Pane {
-    /// Where partials are merged until a window needs the pane.
-    live: Option<GroupStates>,
-    /// `keys…, states…, __rows`: what windows that closed have already been given, and still open ones need again.
-    frozen: Vec<RecordBatch>,
-}
-
 enum State {
-    /// By pane key (see [`WindowSpec::pane_key`]).
-    Panes(BTreeMap<i64, Pane>),
+    Panes(Panes),
     Sessions(SessionMerge),
 }
 
@@ -53,12 +44,12 @@ pub struct WindowMerge {
 
 impl WindowMerge {
     /// An empty operator that will not give out windows ending at or before `closed_through`.
-    pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+    pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, budget: &Budget) -> Result<Self> {
         let state = match aggregate.spec {
-            WindowSpec::Hop { .. } => State::Panes(BTreeMap::new()),
+            WindowSpec::Hop { .. } => State::Panes(Panes::new(Arc::clone(&aggregate), budget.clone())),
             WindowSpec::Session(limits) => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), limits)?),
         };
-        let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(pool);
+        let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(budget.pool());
         Ok(Self { aggregate, state, closed_through, changes: None, memory })
     }
 
@@ -92,7 +83,7 @@ impl WindowMerge {
             changes.note(&self.aggregate, &batch, self.closed_through)?;
         }
         match &mut self.state {
-            State::Panes(panes) => merge_panes(&self.aggregate, panes, &batch)?,
+            State::Panes(panes) => panes.merge(&batch)?,
             State::Sessions(sessions) => sessions.merge(&batch)?,
         }
         self.resize_reservation()?;
@@ -101,7 +92,7 @@ impl WindowMerge {
 
     fn resize_reservation(&mut self) -> Result<()> {
         let size = match &self.state {
-            State::Panes(panes) => panes.values().map(pane_size).sum(),
+            State::Panes(panes) => panes.size(),
             State::Sessions(sessions) => sessions.size(),
         };
         Ok(self.memory.try_resize(size + self.changes.as_ref().map_or(0, Changes::size))?)
@@ -112,7 +103,7 @@ impl WindowMerge {
     pub fn ends_through(&self, through: i64) -> BTreeSet<i64> {
         let State::Panes(panes) = &self.state else { return BTreeSet::new() };
         let mut ends = BTreeSet::new();
-        for &pane in panes.keys() {
+        for pane in panes.keys() {
             if through < pane {
                 break;
             }
@@ -125,17 +116,16 @@ impl WindowMerge {
 
     /// Gives out the windows ending in `(closed, through]`. For panes that is at most the one that ends at `through`: callers
     /// stop at each of [`Self::ends_through`].
-    pub fn close_through(&mut self, through: i64) -> Result<Option<RecordBatch>> {
-        let WindowSpec::Hop { slide, width } = self.aggregate.spec else { return self.close_sessions(through) };
+    pub(super) fn close_through(&mut self, through: i64) -> Result<Option<ClosedRows>> {
+        let WindowSpec::Hop { slide, width } = self.aggregate.spec else {
+            return Ok(self.close_sessions(through)?.map(ClosedRows::Whole));
+        };
         let State::Panes(panes) = &mut self.state else { return Err(Error::internal("sessions with panes")) };
         let start = through.saturating_sub(width);
         let is_window = floor(start, slide) == start;
-        let closed = if is_window { close_window(&self.aggregate, panes, start, through)? } else { None };
+        let closed = if is_window { panes.close(start, through)? } else { None };
         self.closed_through = through;
-        let is_done = |pane: i64| self.aggregate.spec.last_end(pane) <= through;
-        while panes.first_key_value().is_some_and(|(pane, _)| is_done(*pane)) {
-            panes.pop_first();
-        }
+        panes.drop_through(through);
         self.resize_reservation()?;
         Ok(closed)
     }
@@ -181,78 +171,6 @@ fn time_column(spec: WindowSpec) -> usize {
     }
 }
 
-fn pane_size(pane: &Pane) -> usize {
-    let frozen: usize = pane.frozen.iter().map(RecordBatch::get_array_memory_size).sum();
-    frozen + pane.live.as_ref().map_or(0, GroupStates::size)
-}
-
-/// Merges a batch whose first column is the pane; rows of one pane are usually adjacent.
-fn merge_panes(aggregate: &WindowedAggregate, panes: &mut BTreeMap<i64, Pane>, batch: &RecordBatch) -> Result<()> {
-    let starts = batch.column(0).as_primitive::<Int64Type>().values();
-    let mut rows_of: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-    for (row, &pane) in starts.iter().enumerate() {
-        rows_of.entry(pane).or_default().push(row as u32);
-    }
-    let n_panes = rows_of.len();
-    for (start, rows) in rows_of {
-        let own = if n_panes == 1 { batch.clone() } else { take_record_batch(batch, &UInt32Array::from(rows))? };
-        let pane = panes.entry(start).or_default();
-        let live = match &mut pane.live {
-            Some(live) => live,
-            empty => empty.insert(GroupStates::new(Arc::clone(&aggregate.layout))?),
-        };
-        let (keys, states) = own.columns()[1..].split_at(aggregate.layout.keys.len());
-        live.merge(keys, states)?;
-    }
-    Ok(())
-}
-
-/// The rows of the window `[start, end)`, from the panes in it.
-fn close_window(
-    aggregate: &WindowedAggregate,
-    panes: &mut BTreeMap<i64, Pane>,
-    start: i64,
-    end: i64,
-) -> Result<Option<RecordBatch>> {
-    let is_last_use = |pane: i64| aggregate.spec.last_end(pane) <= end;
-    let inside: Vec<i64> =
-        panes.range(start..end).map(|(pane, _)| *pane).filter(|pane| aggregate.spec.is_for(*pane, end)).collect();
-    let mut merged: Option<GroupStates> = None;
-    for pane_start in inside {
-        let Some(pane) = panes.get_mut(&pane_start) else { continue };
-        // The largest state that no later window needs becomes the base of the merge instead of being copied.
-        if is_last_use(pane_start) && merged.is_none() && pane.frozen.is_empty() {
-            merged = pane.live.take();
-            continue;
-        }
-        if let Some(mut live) = pane.live.take().filter(|live| !live.is_empty()) {
-            let columns = live.emit_states()?;
-            pane.frozen.push(RecordBatch::try_new(Arc::clone(&aggregate.layout.partial_schema), columns)?);
-        }
-        if 1 < pane.frozen.len() {
-            let whole = concat_batches(&aggregate.layout.partial_schema, &pane.frozen)?;
-            pane.frozen = vec![whole];
-        }
-        for batch in &pane.frozen {
-            let base = match &mut merged {
-                Some(base) => base,
-                empty => empty.insert(GroupStates::new(Arc::clone(&aggregate.layout))?),
-            };
-            let (keys, states) = batch.columns().split_at(aggregate.layout.keys.len());
-            base.merge(keys, states)?;
-        }
-    }
-    let Some(merged) = merged.filter(|merged| !merged.is_empty()) else { return Ok(None) };
-    rows_of(aggregate, merged, start, end).map(Some)
-}
-
-/// The rows of the window `[start, end)`, from its merged state.
-fn rows_of(aggregate: &WindowedAggregate, mut merged: GroupStates, start: i64, end: i64) -> Result<RecordBatch> {
-    let n_rows = merged.len();
-    let windows = window_array(aggregate.spec, vec![start; n_rows], vec![end; n_rows], None);
-    output(aggregate, windows, merged.emit_values()?)
-}
-
 fn session_rows(aggregate: &WindowedAggregate, sessions: ClosedSessions) -> Result<RecordBatch> {
     let are_cut = Some(BooleanArray::from(sessions.are_cut));
     let windows = window_array(aggregate.spec, sessions.starts, sessions.ends, are_cut);
@@ -260,7 +178,12 @@ fn session_rows(aggregate: &WindowedAggregate, sessions: ClosedSessions) -> Resu
 }
 
 /// Only sessions may be cut.
-fn window_array(spec: WindowSpec, starts: Vec<i64>, ends: Vec<i64>, are_cut: Option<BooleanArray>) -> ArrayRef {
+pub(super) fn window_array(
+    spec: WindowSpec,
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+    are_cut: Option<BooleanArray>,
+) -> ArrayRef {
     let mut columns: Vec<ArrayRef> =
         vec![Arc::new(TimestampNanosecondArray::from(starts)), Arc::new(TimestampNanosecondArray::from(ends))];
     columns.extend(are_cut.map(|are_cut| Arc::new(are_cut) as ArrayRef));
@@ -268,7 +191,11 @@ fn window_array(spec: WindowSpec, starts: Vec<i64>, ends: Vec<i64>, are_cut: Opt
 }
 
 /// Puts the window where the aggregate has it.
-fn output(aggregate: &WindowedAggregate, windows: ArrayRef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+pub(super) fn output(
+    aggregate: &WindowedAggregate,
+    windows: ArrayRef,
+    mut columns: Vec<ArrayRef>,
+) -> Result<RecordBatch> {
     let n_rows = windows.len();
     columns.insert(aggregate.window_index, windows);
     batch_of(&aggregate.output_schema, columns, n_rows)

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type, SchemaRef, UInt32Type};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use super::float::with_canonical_columns;
+use super::spill::{Budget, ROWS_PER_STEP};
 use super::window::pane::{AggregateCall, GroupLayout, GroupStates};
 use super::window::session::{SessionPartial, event_times, partial_schema};
 use super::window::spec::{WindowSpec, floor};
@@ -91,9 +92,11 @@ enum State {
 struct Bypass {
     /// Rows aggregated since the last flush.
     n_rows: usize,
+    /// Groups that became partials before the flush.
+    n_groups: usize,
     /// Flushes that rows still pass for.
     flushes_left: u32,
-    /// Rows that have passed since the last flush.
+    /// Rows that have passed since the last flush, and groups that became partials.
     passed: Vec<RecordBatch>,
 }
 
@@ -107,7 +110,7 @@ impl Bypass {
     fn learn(&mut self, n_groups: usize) {
         let is_useless = Self::ROWS_MIN <= self.n_rows && 9 * self.n_rows <= 10 * n_groups;
         self.flushes_left = if is_useless { Self::FLUSHES } else { self.flushes_left.saturating_sub(1) };
-        self.n_rows = 0;
+        (self.n_rows, self.n_groups) = (0, 0);
     }
 
     fn is_on(&self) -> bool {
@@ -122,6 +125,8 @@ impl Bypass {
 pub struct PartialAggregate {
     aggregate: Arc<WindowedAggregate>,
     state: State,
+    /// Beyond this, groups become partials before the flush: columns take a fraction of the memory that accumulators do.
+    state_bytes: usize,
     memory: MemoryReservation,
 }
 
@@ -135,8 +140,8 @@ pub struct Late {
 }
 
 impl PartialAggregate {
-    /// An empty operator that reserves its memory in `pool`.
-    pub fn new(aggregate: Arc<WindowedAggregate>, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+    /// An empty operator that keeps to `budget`.
+    pub fn new(aggregate: Arc<WindowedAggregate>, budget: &Budget) -> Result<Self> {
         let state = match aggregate.spec {
             WindowSpec::Hop { .. } => {
                 let layout = Arc::new(aggregate.paned_layout()?);
@@ -146,8 +151,9 @@ impl PartialAggregate {
             }
             WindowSpec::Session(limits) => State::Sessions(SessionPartial::new(&aggregate.layout, limits)?),
         };
-        let memory = MemoryConsumer::new(format!("partial aggregate `{}`", aggregate.exchange.0)).register(pool);
-        Ok(Self { aggregate, state, memory })
+        let memory =
+            MemoryConsumer::new(format!("partial aggregate `{}`", aggregate.exchange.0)).register(budget.pool());
+        Ok(Self { aggregate, state, state_bytes: budget.state_bytes / 4, memory })
     }
 
     pub fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
@@ -159,12 +165,16 @@ impl PartialAggregate {
             Some((batch, times)) => self.aggregate_rows(batch, &times)?,
             None => self.aggregate_rows(batch.clone(), &times)?,
         }
-        let size = match &self.state {
+        self.memory.try_resize(self.size())?;
+        Ok(late)
+    }
+
+    /// How many bytes it holds.
+    pub fn size(&self) -> usize {
+        match &self.state {
             State::Panes { states, bypass, .. } => states.size() + bypass.size(),
             State::Sessions(sessions) => sessions.size(),
-        };
-        self.memory.try_resize(size)?;
-        Ok(late)
+        }
     }
 
     /// Separates late rows; the second part is `None` when there are none.
@@ -212,7 +222,16 @@ impl PartialAggregate {
                     return Ok(());
                 }
                 bypass.n_rows += batch.num_rows();
-                states.update(&keys, &batch)
+                for begin in (0..batch.num_rows()).step_by(ROWS_PER_STEP) {
+                    let n_rows = ROWS_PER_STEP.min(batch.num_rows() - begin);
+                    let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(begin, n_rows)).collect();
+                    states.update(&keys, &batch.slice(begin, n_rows))?;
+                    if self.state_bytes < states.size() {
+                        bypass.n_groups += states.len();
+                        bypass.passed.push(RecordBatch::try_new(Arc::clone(schema), states.emit_states()?)?);
+                    }
+                }
+                Ok(())
             }
             State::Sessions(sessions) => {
                 sessions.process(batch);
@@ -226,7 +245,7 @@ impl PartialAggregate {
         let batch = match &mut self.state {
             State::Panes { states, schema, bypass, .. } => {
                 let mut batches = std::mem::take(&mut bypass.passed);
-                bypass.learn(states.len());
+                bypass.learn(bypass.n_groups + states.len());
                 if !states.is_empty() {
                     batches.push(RecordBatch::try_new(Arc::clone(schema), states.emit_states()?)?);
                 }

@@ -14,6 +14,10 @@ use super::float::canonical;
 use super::partial::WindowedAggregate;
 use crate::error::Result;
 
+/// How many parts a window has that is given out in parts, and state that is spilled. Commits have counts of parts: another number
+/// refuses their state.
+pub(super) const N_PARTS: u32 = 64;
+
 pub struct Partitioner {
     n_partitions: u32,
     /// The columns whose values decide; none: everything goes to the first partition.
@@ -33,6 +37,16 @@ impl Partitioner {
     pub fn of_closed(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
         let column = |key: &usize| key + usize::from(aggregate.window_index <= *key);
         Self { n_partitions, columns: aggregate.spread.iter().map(column).collect(), converter: None, rotation: 32 }
+    }
+
+    /// For merged partials without their pane, `keys…, states…`: into the parts of [`Self::of_closed`], or by all keys where the query above
+    /// the windows brings all keys together.
+    pub fn of_states(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
+        let columns = match aggregate.spread.as_slice() {
+            [] => (0..aggregate.layout.keys.len()).collect(),
+            spread => spread.to_vec(),
+        };
+        Self { n_partitions, columns, converter: None, rotation: 32 }
     }
 
     /// One entry per partition; `None` where there is nothing for it.

@@ -42,12 +42,12 @@ pub(super) struct LocalBody {
 
 impl LocalBody {
     pub(super) fn new(context: &Context, plan: &LocalWindows, closed_through: i64) -> Result<Self> {
-        let pool = &context.runtime.memory_pool;
-        let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, pool)?;
+        let budget = &context.budget;
+        let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, budget)?;
         let merges = vec![(Arc::clone(&plan.placeholder), merge)];
-        let runtime = Arc::clone(&context.runtime);
+        let runtime = Arc::clone(&budget.runtime);
         Ok(Self {
-            partial: PartialAggregate::new(Arc::clone(&plan.aggregate), pool)?,
+            partial: PartialAggregate::new(Arc::clone(&plan.aggregate), budget)?,
             query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime)
                 .resumed(closed_through, None)
                 .with_early(plan.early.as_ref(), closed_through),
@@ -56,6 +56,10 @@ impl LocalBody {
             closed_through,
             needed: VecDeque::new(),
         })
+    }
+
+    pub(super) fn partials_size(&self) -> usize {
+        self.partial.size()
     }
 
     pub(super) fn process(&mut self, batch: &RecordBatch) -> Result<Late> {

@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::error::Result;
 use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 pub use crate::operator::closed::ROWS_PER_ADVANCE;
+use crate::operator::spill::Budget;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Reads, TaskFacts};
 pub use bad_records::fit_to_sink;
@@ -54,8 +54,7 @@ pub struct TaskParts {
     pub n_partitions: u32,
     pub source: Box<dyn Source>,
     pub commit: Box<dyn Commit>,
-    /// Memory and disk for operators.
-    pub runtime: Arc<RuntimeEnv>,
+    pub budget: Budget,
     pub metrics: Arc<Metrics>,
     /// Where the tasks of this stage align their splits.
     pub board: Arc<Board>,
@@ -90,7 +89,7 @@ pub(crate) struct Context {
     pub(crate) run_start: i64,
     pub(crate) rows_per_advance: usize,
     pub(crate) probe: fn(&'static str),
-    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) budget: Budget,
     pub(crate) metrics: Arc<Metrics>,
     /// Rows for tables, not yet committed.
     pub(crate) rows: Vec<(Arc<str>, RecordBatch)>,
@@ -218,6 +217,12 @@ impl Task {
         self.uncommitted + made
     }
 
+    /// Whether a commit is due because partials fill the task's memory; the next stage has more use for them.
+    pub fn is_full(&self) -> bool {
+        let Body::Source(body) = &self.body else { return false };
+        self.context.budget.state_bytes / 2 < body.partials_size()
+    }
+
     /// Flushes and commits. The transaction is whole before the first byte of it is written.
     pub fn commit(&mut self) -> Result<()> {
         let flushed = self.flush()?;
@@ -324,7 +329,7 @@ impl Context {
     /// What a task is made of, apart from its log.
     fn of(parts: TaskParts) -> (Self, Box<dyn Source>, Box<dyn Commit>) {
         let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, source, commit, .. } = parts;
-        let TaskParts { runtime, metrics, board, run_start, rows_per_advance, probe, .. } = parts;
+        let TaskParts { budget, metrics, board, run_start, rows_per_advance, probe, .. } = parts;
         let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
         let context = Self {
             name,
@@ -337,7 +342,7 @@ impl Context {
             run_start,
             rows_per_advance,
             probe,
-            runtime,
+            budget,
             metrics,
             rows,
             notices,

@@ -33,18 +33,18 @@ pub(super) fn run_branch(
     origin: &Origin<'_>,
 ) -> Result<Vec<RecordBatch>> {
     let inputs = |batch: RecordBatch| HashMap::from([(Arc::clone(&origin.plan.table.name), vec![batch])]);
-    match branch.plan.run(inputs(batch.clone()), &context.runtime) {
+    match branch.plan.run(inputs(batch.clone()), &context.budget.runtime) {
         Err(Error::Data(_)) => {}
         other => return other,
     }
     if branch.on_error == RowPolicy::Null {
         let failures = Failures::default();
-        let made = branch.plan.nulling(&failures)?.run(inputs(batch.clone()), &context.runtime);
+        let made = branch.plan.nulling(&failures)?.run(inputs(batch.clone()), &context.budget.runtime);
         let made = made.map_err(|error| error.context(&format!("task `{}`", context.name)))?;
         failures.take().iter().for_each(|failure| context.metrics.count_failure(failure.reason, &branch.on_error));
         return Ok(made);
     }
-    let runtime = Arc::clone(&context.runtime);
+    let runtime = Arc::clone(&context.budget.runtime);
     let run = |rows: Range<usize>| branch.plan.run(inputs(batch.slice(rows.start, rows.len())), &runtime);
     let mut found = Found { made: Vec::new(), failed: Vec::new(), stops: branch.on_error == RowPolicy::Fail };
     bisect(0..batch.num_rows(), &run, &mut found)?;

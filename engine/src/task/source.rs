@@ -78,7 +78,7 @@ impl SourceBody {
             Output::Local(local) => Ok(OutputState::Local(Box::new(LocalBody::new(context, local, closed_through)?))),
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
-                let partial = PartialAggregate::new(Arc::clone(aggregate), &context.runtime.memory_pool)?;
+                let partial = PartialAggregate::new(Arc::clone(aggregate), &context.budget)?;
                 Ok(OutputState::Exchange(Box::new((partial, partitioner))))
             }
         };
@@ -92,6 +92,16 @@ impl SourceBody {
             unsent: Vec::new(),
             seat: Board::join(&context.board),
         })
+    }
+
+    /// How many bytes of partials the next commit has.
+    pub(super) fn partials_size(&self) -> usize {
+        let size = |output: &OutputState| match output {
+            OutputState::Sink => 0,
+            OutputState::Local(local) => local.partials_size(),
+            OutputState::Exchange(exchange) => exchange.0.size(),
+        };
+        self.outputs.iter().map(size).sum()
     }
 
     /// Begins to read splits, from where `last` says or from their start. Without `last` the pipeline itself begins; with it, splits

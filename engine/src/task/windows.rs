@@ -75,7 +75,7 @@ impl WindowsBody {
         last: &CommitRecord,
         source: &mut dyn Source,
     ) -> Result<Self> {
-        let pool = &context.runtime.memory_pool;
+        let budget = context.budget.divided(exchanges.len());
         let closed_through = last.closed_through.unwrap_or(i64::MIN);
         let mut all_inputs = BTreeMap::new();
         let mut merges = Vec::new();
@@ -92,7 +92,7 @@ impl WindowsBody {
                 let input = Input { merge, position, replay_until, watermarks, reset, is_heard, needed, unfinished };
                 all_inputs.insert(split, input);
             }
-            let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, pool)?;
+            let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, &budget)?;
             merges.push((Arc::clone(&input.placeholder), merge));
         }
         let [branch] = context.branches() else {
@@ -102,10 +102,10 @@ impl WindowsBody {
             Output::Sink(_) | Output::Local(_) => None,
             Output::Exchange(aggregate) => {
                 let partitioner = Partitioner::new(aggregate, context.n_partitions);
-                Some((PartialAggregate::new(Arc::clone(aggregate), pool)?, partitioner))
+                Some((PartialAggregate::new(Arc::clone(aggregate), &budget)?, partitioner))
             }
         };
-        let runtime = Arc::clone(&context.runtime);
+        let runtime = Arc::clone(&context.budget.runtime);
         let query =
             ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime)
                 .with_rows_per_advance(context.rows_per_advance)

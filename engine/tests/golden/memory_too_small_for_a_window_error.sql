@@ -25,5 +25,5 @@ WITH (connector = 'test', format = 'csv');
 SET memory = '12kB';
 SELECT k, tumble(INTERVAL '1 minute') AS w, array_agg(v) AS vs FROM flows GROUP BY 1, 2;
 /* expected error
-the pipeline's memory is used up: Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as: window `w1_1`#…(can spill: false) consumed 8.5 KB, peak 8.5 KB, partial aggregate `w1_1`#…(can spill: false) consumed 0.0 B, peak 8.6 KB; raise it with SET memory = '4GiB', or use shorter windows
+the pipeline's memory is used up: Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as: window `w1_1`#…(can spill: false) consumed 0.0 B, peak 0.0 B, partial aggregate `w1_1`#…(can spill: false) consumed 0.0 B, peak 0.0 B; raise it with SET memory = '4GiB', or use shorter windows
 */

@@ -4,6 +4,7 @@ mod crash;
 mod prefix;
 mod rig;
 mod same;
+mod spilled;
 
 /// The table that all queries write to.
 const SINK: &str = "out";

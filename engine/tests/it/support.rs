@@ -7,11 +7,11 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::connector::{Connectors, Share, Table, TableRequest};
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{Commit, ExchangeId, Fetched, Payload, Polled, Position, Sink, Source, SplitId, Transaction};
 use davy_engine::metrics::Metrics;
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::options::Options;
 use davy_engine::plan::{Pipeline, StageInput};
 use davy_engine::sql::{PlanRequest, plan};
@@ -223,8 +223,7 @@ pub struct Outcome {
 pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
     let log = MemoryLog::keeping_rows();
     let metrics = Arc::new(Metrics::default());
-    let runtime: Arc<RuntimeEnv> =
-        Arc::new(RuntimeEnvBuilder::new().with_memory_limit(pipeline.memory_bytes, 1.0).build()?);
+    let budget = Budget::new(pipeline.memory_bytes, Arc::new(MemorySpill))?;
     let sinks: HashMap<Arc<str>, _> =
         pipeline.sinks.iter().map(|sink| (Arc::clone(&sink.name), sink.clone())).collect();
     for (number, dataflow) in pipeline.dataflows.into_iter().enumerate() {
@@ -248,7 +247,7 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
                 n_tasks: Arc::clone(&n_tasks),
                 index: 0,
                 source,
-                runtime: Arc::clone(&runtime),
+                budget: budget.clone(),
                 metrics: Arc::clone(&metrics),
                 name,
                 n_partitions: 1,
@@ -329,4 +328,13 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How much state a task of a random test keeps in memory: everything, nothing (so that every merge spills), or a little.
+pub fn state_bytes(seed: u64, everything: usize) -> usize {
+    match seed % 4 {
+        0 | 1 => everything,
+        2 => 0,
+        _ => 20_000,
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use davy_engine::Result;
 use davy_engine::connector::Share;
-use davy_engine::log::memory::{MemoryCommit, MemoryLog};
+use davy_engine::log::memory::{MemoryCommit, MemoryLog, Unread};
 use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
@@ -20,6 +20,8 @@ use crate::{clock, probe};
 
 /// Partial batches that a stage may be ahead of the next one.
 const UNREAD_MAX: u64 = 4;
+/// … and the part of the task's memory that they may have.
+const UNREAD_SHARE: usize = 4;
 /// How long a task rests that has nothing to read, or waits for the next stage.
 const REST: Duration = Duration::from_millis(1);
 
@@ -65,7 +67,7 @@ pub(super) fn tasks_of(
                 n_partitions: 1,
                 source,
                 commit: Box::new(commit),
-                runtime: Arc::clone(&shared.runtime),
+                budget: shared.budget(dataflow, &n_tasks, stage)?,
                 metrics: Arc::clone(&shared.metrics),
                 board: Arc::clone(&board),
                 run_start: shared.run_start,
@@ -83,8 +85,10 @@ pub(super) fn drive(shared: &Shared, control: &Control, log: &MemoryLog, parts: 
     let exchanges: Vec<ExchangeId> =
         stage.branches.iter().filter_map(|branch| branch.output.exchange().cloned()).collect();
     let name = Arc::clone(&parts.name);
+    let unread_bytes_max = parts.budget.state_bytes / UNREAD_SHARE;
     let mut task = Task::recover(parts, clock::since(shared.begun))?;
-    let is_blocked = || exchanges.iter().any(|exchange| UNREAD_MAX <= log.unread(exchange, 0));
+    let is_ahead = |unread: Unread| UNREAD_MAX <= unread.n_records || unread_bytes_max <= unread.n_bytes;
+    let is_blocked = || exchanges.iter().any(|exchange| is_ahead(log.unread(exchange, 0)));
     let work =
         Work { name: &name, shared, control, is_blocked: &is_blocked, idle_rest: REST, on_stop: Ending::Stopped };
     work.run(&mut task)

@@ -7,27 +7,29 @@
 //! files, stdout, topics with at_least_once) get their rows before the commit is made: a crash in between repeats rows, and never loses
 //! one. Over Kafka an owner that was replaced meanwhile repeats them too.
 
+mod budget;
 pub(crate) mod control;
 pub(crate) mod kafka;
 mod memory;
 pub(crate) mod sinks;
+mod spill;
 mod work;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::connector::Writers;
 use davy_engine::log::Sink;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::metrics::Metrics;
-use davy_engine::plan::{Pipeline, SinkPlan};
+use davy_engine::operator::spill::Budget;
+use davy_engine::plan::{Dataflow, Pipeline, SinkPlan};
 use davy_engine::{Error, Result};
 
 use crate::clock;
@@ -37,6 +39,7 @@ pub use kafka::lag::{LagRow, lag, topics};
 pub use kafka::reset::{ResetRow, reset_watermarks};
 use sinks::Sinks;
 pub use sinks::tables_over_kafka;
+use spill::DiskSpill;
 
 /// How a pipeline is run.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub struct HostOptions {
     pub name: String,
     /// How often records that no recovery needs any more are deleted from exchanges.
     pub purge_interval: Duration,
+    /// A folder on a local disk for state that does not fit into memory.
+    pub spill_dir: PathBuf,
 }
 
 impl Default for HostOptions {
@@ -61,6 +66,7 @@ impl Default for HostOptions {
             tasks: TaskCount::AtMost(cores),
             name: "pipeline".to_owned(),
             purge_interval: Duration::from_secs(30),
+            spill_dir: std::env::temp_dir(),
         }
     }
 }
@@ -119,7 +125,9 @@ pub(crate) struct Shared {
     /// The pipeline's name, for brokers.
     pub(crate) name: Arc<str>,
     pub(crate) sinks: Arc<Sinks>,
-    pub(crate) runtime: Arc<RuntimeEnv>,
+    /// What the operators of the whole pipeline may hold.
+    memory_bytes: usize,
+    n_dataflows: usize,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) options: HostOptions,
     pub(crate) exchange_partitions: u32,
@@ -140,7 +148,8 @@ impl Shared {
         Ok(Self {
             sinks: Arc::new(Sinks::open(pipeline, &name, open)?),
             name,
-            runtime: runtime(pipeline.memory_bytes)?,
+            memory_bytes: pipeline.memory_bytes,
+            n_dataflows: pipeline.dataflows.len(),
             metrics,
             options,
             exchange_partitions: pipeline.exchange_partitions,
@@ -154,13 +163,22 @@ impl Shared {
         Ok(Self {
             sinks: Arc::new(Sinks::check(pipeline)?),
             name: pipeline.name.as_deref().unwrap_or(&options.name).into(),
-            runtime: runtime(pipeline.memory_bytes)?,
+            memory_bytes: pipeline.memory_bytes,
+            n_dataflows: pipeline.dataflows.len(),
             metrics: Arc::default(),
             options,
             exchange_partitions: pipeline.exchange_partitions,
             begun: clock::now(),
             run_start: clock::ns_since_1970(),
         })
+    }
+}
+
+impl Shared {
+    /// What each task of a stage may hold.
+    fn budget(&self, dataflow: &Dataflow, n_tasks: &[u32], stage: usize) -> Result<Budget> {
+        let bytes = budget::share(self.memory_bytes, self.n_dataflows, dataflow, n_tasks, stage);
+        Budget::new(bytes, Arc::new(DiskSpill::new(&self.options.spill_dir, Arc::clone(&self.metrics))))
     }
 }
 
@@ -206,13 +224,6 @@ pub(crate) fn owner() -> u64 {
     let random = hasher.finish() >> (u64::BITS - RANDOM_BITS);
     let ms = u64::try_from(clock::since_1970().as_millis()).unwrap_or(u64::MAX);
     (ms << RANDOM_BITS) | random
-}
-
-/// Memory for operators, with a pool whose error names the largest holders.
-fn runtime(memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
-    const NAMED_HOLDERS: NonZeroUsize = NonZeroUsize::new(5).expect("five is not zero");
-    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(memory_bytes), NAMED_HOLDERS);
-    Ok(Arc::new(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build()?))
 }
 
 fn run_dataflows(shared: &Shared, control: &Control, pipeline: Pipeline) -> Result<Ending> {

@@ -49,7 +49,8 @@ impl Work<'_> {
                 return Ok(Ending::Complete);
             }
             // An idle task commits too: its watermark may have moved, and the next stage waits for it.
-            if is_commit_due(&self.shared.options, elapsed.saturating_sub(last_commit), task.uncommitted()) {
+            let since_last = elapsed.saturating_sub(last_commit);
+            if task.is_full() || is_commit_due(&self.shared.options, since_last, task.uncommitted()) {
                 self.commit(task)?;
                 last_commit = elapsed;
             } else if step == Step::Idle {

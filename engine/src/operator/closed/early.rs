@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use super::{ClosedQuery, Inputs, ROWS_PER_RUN};
 use crate::error::{Error, Result};
 use crate::operator::merge::Window;
+use crate::operator::partition::{N_PARTS, Partitioner};
 use crate::operator::window::spec::floor;
 use crate::plan::EarlyResults;
 
@@ -83,7 +84,7 @@ impl ClosedQuery {
             let Some((end, of_step)) = self.peek(&mut early.windows)? else { break };
             let n_open = n_rows_of(&of_step);
             if self.has_parts() && self.rows_per_advance < n_open {
-                early.parts = self.parts_of(&of_step, end, 0)?.parts.map(|part| (end, part)).collect();
+                early.parts = self.split(&of_step)?.into_iter().map(|part| (end, part)).collect();
                 continue;
             }
             for (name, batches) in of_step {
@@ -97,6 +98,20 @@ impl ClosedQuery {
         }
         rows.extend(self.run_early(early, inputs)?);
         Ok(rows)
+    }
+
+    /// The parts of a window with too many rows for one advance.
+    fn split(&self, rows: &Inputs) -> Result<Vec<Inputs>> {
+        let mut parts = vec![Inputs::new(); N_PARTS as usize];
+        for (name, merge) in &self.merges {
+            let mut partitioner = Partitioner::of_closed(merge.aggregate(), N_PARTS);
+            for batch in rows.get(name).into_iter().flatten() {
+                for (part, rows) in parts.iter_mut().zip(partitioner.split(Some(batch.clone()))?) {
+                    part.entry(Arc::clone(name)).or_default().extend(rows);
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// The rows of the next window and its end, from all merges; sessions have one step together.
@@ -123,7 +138,7 @@ impl ClosedQuery {
         let plan = &early.results.plan;
         let mut made = plan.run(inputs.clone(), &self.runtime);
         if let Err(Error::Data(_)) = made {
-            made = self.run_guarded(plan, inputs, &mut Vec::new());
+            made = self.execute_guarded(plan, inputs, &mut Vec::new());
         }
         match made {
             Err(Error::Data(_)) => Ok(Vec::new()),

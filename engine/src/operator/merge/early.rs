@@ -1,14 +1,12 @@
 //! What is in windows that are still open, without taking it out of them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 use super::changes::Changes;
-use super::{Pane, State, WindowMerge, rows_of, session_rows};
+use super::{State, WindowMerge, session_rows};
 use crate::error::Result;
-use crate::operator::window::pane::{GroupLayout, GroupStates};
 use crate::operator::window::spec::{WindowSpec, floor};
 
 /// The bounds of a window, half open; by its end first.
@@ -73,32 +71,6 @@ impl WindowMerge {
         if end.saturating_sub(width) != start || floor(start, slide) != start {
             return Ok(None);
         }
-        let layout = &self.aggregate.layout;
-        let mut merged = GroupStates::new(Arc::clone(layout))?;
-        for (_, pane) in panes.range_mut(start..end).filter(|(pane, _)| self.aggregate.spec.is_for(**pane, end)) {
-            for states in pane.peek(layout)? {
-                let (keys, states) = states.columns().split_at(layout.keys.len());
-                merged.merge(keys, states)?;
-            }
-        }
-        if merged.is_empty() {
-            return Ok(None);
-        }
-        rows_of(&self.aggregate, merged, start, end).map(Some)
-    }
-}
-
-impl Pane {
-    /// Its partials, `keys…, states…, __rows`. What is live becomes live again with the same groups in the same order: to merge it with
-    /// later rows gives the same bits, also of sums of floats.
-    fn peek(&mut self, layout: &Arc<GroupLayout>) -> Result<Vec<RecordBatch>> {
-        let mut states = self.frozen.clone();
-        if let Some(live) = self.live.as_mut().filter(|live| !live.is_empty()) {
-            let columns = live.emit_states()?;
-            let (keys, merged) = columns.split_at(layout.keys.len());
-            live.merge(keys, merged)?;
-            states.push(RecordBatch::try_new(Arc::clone(&layout.partial_schema), columns)?);
-        }
-        Ok(states)
+        panes.peek(start, end)
     }
 }

@@ -196,6 +196,11 @@ impl GroupStates {
         self.rows.is_empty()
     }
 
+    /// How many columns are the key.
+    pub fn n_keys(&self) -> usize {
+        self.layout.keys.len()
+    }
+
     pub fn size(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|accumulator| accumulator.size()).sum();
         let groups = self.groups.as_ref().map_or(0, |groups| groups.size());

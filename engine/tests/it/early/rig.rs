@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
 use davy_engine::connector::Share;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{ExchangeId, Source};
 use davy_engine::metrics::Metrics;
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{Step, Task, TaskParts};
 use davy_engine::time::format_ns;
@@ -40,6 +40,7 @@ pub(super) struct Rig {
     log: MemoryLog,
     dataflow: Arc<Dataflow>,
     rows_per_advance: usize,
+    budget: Budget,
     tasks: Vec<Task>,
     n_seen: usize,
 }
@@ -56,9 +57,17 @@ impl Rig {
         let mut pipeline = world.plan(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let dataflow = Arc::new(pipeline.dataflows.remove(0));
         let log = MemoryLog::keeping_rows();
-        let mut rig = Self { log, dataflow, rows_per_advance, tasks: Vec::new(), n_seen: 0 };
+        let budget = Budget::new(usize::MAX, Arc::new(MemorySpill)).unwrap();
+        let mut rig = Self { log, dataflow, rows_per_advance, budget, tasks: Vec::new(), n_seen: 0 };
         rig.start();
         rig
+    }
+
+    /// The same tasks with this budget.
+    pub(super) fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self.start();
+        self
     }
 
     /// New owners take over from the last commits.
@@ -84,7 +93,7 @@ impl Rig {
             index: 0,
             n_partitions: 1,
             source,
-            runtime: Arc::<RuntimeEnv>::default(),
+            budget: self.budget.clone(),
             metrics: Arc::<Metrics>::default(),
             board: Arc::default(),
             run_start: 0,

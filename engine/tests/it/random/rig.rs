@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::Error;
 use davy_engine::connector::Share;
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{Commit, ExchangeId, Source};
 use davy_engine::metrics::Metrics;
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{Step, Task, TaskParts};
 
@@ -54,7 +54,7 @@ struct Rig<'a> {
     rng: Rng,
     log: MemoryLog,
     metrics: Arc<Metrics>,
-    runtime: Arc<RuntimeEnv>,
+    budget: Budget,
     n_points: usize,
     n_crashes: usize,
     n_fenced: usize,
@@ -67,7 +67,8 @@ pub fn run(planned: &Planned, input: &Input, schedule: Schedule) -> Result<Run, 
 
 /// Runs to the end over a log that may have been written before.
 pub fn run_over(planned: &Planned, input: &Input, schedule: Schedule, log: &MemoryLog) -> Result<Run, String> {
-    let runtime = RuntimeEnvBuilder::new().with_memory_limit(planned.memory_bytes, 1.0).build().unwrap();
+    let budget = Budget::new(planned.memory_bytes, Arc::new(MemorySpill)).unwrap();
+    let budget = Budget { state_bytes: crate::support::state_bytes(schedule.seed, budget.state_bytes), ..budget };
     let mut rig = Rig {
         planned,
         input,
@@ -75,7 +76,7 @@ pub fn run_over(planned: &Planned, input: &Input, schedule: Schedule, log: &Memo
         rng: Rng::new(schedule.seed),
         log: log.clone(),
         metrics: Arc::default(),
-        runtime: Arc::new(runtime),
+        budget,
         n_points: 0,
         n_crashes: 0,
         n_fenced: 0,
@@ -173,7 +174,7 @@ impl Rig<'_> {
             index: slot.index,
             source,
             commit,
-            runtime: Arc::clone(&self.runtime),
+            budget: self.budget.clone(),
             metrics: Arc::clone(&self.metrics),
             n_partitions: 1,
             board: Arc::default(),

@@ -9,6 +9,7 @@ use davy_engine::log::{
     Bounds, Commit, Found, FoundSplit, Partials, Polled, Position, Source, SplitId, Transaction,
     offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState},
 };
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::plan::StageInput;
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 use davy_engine::{Error, Result};
@@ -38,7 +39,7 @@ fn a_piece_of_a_flush_that_was_cut_closes_no_window() {
         n_tasks: [1, 1].into(),
         index: 0,
         n_partitions: 1,
-        runtime: Arc::default(),
+        budget: Budget::new(usize::MAX, Arc::new(MemorySpill)).unwrap(),
         metrics: Arc::default(),
         board: Arc::default(),
         run_start: 0,
@@ -121,7 +122,7 @@ fn an_owner_that_was_overtaken_while_it_started_is_fenced_and_has_lost_nothing()
             n_tasks: [1, 1].into(),
             index: 0,
             n_partitions: 1,
-            runtime: Arc::default(),
+            budget: Budget::new(usize::MAX, Arc::new(MemorySpill)).unwrap(),
             metrics: Arc::default(),
             board: Arc::default(),
             run_start: 0,

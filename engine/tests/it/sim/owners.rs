@@ -109,7 +109,7 @@ impl Rig {
             n_partitions: self.plan.n_exchange_partitions,
             source,
             commit: Box::new(commit),
-            runtime: Arc::clone(&self.runtime),
+            budget: self.budget.clone(),
             metrics: Arc::clone(&self.metrics),
             board: Arc::default(),
             run_start: 0,

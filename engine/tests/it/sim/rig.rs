@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::kafka::{Broker, Fate, FaultInjector, Network, Refusal, Request, Response, Rules};
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::metrics::Metrics;
+use davy_engine::operator::spill::{Budget, MemorySpill};
 
 use super::case::Case;
 use super::check::Reader;
@@ -44,7 +44,7 @@ pub struct Rig {
     pub case: Arc<Case>,
     pub plan: Plan,
     pub network: Arc<Network>,
-    pub runtime: Arc<RuntimeEnv>,
+    pub budget: Budget,
     pub metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
@@ -152,7 +152,8 @@ enum Event {
 impl Rig {
     fn new(case: &Arc<Case>, plan: Plan) -> Arc<Self> {
         let rules = Rules { checks_epochs: plan.broken != Broken::NoFencing, ..Rules::default() };
-        let runtime = RuntimeEnvBuilder::new().with_memory_limit(case.planned.memory_bytes, 1.0).build().unwrap();
+        let budget = Budget::new(case.planned.memory_bytes, Arc::new(MemorySpill)).unwrap();
+        let budget = Budget { state_bytes: crate::support::state_bytes(plan.seed, budget.state_bytes), ..budget };
         let mut broker = Broker::new(rules);
         let producer = Producer::new(&case.input, &mut broker);
         for sink in case.planned.sinks.keys() {
@@ -176,7 +177,7 @@ impl Rig {
             case: Arc::clone(case),
             plan,
             network: Arc::new(Network::new(broker, Arc::new(RandomFaults(rig.clone())))),
-            runtime: Arc::new(runtime),
+            budget,
             metrics: Arc::default(),
             state: Mutex::new(state),
         })

@@ -29,6 +29,8 @@ const RECORD_BYTES_MAX: usize = 900_000;
 /// How long a task waits before it starts again, at first and at most.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// … and at most after its memory was used up: until a replay fits, every attempt reads all open windows again in vain.
+const BACK_OFF_MAX_OUT_OF_MEMORY: Duration = Duration::from_secs(60);
 /// After an attempt this long, the back-off starts at its minimum again.
 const HEALTHY: Duration = Duration::from_secs(30);
 /// A fenced task waits this long before it reads the committed owner: a newer owner commits at once unless it has much to replay.
@@ -51,9 +53,11 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
             warn!(task = %task.name, %error, "stopped without a last commit");
             return Ok(Ending::Released);
         }
-        if !matches!(error, Error::Unavailable(_)) {
-            return Err(error);
-        }
+        let back_off_max = match error {
+            Error::Unavailable(_) => BACK_OFF_MAX,
+            Error::OutOfMemory(_) => BACK_OFF_MAX_OUT_OF_MEMORY,
+            other => return Err(other),
+        };
         if HEALTHY <= clock::since(begun) {
             back_off = BACK_OFF_MIN;
         }
@@ -61,7 +65,7 @@ pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         control.report_restart(error.to_string());
         warn!(task = %task.name, %error, "starts again from its last commit");
         rest(control, back_off);
-        back_off = (2 * back_off).min(BACK_OFF_MAX);
+        back_off = (2 * back_off).min(back_off_max);
         match check_topics(shared, task) {
             Ok(()) | Err(Error::Unavailable(_)) => {}
             Err(error) => return Err(error),
@@ -136,7 +140,7 @@ pub(super) fn parts(shared: &Shared, control: &Control, task: &KafkaTask) -> Res
         n_partitions: task.n_partitions,
         source: task.source()?,
         commit: commit_of(shared, control, task)?,
-        runtime: Arc::clone(&shared.runtime),
+        budget: shared.budget(&task.dataflow, &task.n_tasks, task.stage)?,
         metrics: Arc::clone(&shared.metrics),
         board: Arc::clone(&task.board),
         run_start: shared.run_start,

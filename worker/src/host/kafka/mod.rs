@@ -3,7 +3,7 @@
 //! | what ends an attempt | what follows |
 //! |---|---|
 //! | a request to stop | a last commit, then the end |
-//! | the broker is away, a transaction had to be given up | back off, then start again from the last commit |
+//! | the broker is away, a transaction had to be given up, the memory is used up | back off, then start again from the last commit |
 //! | fenced, and a process that started later has committed since | the end of this process's run: there is a newer owner |
 //! | fenced, and an earlier process has | the earlier process will stop: take over again |
 //! | fenced, and no other process has | the broker gave the transaction up by itself: start again |

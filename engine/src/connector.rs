@@ -157,6 +157,11 @@ pub trait Table: Any + Debug + Send + Sync {
     /// Opens for writing rows of `schema`.
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>>;
 
+    /// What writing rows of `schema` would be refused for, by their types.
+    fn check_sink(&self, _schema: &SchemaRef) -> Result<()> {
+        Ok(())
+    }
+
     /// How tasks over Kafka write to it; an error where they cannot.
     fn over_kafka(&self, _writers: Writers) -> Result<OverKafka> {
         Ok(OverKafka::BeforeTransaction)

@@ -9,6 +9,8 @@ use arrow::datatypes::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 
+use super::exact::{Exact, ExactCells};
+
 /// One column, ready to be written cell by cell.
 pub(super) struct Cells<'a> {
     array: &'a dyn Array,
@@ -30,6 +32,7 @@ enum Kind<'a> {
     Float64(&'a PrimitiveArray<Float64Type>),
     Date32(&'a PrimitiveArray<Date32Type>),
     Timestamp(TimeUnit, &'a [i64]),
+    Exact(ExactCells),
     Utf8(&'a StringArray),
     Utf8View(&'a arrow::array::StringViewArray),
     LargeUtf8(&'a arrow::array::LargeStringArray),
@@ -47,6 +50,7 @@ pub(super) fn can_write(data_type: &DataType) -> bool {
         DataType::Timestamp(_, _) => true,
         DataType::Null | DataType::Boolean | DataType::Date32 | DataType::Binary => true,
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => true,
+        exact if ExactCells::holds(exact) => true,
         DataType::Float32 | DataType::Float64 => true,
         other => other.is_integer(),
     }
@@ -61,6 +65,7 @@ pub(super) enum Cell<'a> {
     /// Days since 1970.
     Date(i32),
     Timestamp(i64, TimeUnit),
+    Exact(Exact),
     /// A float without a number: neither was anything written.
     NotFinite(f64),
     Text(&'a str),
@@ -87,6 +92,7 @@ impl<'a> Cells<'a> {
             DataType::Float64 => Kind::Float64(array.as_primitive()),
             DataType::Date32 => Kind::Date32(array.as_primitive()),
             DataType::Timestamp(unit, _) => Kind::Timestamp(*unit, timestamps(array, *unit)),
+            exact if ExactCells::holds(exact) => Kind::Exact(ExactCells::new(array)),
             DataType::Utf8 => Kind::Utf8(array.as_string()),
             DataType::Utf8View => Kind::Utf8View(array.as_string_view()),
             DataType::LargeUtf8 => Kind::LargeUtf8(array.as_string()),
@@ -132,6 +138,7 @@ impl<'a> Cells<'a> {
             }
             Kind::Date32(array) => Cell::Date(array.value(row)),
             Kind::Timestamp(unit, values) => Cell::Timestamp(values[row], *unit),
+            Kind::Exact(cells) => cells.get(row).map_or(Cell::Null, Cell::Exact),
             Kind::Utf8(array) => Cell::Text(array.value(row)),
             Kind::Utf8View(array) => Cell::Text(array.value(row)),
             Kind::LargeUtf8(array) => Cell::Text(array.value(row)),

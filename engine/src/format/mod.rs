@@ -9,6 +9,7 @@ pub mod raw;
 
 mod cell;
 mod column;
+mod exact;
 mod number;
 mod timestamp;
 
@@ -45,7 +46,7 @@ pub struct DecodeField {
     /// Name in the output schema, and the name looked up in headers and JSON objects.
     pub name: String,
     /// One of the types that SQL's DDL can name: `Boolean`, `Int8`…`Int64`, `UInt8`…`UInt64`, `Float32`, `Float64`, `Utf8`,
-    /// `Binary`, `Date32`, `Timestamp(_, None)`, and for JSON also `List` and `Struct` of these.
+    /// `Binary`, `Date32`, `Timestamp(_, None)`, `Time64(ns)`, `Decimal128`, and for JSON also `List` and `Struct` of these.
     pub data_type: DataType,
     /// Whether a missing or empty value is a null (true) or makes the record bad (false; an empty text is then just empty).
     pub nullable: bool,

@@ -138,7 +138,7 @@ fn date_days(text: &[u8; 10]) -> Option<i64> {
 }
 
 #[inline]
-fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+pub(super) fn two_digits(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| i64::from(tens * 10 + ones))
 }
@@ -199,12 +199,12 @@ fn longer_time_of_day(text: &[u8]) -> Option<(i64, u32)> {
     Some((clock(hour, minute, second)? - offset_seconds(zone)?, nanos))
 }
 
-fn clock(hour: i64, minute: i64, second: i64) -> Option<i64> {
+pub(super) fn clock(hour: i64, minute: i64, second: i64) -> Option<i64> {
     (hour < 24 && minute < 60 && second < 60).then_some(hour * 3_600 + minute * 60 + second)
 }
 
 /// One to nine digits as nanoseconds, and what follows.
-fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+pub(super) fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if !(1..=9).contains(&length) {
         return None;
@@ -253,8 +253,12 @@ fn write_days(days: i64, out: &mut Vec<u8>) {
 pub(super) fn write_timestamp(value: i64, unit: TimeUnit, separator: u8, out: &mut Vec<u8>) {
     let Instant { seconds, nanos } = Instant::from_unit(value, unit);
     write_days(seconds.div_euclid(86_400), out);
-    let second_of_day = seconds.rem_euclid(86_400);
     out.push(separator);
+    write_clock(seconds.rem_euclid(86_400), nanos, out);
+}
+
+/// Writes the time of a second of the day, and the fraction likewise.
+pub(super) fn write_clock(second_of_day: i64, nanos: u32, out: &mut Vec<u8>) {
     write_two(second_of_day / 3_600, out);
     out.push(b':');
     write_two(second_of_day / 60 % 60, out);

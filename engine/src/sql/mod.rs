@@ -111,6 +111,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
             add_side_sinks(&bound.catalog, stage, &mut sinks);
         }
         add_sink(&mut sinks, insert.sink.clone());
+        sinks.iter().try_for_each(check_sink)?;
         let expressions = expressions::expressions(&statement, &bound.statements);
         dataflows.push(Dataflow { stages, sink: insert.sink.name, expressions, fingerprint, state_fingerprint });
     }
@@ -220,7 +221,16 @@ fn sink_table(catalog: &Catalog, name: &str) -> Result<SinkPlan> {
         return Err(Error::invalid(format!("table `{name}` can only be read"))
             .hint("insert into a table with a sink connector"));
     }
+    check_sink(&sink_of(def))?;
     Ok(sink_of(def))
+}
+
+/// What a run would refuse when it opens the sink is refused here.
+fn check_sink(sink: &SinkPlan) -> Result<()> {
+    match &sink.table {
+        Some(table) => table.check_sink(&sink.schema).map_err(|error| error.context(&format!("table `{}`", sink.name))),
+        None => Ok(()),
+    }
 }
 
 fn sink_of(def: &TableDef) -> SinkPlan {

@@ -81,6 +81,10 @@ pub(super) fn source_plan(
         _ => None,
     };
     let decode = DecodeSpec { declared: declared.into(), fields: decode };
+    if let Some(format) = def.format.as_ref().filter(|_| def.table.reads_bytes()) {
+        // What a run would refuse when it begins to read is refused here.
+        format.decoder(decode.clone()).map_err(|error| error.context(&format!("table `{}`", def.name)))?;
+    }
     let on_error = row_policy::of_source(&def);
     Ok(SourcePlan { table: def, decode, schema, event_time, on_error })
 }

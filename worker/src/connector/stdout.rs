@@ -13,6 +13,7 @@ use davy_engine::options::Options;
 use davy_engine::{Error, Result};
 
 use super::Role;
+use super::file::check_types;
 
 pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
     Role::Sink.take_only(request, options)?;
@@ -55,6 +56,10 @@ impl Table for Stdout {
 
     fn source(&self, _schema: &SchemaRef, _share: Share) -> Result<Box<dyn Source>> {
         Err(Error::internal("connector `stdout` cannot be read"))
+    }
+
+    fn check_sink(&self, schema: &SchemaRef) -> Result<()> {
+        check_types(&self.format, schema)
     }
 
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {

@@ -7,9 +7,9 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use super::{Column, Values};
@@ -37,6 +37,12 @@ impl Column {
             Values::Timestamp(TimeUnit::Millisecond, _, values) => primitive::<TimestampMillisecondType>(values, nulls),
             Values::Timestamp(TimeUnit::Microsecond, _, values) => primitive::<TimestampMicrosecondType>(values, nulls),
             Values::Timestamp(TimeUnit::Nanosecond, _, values) => primitive::<TimestampNanosecondType>(values, nulls),
+            Values::Time(values) => primitive::<Time64NanosecondType>(values, nulls),
+            Values::Decimal(data_type, _, values) => {
+                let spare = Vec::with_capacity(values.len());
+                let array = PrimitiveArray::<Decimal128Type>::new(std::mem::replace(values, spare).into(), nulls);
+                Arc::new(array.with_data_type(data_type.clone()))
+            }
             Values::Utf8(bytes) => {
                 let (offsets, data) = bytes.take();
                 Arc::new(StringArray::try_new(offsets, data, nulls)?)

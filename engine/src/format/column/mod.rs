@@ -11,6 +11,7 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 
 use super::BadReason;
+use super::exact::{self, DecimalReader};
 use super::number::{self, Span};
 use super::timestamp::{self, TimestampReader};
 use crate::error::Result;
@@ -40,6 +41,10 @@ pub(in crate::format) enum Values {
     Float64(Vec<f64>),
     Date32(Vec<i32>),
     Timestamp(TimeUnit, TimestampReader, Vec<i64>),
+    /// Nanoseconds since midnight.
+    Time(Vec<i64>),
+    /// Of the type that comes first.
+    Decimal(DataType, DecimalReader, Vec<i128>),
     Utf8(Bytes),
     Binary(Bytes),
     List(FieldRef, Offsets, Box<Column>),
@@ -118,6 +123,10 @@ impl Values {
             DataType::Float64 => Self::Float64(Vec::new()),
             DataType::Date32 => Self::Date32(Vec::new()),
             DataType::Timestamp(unit, None) => Self::Timestamp(*unit, TimestampReader::default(), Vec::new()),
+            DataType::Time64(TimeUnit::Nanosecond) => Self::Time(Vec::new()),
+            DataType::Decimal128(precision, scale) => {
+                Self::Decimal(data_type.clone(), DecimalReader::new(*precision, *scale)?, Vec::new())
+            }
             DataType::Utf8 => Self::Utf8(Bytes::new()),
             DataType::Binary => Self::Binary(Bytes::new()),
             DataType::List(item) => {
@@ -150,6 +159,8 @@ macro_rules! each_vector {
             Values::Float64($vector) => $same,
             Values::Date32($vector) => $same,
             Values::Timestamp(_, _, $vector) => $same,
+            Values::Time($vector) => $same,
+            Values::Decimal(_, _, $vector) => $same,
             $($rest)*
         }
     };
@@ -238,6 +249,8 @@ impl Column {
             Values::Float64(values) => keep(values, number::float64(span)),
             Values::Date32(values) => keep(values, timestamp::date(span.bytes())),
             Values::Timestamp(unit, reader, values) => keep(values, reader.read(span, *unit)),
+            Values::Time(values) => keep(values, exact::read_time(span.bytes())),
+            Values::Decimal(_, reader, values) => keep(values, reader.read(span.bytes())),
             Values::Utf8(bytes) | Values::Binary(bytes) => bytes.push(span.bytes()),
             Values::List(..) | Values::Struct(..) => Err(BadReason::WrongType),
         }

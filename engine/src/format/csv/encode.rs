@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::CsvOptions;
 use crate::error::{Error, Result};
 use crate::format::cell::{Cell, Cells, can_write};
+use crate::format::exact::{self, Exact};
 use crate::format::json::write_json;
 use crate::format::{Encoder, timestamp, without_bom};
 
@@ -43,6 +44,8 @@ impl CsvEncoder {
             Cell::Number => {}
             Cell::Date(days) => timestamp::write_date(days, out),
             Cell::Timestamp(value, unit) => timestamp::write_timestamp(value, unit, b' ', out),
+            Cell::Exact(Exact::Decimal(text)) => out.extend_from_slice(text.as_bytes()),
+            Cell::Exact(Exact::Time(nanos)) => exact::write_time(nanos, out),
             Cell::Null => out.extend_from_slice(self.null.as_bytes()),
             Cell::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Cell::NotFinite(value) if value.is_nan() => out.extend_from_slice(b"NaN"),

@@ -256,7 +256,9 @@ fn push(column: &mut Column, value: &Json<'_>) -> Result<(), BadReason> {
             | Values::UInt32(_)
             | Values::UInt64(_)
             | Values::Float32(_)
-            | Values::Float64(_),
+            | Values::Float64(_)
+            | Values::Time(_)
+            | Values::Decimal(..),
             Json::Text(text),
         ) if !text.trim().is_empty() => column.push_field(Span::of(text.as_bytes()), None),
         (Values::Int8(values), value) => keep(values, integer(value)),
@@ -276,6 +278,9 @@ fn push(column: &mut Column, value: &Json<'_>) -> Result<(), BadReason> {
             keep(values, reader.read(Span::of(text.as_bytes()), *unit))
         }
         (Values::Timestamp(unit, _, values), value) => keep(values, time(value, *unit)),
+        (Values::Decimal(_, reader, values), value) => {
+            keep(values, digits(value).and_then(|text| reader.read(text.as_bytes())))
+        }
         (Values::Utf8(_), Json::Text(text)) if memchr::memchr(0, text.as_bytes()).is_some() => Err(BadReason::Nul),
         (Values::Utf8(bytes), Json::Text(text)) => bytes.push(text.as_bytes()),
         (Values::Utf8(bytes), Json::List(_) | Json::Object(_)) => {
@@ -318,6 +323,22 @@ fn float(value: &Json<'_>) -> Option<f64> {
         Json::Signed(value) => Some(value as f64),
         Json::Unsigned(value) => Some(value as f64),
         Json::Float(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// A number as text. One with a fraction has gone through a double, which keeps 15 digits.
+fn digits(value: &Json<'_>) -> Option<String> {
+    const DIGITS_MAX: usize = 15;
+    match *value {
+        Json::Signed(value) => Some(value.to_string()),
+        Json::Unsigned(value) => Some(value.to_string()),
+        Json::Float(value) => {
+            let text = format!("{value:?}");
+            let mantissa = text.split('e').next().unwrap_or_default().trim_end_matches(".0");
+            let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+            (digits.trim_start_matches('0').len() <= DIGITS_MAX).then_some(text)
+        }
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::format::cell::{Cell, Cells, can_write};
+use crate::format::exact::{self, Exact};
 use crate::format::{Encoder, timestamp};
 
 /// Writes each row as one object on one line. A null is written, so that every row has every key.
@@ -65,6 +66,13 @@ pub(in crate::format) fn write_json(cells: &Cells<'_>, row: usize, out: &mut Vec
             out.push(b'"');
             timestamp::write_timestamp(value, unit, b'T', out);
             out.extend_from_slice(b"Z\"");
+        }
+        // A JSON number would lose digits in most readers.
+        Cell::Exact(Exact::Decimal(text)) => write_string(&text, out),
+        Cell::Exact(Exact::Time(nanos)) => {
+            out.push(b'"');
+            exact::write_time(nanos, out);
+            out.push(b'"');
         }
         Cell::Text(text) => write_string(text, out),
         Cell::Bytes(bytes) => write_hex(bytes, out),

@@ -13,8 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::datatypes::{Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -176,7 +175,7 @@ pub(crate) fn row_as_json(batch: &RecordBatch, row: usize) -> Vec<u8> {
     let shown: Vec<usize> =
         batch.schema().fields().iter().enumerate().filter(|(_, field)| is_shown(field)).map(|(i, _)| i).collect();
     let encoded = || -> Result<Vec<u8>> {
-        let one = with_decimals_as_text(&batch.slice(row, 1).project(&shown)?)?;
+        let one = batch.slice(row, 1).project(&shown)?;
         let options = json::JsonOptions::from_options(&mut Options::new(""))?;
         let mut encoder: Box<dyn Encoder> = Format::Json(options).encoder(&one.schema())?;
         let mut bytes = Vec::new();
@@ -190,17 +189,4 @@ pub(crate) fn row_as_json(batch: &RecordBatch, row: usize) -> Vec<u8> {
         bytes.pop();
     }
     bytes
-}
-
-/// JSON numbers do not keep all digits of a decimal.
-fn with_decimals_as_text(batch: &RecordBatch) -> Result<RecordBatch> {
-    let mut fields: Vec<FieldRef> = Vec::new();
-    let mut columns = Vec::new();
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let is_decimal = column.data_type().is_decimal();
-        let column = if is_decimal { cast(column, &DataType::Utf8)? } else { Arc::clone(column) };
-        fields.push(Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())));
-        columns.push(column);
-    }
-    batch_of(&Arc::new(Schema::new(fields)), columns, batch.num_rows())
 }

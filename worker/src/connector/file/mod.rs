@@ -23,7 +23,7 @@ use davy_engine::{Error, Result};
 use super::Role;
 use super::splits::{OpenSplit, Sequential, SplitReader, shared};
 pub(super) use read::{FileInput, reads_bytes};
-pub(super) use write::{Leftover, OutputFile, folder_of};
+pub(super) use write::{Leftover, OutputFile, check_types, folder_of};
 
 /// Large enough that a read's cost vanishes, small enough for a cache and a queue.
 const PIECE_BYTES_DEFAULT: u64 = 4 << 20;
@@ -169,6 +169,10 @@ impl Table for SingleFile {
         }
         let split = SplitId::from(self.path.to_string_lossy().as_ref());
         Ok(Box::new(Sequential::new(shared([split], share), self.opener(schema))))
+    }
+
+    fn check_sink(&self, schema: &SchemaRef) -> Result<()> {
+        check_types(&self.format, schema)
     }
 
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {

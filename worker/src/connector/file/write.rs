@@ -3,14 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::FileWriter;
-use davy_engine::Result;
 use davy_engine::format::{Encoder, Format};
+use davy_engine::{Error, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as ParquetCompression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::connector::compression::{Compression, Compressor};
@@ -182,6 +184,30 @@ impl Writer {
             Self::Parquet(writer) => writer.into_inner().map_err(|error| write_error(path, error)),
         }
     }
+}
+
+/// Whether a format holds columns of these types; an error names the column that it does not.
+pub(in crate::connector) fn check_types(format: &Format, schema: &SchemaRef) -> Result<()> {
+    match format {
+        Format::Arrow => Ok(()),
+        Format::Parquet => schema.fields().iter().try_for_each(check_parquet),
+        Format::Csv(_) | Format::Json(_) | Format::RawString(_) => format.encoder(schema).map(drop),
+    }
+}
+
+/// Writes a null of the type into memory: only the writer knows what it takes.
+fn check_parquet(field: &FieldRef) -> Result<()> {
+    let nullable = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
+    let write = || -> std::result::Result<(), ParquetError> {
+        let batch = RecordBatch::try_new(Arc::clone(&nullable), vec![new_null_array(field.data_type(), 1)])?;
+        let mut writer = ArrowWriter::try_new(Vec::new(), nullable, None)?;
+        writer.write(&batch)?;
+        writer.close().map(drop)
+    };
+    write().map_err(|_| {
+        Error::invalid(format!("column `{}`: Parquet cannot hold {}", field.name(), field.data_type()))
+            .hint("cast it to TEXT in the query")
+    })
 }
 
 /// The folder that a path is in.

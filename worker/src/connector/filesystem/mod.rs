@@ -29,7 +29,7 @@ use self::sink::{FilesSink, Naming, Rollover};
 use self::transactional::{TransactionalFiles, Writing};
 use super::Role;
 use super::compression::Compression;
-use super::file::{FileInput, format_of, reads_bytes, take_piece_bytes};
+use super::file::{FileInput, check_types, format_of, reads_bytes, take_piece_bytes};
 use super::splits::{Sequential, shared};
 
 pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
@@ -126,6 +126,10 @@ impl Table for Filesystem {
         };
         let open = move |split: &davy_engine::log::SplitId, from| input.open(split.0.as_ref().as_ref(), from);
         Ok(Box::new(Sequential::new(shared(files, share), Box::new(open))))
+    }
+
+    fn check_sink(&self, schema: &SchemaRef) -> Result<()> {
+        check_types(&self.format, schema)
     }
 
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {

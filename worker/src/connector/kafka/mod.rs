@@ -28,6 +28,7 @@ pub(crate) use davy_kafka::producer::Compression;
 use davy_kafka::{Isolation, KafkaConnection};
 
 use super::Role;
+use super::file::check_types;
 pub(crate) use options::Delivery;
 use options::{SinkOptions, SourceOptions};
 use sink::{Encode, Expressions, PlainSink};
@@ -202,6 +203,10 @@ impl Table for KafkaTable {
     fn source(&self, _schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
         let options = self.source.ok_or_else(|| Error::internal(format!("table `{}` cannot be read", self.name)))?;
         Ok(Box::new(KafkaSource::open(&self.cluster, &self.topic, options, share)?))
+    }
+
+    fn check_sink(&self, schema: &SchemaRef) -> Result<()> {
+        check_types(&self.format, schema)
     }
 
     fn sink(&self, schema: &SchemaRef) -> Result<Box<dyn Sink>> {

@@ -5,5 +5,5 @@ CREATE TABLE flows (ts TIMESTAMP, host TEXT, WATERMARK FOR ts)
 WITH (connector = 'test', format = 'csv', csv.columns = 'nfdump');
 SELECT host FROM flows;
 /* expected error
-column `host` is none of nfdump's or the detection system's; use `csv.columns = 'header'` where a header names it, or list the names
+line 6, column 1: table `flows`: column `host` is none of nfdump's or the detection system's; use `csv.columns = 'header'` where a header names it, or list the names
 */

@@ -293,7 +293,9 @@ impl Lines {
             bad.push(BadReason::Nul, "a NUL byte".to_owned(), text);
         } else if !self.has_one_column && unquote::is_json_string(text, self.delimiter) {
             if memchr::memchr(b'\\', text).is_some() {
-                self.json_string(text, bad);
+                if !self.continued_row(data, start, bad) {
+                    self.json_string(text, bad);
+                }
             } else {
                 let (start, end) = (start + 1, end - 1);
                 let text = &data[start..end];

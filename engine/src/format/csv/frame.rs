@@ -67,13 +67,13 @@ impl Quotes {
     fn continued(&self, data: &[u8], start: usize, line_end: usize) -> Option<End> {
         let line = &data[start..line_end];
         let line = without_bom(line.strip_suffix(b"\r").unwrap_or(line));
-        let is_alone = self.max_record_bytes < line.len()
-            || memchr::memchr(0, line).is_some()
-            || (!self.has_one_column && unquote::is_json_string(line, self.delimiter));
-        if is_alone {
+        if self.max_record_bytes < line.len() || memchr::memchr(0, line).is_some() {
             return None;
         }
-        Some(self.end(data, start + without_bom_bytes(&data[start..])))
+        let end = self.end(data, start + without_bom_bytes(&data[start..]));
+        // A line such as `"a\","` may be both; it is a JSON string unless it goes on.
+        let is_json = !self.has_one_column && unquote::is_json_string(line, self.delimiter);
+        (!is_json || end != End::Nowhere).then_some(end)
     }
 
     /// What ends the record that begins at `start`; reads fields as [`unquote::Unquoted::split`] does.

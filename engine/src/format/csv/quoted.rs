@@ -49,6 +49,9 @@ impl Lines {
     pub(super) fn continued_row(&mut self, data: &[u8], start: usize, bad: &mut BadSink<'_>) -> bool {
         let Some(End::At(end)) = self.quotes.map(|quotes| quotes.end(data, start)) else { return false };
         let text = without_line_end(&data[start..end]);
+        if memchr::memchr(b'\n', text).is_none() {
+            return false;
+        }
         if memchr::memchr(0, text).is_some() {
             bad.push(BadReason::Nul, "a NUL byte".to_owned(), text);
         } else if !self.quoted_row(text, bad) {

@@ -58,6 +58,7 @@ fn a_line_end_in_quotes_is_data_of_a_file() {
         (2, "\"a\"\"\nb\",c\nd,e", r#""a\"\nb"|"c"; "d"|"e""#),
         (1, "\"a,\nb\"\nc\n", r#""a,\nb"; "c""#),
         (2, "\u{feff}\"a\nb\",c\n", r#""a\nb"|"c""#),
+        (2, "\"a\\\",\"\nb\"\n\"c,d\\\\e\"\n", r#""a\\"|"\nb"; "c"|"d\\e""#),
         (2, "a,\"é\n€\"\n", r#""a"|"é\n€""#),
     ];
     for (n_columns, input, wanted) in cases {

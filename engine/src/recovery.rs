@@ -56,7 +56,7 @@ pub enum Recovery {
     /// Nothing was ever committed.
     StartFresh,
     /// Go on from here; and what a person should know of it.
-    Resume(CommitRecord, Vec<String>),
+    Resume(Box<CommitRecord>, Vec<String>),
     Refuse {
         why: String,
         /// What a person can do.
@@ -93,7 +93,7 @@ const POSITION_GONE: &str = "set its position with kafka-consumer-groups.sh, or,
 pub fn decide(task: &TaskFacts<'_>, found: Found, bounds: &dyn Fn(&SplitId) -> Option<Bounds>) -> Recovery {
     match found {
         Found::Whole(None) => Recovery::StartFresh,
-        Found::Whole(Some(record)) => decide_whole(task, record),
+        Found::Whole(Some(record)) => decide_whole(task, *record),
         Found::Splits(splits) if splits.is_empty() => match purged(task, bounds) {
             Some(why) => refuse(why, POSITIONS_GONE).into(),
             None => Recovery::StartFresh,
@@ -136,7 +136,7 @@ fn decide_whole(task: &TaskFacts<'_>, record: CommitRecord) -> Recovery {
             return replays_too_far(split, *from).into();
         }
     }
-    Recovery::Resume(record, Vec::new())
+    Recovery::Resume(Box::new(record), Vec::new())
 }
 
 fn decide_splits(
@@ -169,7 +169,8 @@ fn decide_splits(
             check_bounds(task, entry, bounds, &mut notices)?;
         }
     }
-    Ok(Recovery::Resume(CommitRecord { fingerprint: task.fingerprint, ..record_of(&found) }, notices))
+    let record = CommitRecord { fingerprint: task.fingerprint, ..record_of(&found) };
+    Ok(Recovery::Resume(Box::new(record), notices))
 }
 
 /// Only a stage that has run deletes records of its exchange.

@@ -139,7 +139,7 @@ impl Commit for MemoryCommit {
         let epoch = state.epochs.entry(Arc::clone(&self.task)).or_default();
         *epoch += 1;
         self.epoch = *epoch;
-        Ok(Found::Whole(state.commits.get(&self.task).cloned()))
+        Ok(Found::Whole(state.commits.get(&self.task).cloned().map(Box::new)))
     }
 
     fn commit(&mut self, transaction: Transaction) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Two small traits carry everything: a [`Source`] gives input by split and position, a [`Commit`] makes rows, partials and
 //! positions visible in one atomic step and fences older owners. Kafka, local files and the in-memory log implement them.
 
+pub mod log_time;
 pub mod memory;
 pub mod offset_metadata;
 pub mod sink_state;
@@ -229,7 +230,7 @@ pub struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A log that keeps the record as it is.
-    Whole(Option<CommitRecord>),
+    Whole(Option<Box<CommitRecord>>),
     /// A log that keeps a position and offset metadata per split; splits without a commit are not listed.
     Splits(Vec<FoundSplit>),
 }
@@ -246,7 +247,7 @@ impl Found {
     /// The record of a log that keeps it whole.
     pub fn whole(self) -> Option<CommitRecord> {
         match self {
-            Self::Whole(record) => record,
+            Self::Whole(record) => record.map(|record| *record),
             Self::Splits(_) => None,
         }
     }
@@ -277,6 +278,15 @@ pub struct PartlyClosed {
     pub n_parts: u32,
 }
 
+/// From where on a replay judges the records of an exchange's partition that holds sessions (see [`log_time`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The earliest record that still holds part of an open session; those before it only bring watermarks.
+    pub from: Position,
+    /// The watermark before it.
+    pub watermark: i64,
+}
+
 /// What recovery needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitRecord {
@@ -285,6 +295,8 @@ pub struct CommitRecord {
     pub positions: BTreeMap<SplitId, Position>,
     /// For stage 2: where replay begins, the earliest position that still holds part of an open window.
     pub replay_from: BTreeMap<SplitId, Position>,
+    /// For stage 2: how a replay judges what belongs to sessions, by the exchange's split.
+    pub judged: BTreeMap<SplitId, Judged>,
     /// For stage 1: watermarks by source split at this commit.
     pub watermarks: BTreeMap<SplitId, i64>,
     /// For stage 1: the splits that were idle.

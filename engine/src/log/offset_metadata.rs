@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::sink_state::SinkState;
-use super::{CommitRecord, FoundSplit, PartlyClosed, Position};
+use super::{CommitRecord, FoundSplit, Judged, PartlyClosed, Position};
 
 /// What recovery needs to know of one split, beside the position that it is stored with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Parts {
     pub reset: Option<Reset>,
     /// The window that is partly in the output.
     pub partly_closed: Option<PartlyClosed>,
+    /// How a replay judges what belongs to sessions.
+    pub judged: Option<Judged>,
     /// The files that the task writes; the same beside each of its splits.
     pub sinks: Vec<SinkState>,
 }
@@ -90,6 +92,7 @@ const IDLE: u8 = 1;
 const RESET: u8 = 8;
 const SINK: u8 = 16;
 const PARTLY_CLOSED: u8 = 32;
+const JUDGED: u8 = 48;
 
 impl SplitMetadata {
     /// The text to store.
@@ -183,6 +186,10 @@ impl Parts {
             body.extend_from_slice(&n_parts.to_le_bytes());
             put_part(&mut bytes, PARTLY_CLOSED, &body);
         }
+        if let Some(Judged { from, watermark }) = self.judged {
+            let body = [from.0.to_le_bytes(), watermark.to_le_bytes()].concat();
+            put_part(&mut bytes, JUDGED, &body);
+        }
         for sink in &self.sinks {
             put_part(&mut bytes, SINK, &sink.encode());
         }
@@ -210,7 +217,13 @@ impl Parts {
                     let n_parts = u32::from_le_bytes(take(&mut body)?);
                     parts.partly_closed = Some(PartlyClosed { window_end, n_parts });
                 }
-                IDLE | RESET | PARTLY_CLOSED => return Err(format!("its part {tag} has {length} bytes")),
+                JUDGED if body.len() == 16 => {
+                    let mut body = body;
+                    let from = Position(u64::from_le_bytes(take(&mut body)?));
+                    let watermark = i64::from_le_bytes(take(&mut body)?);
+                    parts.judged = Some(Judged { from, watermark });
+                }
+                IDLE | RESET | PARTLY_CLOSED | JUDGED => return Err(format!("its part {tag} has {length} bytes")),
                 SINK => parts.sinks.push(SinkState::decode(body)?),
                 other => return Err(format!("it has the unknown part {other}")),
             }
@@ -243,6 +256,7 @@ pub(crate) fn record_of(found: &[FoundSplit]) -> CommitRecord {
             record.idle.insert(split.clone());
         }
         record.partly_closed = record.partly_closed.or(metadata.parts.partly_closed);
+        record.judged.extend(metadata.parts.judged.map(|judged| (split.clone(), judged)));
         record.resets.extend(metadata.parts.reset.map(|reset| (split.clone(), reset)));
         match metadata.state {
             SplitState::Source { watermark } => {
@@ -285,10 +299,11 @@ mod tests {
         let file = |is_closed| CommittedFile { is_closed, length: 1 << 40, generation: 3, owner: u64::MAX };
         let sink = |file| SinkState { target: 7, generation: 4, sequence: 1 << 33, file, id: u64::MAX - 1 };
         let partly_closed = Some(PartlyClosed { window_end: 90, n_parts: 7 });
+        let judged = Some(Judged { from: Position(6), watermark: i64::MIN });
         let sinks = vec![sink(None), sink(Some(file(false))), sink(Some(file(true)))];
         [
             SplitMetadata { parts: Parts { is_idle: true, ..Parts::default() }, ..source.clone() },
-            SplitMetadata { parts: Parts { is_idle: true, reset, partly_closed, sinks }, ..metadata(windows) },
+            SplitMetadata { parts: Parts { is_idle: true, reset, partly_closed, judged, sinks }, ..metadata(windows) },
             source,
             metadata(windows),
         ]
@@ -299,7 +314,7 @@ mod tests {
         for metadata in samples() {
             let text = metadata.encode();
             assert_eq!(SplitMetadata::decode(&text), OffsetMetadata::Valid(metadata.clone()));
-            let limit = 128 + 80 * metadata.parts.sinks.len();
+            let limit = 160 + 80 * metadata.parts.sinks.len();
             assert!(text.len() < limit, "{} characters", text.len());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SplitId, SplitTime};
+use super::{Position, SplitId, SplitTime};
 use crate::time::Watermark;
 
 /// Watermarks of all the splits behind a stage, as last reported by its senders.
@@ -13,15 +13,41 @@ pub struct WatermarkVector {
     /// By sender and split: two tables may name their splits alike.
     splits: BTreeMap<(u32, SplitId), SplitTime>,
     heard: BTreeMap<u32, u32>,
+    /// Where the senders that have ended said so: they will not be heard again.
+    ends: BTreeMap<u32, Position>,
     reached: Option<Watermark>,
 }
 
 impl WatermarkVector {
-    /// Takes in a report of sender `sender` of `senders`; the last one for a split wins.
-    pub fn hear(&mut self, sender: u32, senders: u32, reported: &BTreeMap<SplitId, SplitTime>) {
+    /// Takes in a report of sender `sender` of `senders`, in the record at `position`; the last one for a split wins.
+    pub fn hear(&mut self, sender: u32, senders: u32, reported: &BTreeMap<SplitId, SplitTime>, position: Position) {
         self.heard.insert(sender, senders);
         for (split, time) in reported {
             self.splits.insert((sender, split.clone()), *time);
+        }
+        if !reported.is_empty() && reported.values().all(|time| *time == SplitTime::Active(Watermark::END)) {
+            self.ends.entry(sender).or_insert(position);
+        } else {
+            self.ends.remove(&sender);
+        }
+    }
+
+    pub fn has_ended(&self, sender: u32) -> bool {
+        self.ends.contains_key(&sender)
+    }
+
+    /// What is known of the senders that had ended before `position`, and nothing of the others.
+    #[must_use]
+    pub fn ended_before(&self, position: Position) -> Self {
+        let ends: BTreeMap<u32, Position> =
+            self.ends.iter().filter(|(_, end)| **end < position).map(|(sender, end)| (*sender, *end)).collect();
+        let heard = self.heard.iter().filter(|(sender, _)| ends.contains_key(sender));
+        let splits = self.splits.iter().filter(|((sender, _), _)| ends.contains_key(sender));
+        Self {
+            splits: splits.map(|(split, time)| (split.clone(), *time)).collect(),
+            heard: heard.map(|(sender, senders)| (*sender, *senders)).collect(),
+            ends,
+            reached: None,
         }
     }
 
@@ -58,19 +84,19 @@ mod tests {
         use SplitTime::{Active, Idle};
         let at = |ns| Watermark(ns);
         let mut vector = WatermarkVector::default();
-        vector.hear(0, 2, &reported(&[("a", Active(at(10)))]));
+        vector.hear(0, 2, &reported(&[("a", Active(at(10)))]), Position(0));
         assert_eq!(vector.combined(), Watermark::MIN, "sender 1 has not been heard");
-        vector.hear(1, 2, &reported(&[("b", Active(at(5)))]));
+        vector.hear(1, 2, &reported(&[("b", Active(at(5)))]), Position(0));
         assert_eq!(vector.combined(), at(5));
-        vector.hear(1, 2, &reported(&[("b", Idle(at(5)))]));
+        vector.hear(1, 2, &reported(&[("b", Idle(at(5)))]), Position(0));
         assert_eq!(vector.combined(), at(10), "an idle split is set aside");
-        vector.hear(1, 2, &reported(&[("b", Active(at(6)))]));
+        vector.hear(1, 2, &reported(&[("b", Active(at(6)))]), Position(0));
         assert_eq!(vector.combined(), at(10), "never backwards");
-        vector.hear(0, 2, &reported(&[("a", Idle(at(10)))]));
-        vector.hear(1, 2, &reported(&[("b", Idle(at(6)))]));
+        vector.hear(0, 2, &reported(&[("a", Idle(at(10)))]), Position(0));
+        vector.hear(1, 2, &reported(&[("b", Idle(at(6)))]), Position(0));
         assert_eq!(vector.combined(), at(10), "all idle: nothing moves");
-        vector.hear(0, 2, &reported(&[("a", Active(Watermark::END))]));
-        vector.hear(1, 2, &reported(&[("b", Active(Watermark::END))]));
+        vector.hear(0, 2, &reported(&[("a", Active(Watermark::END))]), Position(0));
+        vector.hear(1, 2, &reported(&[("b", Active(Watermark::END))]), Position(0));
         assert_eq!(vector.combined(), Watermark::END);
     }
 }

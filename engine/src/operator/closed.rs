@@ -145,9 +145,9 @@ impl ClosedQuery {
         self.waiting.as_ref().map(Waiting::progress).or(self.resume)
     }
 
-    /// Takes in partials for the merge with this index; says how many rows came too late.
-    pub fn merge(&mut self, index: usize, batch: &RecordBatch, is_replay: bool) -> Result<u64> {
-        self.merges[index].1.merge(batch, is_replay)
+    /// Takes in partials for the merge with this index; says how many rows came too late. `watermark`: see [`WindowMerge::merge`].
+    pub fn merge(&mut self, index: usize, batch: &RecordBatch, watermark: i64) -> Result<u64> {
+        self.merges[index].1.merge(batch, watermark)
     }
 
     /// The merge with this index.

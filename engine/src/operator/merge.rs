@@ -57,15 +57,20 @@ impl WindowMerge {
         &self.aggregate
     }
 
-    /// Takes partials in; says how many rows were behind partials that came too late.
+    pub fn spec(&self) -> WindowSpec {
+        self.aggregate.spec
+    }
+
+    /// Takes partials in; says how many rows were behind partials that came too late: after their windows had closed; of sessions,
+    /// behind `watermark`, which is the one that the log has before these partials.
     ///
-    /// In a replay nothing is late: a partial session may look late by itself and yet be part of one that is still open, and rows of
-    /// windows that were closed before were counted there, or as late, when they were first read.
-    pub fn merge(&mut self, batch: &RecordBatch, is_replay: bool) -> Result<u64> {
+    /// A session is never judged by what has closed: that depends on how far other partitions have been read, and a replay could not
+    /// know which of the partials that it brings back came before, and which after.
+    pub fn merge(&mut self, batch: &RecordBatch, watermark: i64) -> Result<u64> {
         let spec = self.aggregate.spec;
-        let closed_through = match (spec, is_replay) {
-            (WindowSpec::Session(_), true) => i64::MIN,
-            _ => self.closed_through,
+        let closed_through = match spec {
+            WindowSpec::Session(_) => watermark,
+            WindowSpec::Hop { .. } => self.closed_through,
         };
         let times = batch.column(time_column(spec)).as_primitive::<Int64Type>().values();
         let is_late = |time: i64| spec.is_late(time, closed_through);
@@ -84,10 +89,10 @@ impl WindowMerge {
         }
         match &mut self.state {
             State::Panes(panes) => panes.merge(&batch)?,
-            State::Sessions(sessions) => sessions.merge(&batch)?,
+            State::Sessions(sessions) => sessions.merge(&batch, watermark)?,
         }
         self.resize_reservation()?;
-        Ok(if is_replay { 0 } else { late_rows })
+        Ok(late_rows)
     }
 
     fn resize_reservation(&mut self) -> Result<()> {

@@ -51,6 +51,16 @@ impl SplitWatermark {
         self.idle = false;
     }
 
+    /// Nothing before `watermark` is expected any more, whatever the rows said. The split stays idle if it is.
+    pub fn raise(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(watermark.min(Watermark::LATEST.0));
+    }
+
+    /// Takes it back that data has come: it was read again, and `before` says how the last owner left the split.
+    pub fn replayed(&mut self, before: Self) {
+        self.was_idle = before.was_idle;
+    }
+
     /// Data has come that says nothing of event time.
     pub fn touch(&mut self, now: Duration) {
         self.last_data = now;
@@ -97,6 +107,11 @@ impl SplitWatermark {
 
     pub fn is_idle(&self) -> bool {
         self.idle
+    }
+
+    /// Whether the next owner need not wait for the timeout again: nothing new has come since the split was idle.
+    pub fn is_left_idle(&self) -> bool {
+        self.idle || self.was_idle
     }
 
     pub fn value(&self) -> i64 {
@@ -171,6 +186,11 @@ mod tests {
         let mut split = SplitWatermark::new_idle(7, Duration::ZERO);
         split.advance(&[8], 0, Duration::ZERO, &mut Vec::new());
         assert!(!update(&mut split, timeout, 10), "a row has come");
+        let mut split = SplitWatermark::new_idle(7, Duration::ZERO);
+        let before = split;
+        split.advance(&[8], 0, Duration::ZERO, &mut Vec::new());
+        split.replayed(before);
+        assert!(update(&mut split, timeout, 10), "the row had come before");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn set_back(record: CommitRecord, to: i64, ends: &BTreeMap<SplitId, Position
             .iter_mut()
             .for_each(|(split, from)| *from = record.positions.get(split).copied().unwrap_or(*from));
     }
+    record.judged.values_mut().for_each(|judged| judged.watermark = judged.watermark.min(to));
     record.watermarks.values_mut().for_each(|watermark| *watermark = (*watermark).min(to));
     record.closed_through = record.closed_through.map(|closed| closed.min(to));
     record.expected = record.expected.map(|expected| expected.min(to));

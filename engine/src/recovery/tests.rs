@@ -18,12 +18,12 @@ fn split() -> SplitId {
 }
 
 fn whole(fingerprint: u64, replay: Option<u64>, position: Option<u64>) -> Found {
-    Found::Whole(Some(CommitRecord {
+    Found::Whole(Some(Box::new(CommitRecord {
         fingerprint,
         replay_from: replay.map(|at| (split(), Position(at))).into_iter().collect(),
         positions: position.map(|at| (split(), Position(at))).into_iter().collect(),
         ..CommitRecord::default()
-    }))
+    })))
 }
 
 fn metadata(state: SplitState) -> SplitMetadata {

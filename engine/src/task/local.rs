@@ -3,6 +3,8 @@
 //! The task's state is then its open windows, and its log is the source itself: recovery reads again from the earliest commit whose
 //! rows an open window still holds, with the watermarks of that moment, so that every row is judged as it was. Rows before the
 //! committed position have been read once: their late rows and dead letters are in their tables already.
+//!
+//! Panes keep apart by themselves what came before and after a window closed. Sessions do not; see [`super::idle_sessions`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::log::{Position, SplitId};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::{Late, PartialAggregate};
+use crate::operator::window::spec::WindowSpec;
 use crate::plan::{LocalWindows, RowPolicy};
 
 /// How far a split was read.
@@ -72,7 +75,9 @@ impl LocalBody {
         let is_replay = watermark.is_none();
         if let Some(batch) = self.partial.flush()? {
             self.needed.push_back((begun.clone(), self.query.window(0).stamp(&batch)));
-            context.metrics.late_rows.inc_by(self.query.merge(0, &batch, is_replay)?);
+            // Rows of sessions were judged one by one: no split's watermark is behind what has closed.
+            let late = self.query.merge(0, &batch, i64::MIN)?;
+            context.metrics.late_rows.inc_by(if is_replay { 0 } else { late });
         }
         let Some(watermark) = watermark else { return Ok(()) };
         while self.closed_through < watermark {
@@ -98,6 +103,14 @@ impl LocalBody {
     /// Where a replay of a split would begin; `now` is where it is.
     pub(super) fn replay_from(&self, split: &SplitId, now: ReadTo) -> ReadTo {
         self.needed.iter().find_map(|(positions, _)| positions.get(split)).copied().unwrap_or(now)
+    }
+
+    /// The gap of sessions; other windows have none.
+    pub(super) fn session_gap(&self) -> Option<i64> {
+        match self.query.window(0).spec() {
+            WindowSpec::Session(limits) => Some(limits.gap),
+            WindowSpec::Hop { .. } => None,
+        }
     }
 
     pub(super) fn closed_through(&self) -> i64 {

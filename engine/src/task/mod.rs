@@ -7,6 +7,7 @@
 mod bad_records;
 mod cuts;
 mod decode;
+mod idle_sessions;
 pub(crate) mod input_check;
 mod local;
 mod origin;

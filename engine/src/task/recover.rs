@@ -25,7 +25,7 @@ pub(super) fn decide_recovery(
     }
     match decide(task, found, &|split| bounds.get(split).copied()) {
         Recovery::StartFresh => Ok((None, Vec::new())),
-        Recovery::Resume(record, notices) => Ok((Some(record), notices)),
+        Recovery::Resume(record, notices) => Ok((Some(*record), notices)),
         Recovery::Refuse { why, remedy } => Err(Recovery::refusal(task.name, &why, remedy)),
     }
 }

@@ -25,6 +25,7 @@ use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::operator::watermark::SplitWatermark;
 use crate::plan::{Branch, Metadata, Output, SourcePlan};
+use crate::time::Watermark;
 
 mod cut;
 
@@ -36,11 +37,23 @@ struct Split {
     is_held: bool,
     /// How far the last owner had read: records before it were read once, and only windows need them again.
     replay_until: Position,
+    /// Where the task began to read it, or where all its sessions were over last: no replay begins before.
+    resumed: ReadTo,
+    /// The latest event time since then.
+    latest: i64,
 }
 
 impl Split {
     fn progress(&self) -> ReadTo {
         ReadTo { position: self.position, watermark: self.watermark.value() }
+    }
+
+    /// Raises the watermark to `closed_through`, when nothing of the split is open any more.
+    fn pass(&mut self, closed_through: i64) {
+        if self.watermark.value() < closed_through {
+            self.watermark.raise(closed_through);
+            self.resumed = self.progress();
+        }
     }
 }
 
@@ -61,6 +74,7 @@ pub(super) struct SourceBody {
     /// What goes to exchanges with the next commit.
     unsent: Vec<(ExchangeId, u32, Partials)>,
     seat: Seat,
+    has_ended: bool,
 }
 
 impl SourceBody {
@@ -91,6 +105,15 @@ impl SourceBody {
             cuts: Cuts::of(&context.dataflow),
             unsent: Vec::new(),
             seat: Board::join(&context.board),
+            has_ended: false,
+        })
+    }
+
+    /// The windows of sessions in this task, where there are any.
+    fn local_sessions(&self) -> Option<(&LocalBody, i64)> {
+        self.outputs.iter().find_map(|output| match output {
+            OutputState::Local(local) => Some((&**local, local.session_gap()?)),
+            OutputState::Sink | OutputState::Exchange(_) => None,
         })
     }
 
@@ -124,11 +147,15 @@ impl SourceBody {
             };
             source.assign(split, position)?;
             let replay_until = committed.unwrap_or(position);
-            let watermark = last.watermarks.get(split).copied().unwrap_or(i64::MIN);
+            // What a split that has joined brings of closed sessions is late.
+            let passed = self.local_sessions().map_or(i64::MIN, |(local, _)| local.closed_through());
+            let watermark = last.watermarks.get(split).copied().unwrap_or(passed);
             let was_idle = last.idle.contains(split);
             let watermark =
                 if was_idle { SplitWatermark::new_idle(watermark, now) } else { SplitWatermark::new(watermark, now) };
-            let state = Split { position, watermark, decoder: None, is_held: false, replay_until };
+            let resumed = ReadTo { position, watermark: watermark.value() };
+            let latest = i64::MIN;
+            let state = Split { position, watermark, decoder: None, is_held: false, replay_until, resumed, latest };
             self.flushed.insert(split.clone(), state.progress());
             self.splits.insert(split.clone(), state);
         }
@@ -140,6 +167,7 @@ impl SourceBody {
         match polled {
             Polled::End => {
                 self.cut_if_passed(context)?;
+                self.has_ended = true;
                 for split in self.splits.values_mut() {
                     split.watermark.end();
                 }
@@ -152,6 +180,7 @@ impl SourceBody {
 
     fn fetched(&mut self, context: &mut Context, fetched: &Fetched, now: Duration) -> Result<Step> {
         let plan = Arc::clone(&self.plan);
+        let has_sessions = self.local_sessions().is_some();
         let (id, start, next, end_of_split) =
             (fetched.split.clone(), fetched.start, fetched.next, fetched.end_of_split);
         let split = self
@@ -171,6 +200,7 @@ impl SourceBody {
         let n_rows = decoded.batch.num_rows();
         context.metrics.source_rows.inc_by(n_rows as u64);
         let replay = Replay { until: split.replay_until, is_on: start < split.replay_until };
+        let before = split.watermark;
         // Rows keep the number they were decoded with, so that their messages can be found.
         let mut numbers: Option<Vec<usize>> = None;
         if let Some(event_time) = &plan.event_time {
@@ -201,9 +231,16 @@ impl SourceBody {
                 let lost: BTreeSet<usize> = faults.iter().map(|fault| fault.row).collect();
                 numbers = Some((0..n_rows).filter(|row| !lost.contains(row)).collect());
             }
-            decoded.batch = timed.without(&faults)?.advance(&mut split.watermark, plan.table.allowed_lateness, now)?;
+            let timed = timed.without(&faults)?;
+            if has_sessions {
+                split.latest = split.latest.max(timed.latest());
+            }
+            decoded.batch = timed.advance(&mut split.watermark, plan.table.allowed_lateness, now)?;
         } else {
             split.watermark.touch(now);
+        }
+        if next <= split.replay_until {
+            split.watermark.replayed(before);
         }
         split.position = next;
         let n_read = n_rows + decoded.rejected.len();
@@ -272,7 +309,11 @@ impl SourceBody {
 
     /// Gives up the partials and says how far reading has come.
     pub(super) fn flush(&mut self, context: &mut Context) -> Result<Flushed> {
-        let watermarks = Arc::new(self.watermarks());
+        let mut watermarks = self.watermarks();
+        if self.has_ended && self.splits.is_empty() {
+            watermarks.insert(SplitId::from(&*context.name), SplitTime::Active(Watermark::END));
+        }
+        let watermarks = Arc::new(watermarks);
         let mut record = CommitRecord {
             positions: self
                 .splits
@@ -280,7 +321,12 @@ impl SourceBody {
                 .map(|(id, split)| (id.clone(), split.position.max(split.replay_until)))
                 .collect(),
             watermarks: self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.value())).collect(),
-            idle: self.splits.iter().filter(|(_, split)| split.watermark.is_idle()).map(|(id, _)| id.clone()).collect(),
+            idle: self
+                .splits
+                .iter()
+                .filter(|(_, split)| split.watermark.is_left_idle())
+                .map(|(id, _)| id.clone())
+                .collect(),
             ..CommitRecord::default()
         };
         self.give_up(context, &watermarks)?;
@@ -289,7 +335,9 @@ impl SourceBody {
             let OutputState::Local(local) = output else { continue };
             record.closed_through = Some(local.closed_through());
             for (id, split) in &self.splits {
-                let ReadTo { position, watermark } = local.replay_from(id, split.progress());
+                let needed = local.replay_from(id, split.progress());
+                let from = if needed.position <= split.resumed.position { split.resumed } else { needed };
+                let ReadTo { position, watermark } = from;
                 record.replay_from.insert(id.clone(), position);
                 record.watermarks.insert(id.clone(), watermark);
             }
@@ -297,18 +345,6 @@ impl SourceBody {
         self.flushed = self.splits.iter().map(|(id, split)| (id.clone(), split.progress())).collect();
         Ok(Flushed { partials: std::mem::take(&mut self.unsent), record, watermarks: Some(watermarks) })
     }
-}
-
-/// The watermark over a task's own splits: the least of those that are not idle; without any, nothing moves, unless there is no split.
-fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
-    if watermarks.is_empty() {
-        return i64::MAX;
-    }
-    let active = watermarks.values().filter_map(|time| match time {
-        SplitTime::Active(watermark) => Some(watermark.0),
-        SplitTime::Idle(_) => None,
-    });
-    active.min().unwrap_or(i64::MIN)
 }
 
 fn limits(plan: &SourcePlan, decoded: &Decoded, fetched: &Fetched, run_start: i64) -> Limits {

@@ -95,6 +95,11 @@ impl Timed {
         Ok(Self { batch: batch.clone(), times, candidates, range })
     }
 
+    /// The latest event time.
+    pub(super) fn latest(&self) -> i64 {
+        max(&self.times).unwrap_or(i64::MIN)
+    }
+
     fn is_in_range(&self) -> bool {
         let bounds = min(&self.times).zip(max(&self.times));
         bounds.is_none_or(|(earliest, latest)| self.range.contains(&earliest) && self.range.contains(&latest))
@@ -102,7 +107,7 @@ impl Timed {
 
     /// Whether every row has a timestamp before `limits`. May be false although they have, if only the least of them is known.
     pub(super) fn is_within(&self, limits: &Limits) -> bool {
-        let latest = max(&self.times).unwrap_or(i64::MIN);
+        let latest = self.latest();
         let candidate = match &self.candidates {
             Candidates::Behind(ns) => latest.saturating_sub(*ns),
             Candidates::Known(candidates) => candidates.iter().copied().max().unwrap_or(i64::MIN),

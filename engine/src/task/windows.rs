@@ -7,10 +7,13 @@ use super::cuts::Cuts;
 use super::row_errors::apply_to_results;
 use super::{Context, Flushed, Step};
 use crate::error::{Error, Result};
+use crate::log::log_time::{LogTime, Moment};
 use crate::log::memory::exchange_split;
 use crate::log::offset_metadata::Reset;
 use crate::log::watermarks::WatermarkVector;
-use crate::log::{CommitRecord, ExchangeId, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use crate::log::{
+    CommitRecord, ExchangeId, Fetched, Judged, Partials, Payload, Polled, Position, Source, SplitId, SplitTime,
+};
 use crate::operator::closed::ClosedQuery;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::PartialAggregate;
@@ -29,24 +32,51 @@ struct Input {
     reset: Option<Reset>,
     /// Whether what the last owner heard came with its commit, so that a replay says nothing new.
     is_heard: bool,
+    /// By what sessions are judged; other windows need nothing of it.
+    time: Option<LogTime>,
     /// Records that open windows may still need, oldest first, each with its stamp (see [`crate::operator::merge`]).
-    needed: VecDeque<(Position, i64)>,
+    needed: VecDeque<(Moment, i64)>,
     /// Where records began whose pieces have not all been read, by sender.
-    unfinished: HashMap<u32, Position>,
+    unfinished: HashMap<u32, Moment>,
 }
 
 impl Input {
+    /// The place of the record at `position`, which is the next one.
+    fn moment(&self, position: Position) -> Moment {
+        match &self.time {
+            Some(time) => time.moment(position),
+            None => Moment { position, watermark: i64::MIN, heard_from: position },
+        }
+    }
+
+    /// Whether a record may hold part of an open window.
+    fn is_judged(&self, start: Position) -> bool {
+        self.time.as_ref().is_none_or(|time| time.is_judged(start))
+    }
+
+    /// Takes in the watermarks of a record, unless the last owner's commit already had what it says.
+    fn hear(&mut self, partials: &Partials, start: Position) {
+        let is_known = start < self.replay_until && self.is_heard;
+        if !is_known {
+            self.watermarks.hear(partials.sender, partials.senders, &partials.watermarks, start);
+        }
+        if let Some(time) = &mut self.time {
+            time.hear(partials, start, self.position);
+        }
+    }
+
     /// Notes that open windows may need a record that begins at `from`.
-    fn need(&mut self, from: Position, stamp: i64) {
+    fn need(&mut self, from: Moment, stamp: i64) {
         // A record in pieces may have begun before one that was whole first.
-        let at = self.needed.partition_point(|(position, _)| *position <= from);
+        let at = self.needed.partition_point(|(moment, _)| moment.position <= from.position);
         self.needed.insert(at, (from, stamp));
     }
 
-    /// The earliest record that the next owner has to read again.
-    fn replay_from(&self) -> Position {
-        let needed = self.needed.front().map(|(position, _)| position);
-        needed.into_iter().chain(self.unfinished.values()).copied().fold(self.position, Position::min)
+    /// The earliest record that the next owner has to judge again.
+    fn judged_from(&self) -> Moment {
+        let needed = self.needed.front().map(|(moment, _)| moment);
+        let all = needed.into_iter().chain(self.unfinished.values()).copied();
+        all.fold(self.moment(self.position), |one, other| if other.position < one.position { other } else { one })
     }
 }
 
@@ -89,7 +119,10 @@ impl WindowsBody {
                 let (watermarks, is_heard) = (heard.cloned().unwrap_or_default(), heard.is_some());
                 let (needed, unfinished) = (VecDeque::new(), HashMap::new());
                 let (position, reset) = (from, last.resets.get(&split).copied());
-                let input = Input { merge, position, replay_until, watermarks, reset, is_heard, needed, unfinished };
+                let judged = last.judged.get(&split).copied();
+                let time = input.aggregate.spec.is_session().then(|| LogTime::new(from, judged, heard));
+                let input =
+                    Input { merge, position, replay_until, watermarks, reset, is_heard, time, needed, unfinished };
                 all_inputs.insert(split, input);
             }
             let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, &budget)?;
@@ -147,12 +180,13 @@ impl WindowsBody {
             .get_mut(&split)
             .ok_or_else(|| Error::internal(format!("task `{}`: split `{split}` was never assigned", context.name)))?;
         assert!(input.position <= start && start <= next, "positions only grow");
+        let moment = input.moment(start);
         input.position = next;
         let partials = match payload {
             Payload::Partials(partials) => partials,
             Payload::Nothing => return Ok(()),
             Payload::Piece { sender } => {
-                input.unfinished.entry(sender).or_insert(start);
+                input.unfinished.entry(sender).or_insert(moment);
                 return Ok(());
             }
             // Nothing needs it: a commit names the earliest record that is unfinished or needed.
@@ -162,21 +196,20 @@ impl WindowsBody {
             }
             Payload::Bytes(_) | Payload::Batch(_) => return Err(Error::internal("an exchange gave rows")),
         };
-        let began = input.unfinished.remove(&partials.sender).unwrap_or(start);
-        let is_replay = start < input.replay_until;
+        let began = input.unfinished.remove(&partials.sender).unwrap_or(moment);
         // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
         let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
-        let is_known = is_replay && input.is_heard;
         let is_wrong = input.reset.is_some_and(|reset| start < reset.written_until);
-        if !is_piece && !is_known && !is_wrong {
-            input.watermarks.hear(partials.sender, partials.senders, &partials.watermarks);
+        if !is_piece && !is_wrong {
+            input.hear(&partials, start);
         }
         let is_given_up = input.reset.is_some_and(|reset| start < reset.read_until);
-        if let (Some(batch), false) = (&partials.batch, is_given_up) {
+        if let (Some(batch), false, true) = (&partials.batch, is_given_up, input.is_judged(start)) {
             input.need(began, self.query.window(input.merge).stamp(batch));
-            let late = self.query.merge(input.merge, batch, is_replay)?;
-            context.metrics.late_rows.inc_by(late);
-            if 0 < late {
+            let late = self.query.merge(input.merge, batch, moment.watermark)?;
+            // What a replay leaves out was counted when it was first read.
+            if 0 < late && input.replay_until <= start {
+                context.metrics.late_rows.inc_by(late);
                 context.metrics.count_late_at_merge(behind(&partials.watermarks), late);
             }
         }
@@ -268,7 +301,12 @@ impl WindowsBody {
             while partly_closed.is_none() && input.needed.front().is_some_and(|(_, stamp)| !window.needs(*stamp)) {
                 input.needed.pop_front();
             }
-            let replay_from = input.replay_from();
+            let judged_from = input.judged_from();
+            let replay_from = judged_from.heard_from;
+            if input.time.is_some() {
+                let Moment { position: from, watermark, .. } = judged_from;
+                record.judged.insert(split.clone(), Judged { from, watermark });
+            }
             record.heard.insert(split.clone(), input.watermarks.clone());
             // In the middle of a replay the last owner's commit still says how far everything else has come.
             record.positions.insert(split.clone(), input.position.max(input.replay_until));

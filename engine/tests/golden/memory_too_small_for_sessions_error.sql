@@ -25,5 +25,5 @@ WITH (connector = 'test', format = 'csv');
 SET memory = '4kB';
 SELECT k, session(INTERVAL '1 minute') AS w, array_agg(v) AS vs FROM flows GROUP BY 1, 2;
 /* expected error
-the pipeline's memory is used up: Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as: window `w1_1`#…(can spill: false) consumed 2.6 KB, peak 2.6 KB, partial aggregate `w1_1`#…(can spill: false) consumed 1180.0 B, peak 1752.0 B; raise it with SET memory = '4GiB', or use shorter windows
+the pipeline's memory is used up: Additional allocation failed for partial aggregate `w1_1` with top memory consumers (across reservations) as: window `w1_1`#…(can spill: false) consumed 3.0 KB, peak 3.0 KB, partial aggregate `w1_1`#…(can spill: false) consumed 584.0 B, peak 1752.0 B; raise it with SET memory = '4GiB', or use shorter windows
 */

@@ -13,6 +13,7 @@ mod mutated_scripts;
 #[allow(dead_code, reason = "golden.rs uses the rest")]
 mod oracle;
 mod random;
+mod revived;
 mod sim;
 #[allow(dead_code, reason = "golden.rs uses the rest")]
 mod support;

@@ -110,3 +110,20 @@ pub fn check_shrunk(input: Input, check: impl Fn(&Input) -> Result<(), String>) 
     }
     Err(format!("{problem}\ninput, shrunk:\n{input}"))
 }
+
+/// The same of a list of anything.
+pub fn check_shrunk_list<T: Clone + std::fmt::Debug>(
+    list: Vec<T>,
+    check: impl Fn(&[T]) -> Result<(), String>,
+) -> Result<(), String> {
+    let Err(mut problem) = check(&list) else { return Ok(()) };
+    let mut list = list;
+    for at in (0..list.len()).rev() {
+        let mut smaller = list.clone();
+        smaller.remove(at);
+        if let Err(still) = check(&smaller) {
+            (list, problem) = (smaller, still);
+        }
+    }
+    Err(format!("{problem}\nshrunk: {list:#?}"))
+}

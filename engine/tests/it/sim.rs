@@ -15,3 +15,5 @@ mod quiet;
 mod rig;
 mod suite;
 mod trace;
+
+pub use kafka::TextRows;

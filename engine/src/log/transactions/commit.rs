@@ -120,6 +120,7 @@ impl<T: Transactions> TransactionalCommit<T> {
                 is_idle: record.idle.contains(split),
                 reset: record.resets.get(split).copied(),
                 partly_closed: record.partly_closed,
+                judged: record.judged.get(split).copied(),
                 sinks: self.sinks.states().to_vec(),
             },
             state: match record.replay_from.get(split) {

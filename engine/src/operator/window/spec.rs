@@ -83,6 +83,10 @@ impl WindowSpec {
         matches!(self, Self::Hop { slide, width } if slide == width)
     }
 
+    pub fn is_session(self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
     /// How far a window may begin before a row in it, or end after it.
     pub fn reach(self) -> i64 {
         match self {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
-use super::{OutputState, SourceBody, least};
+use super::{OutputState, SourceBody};
 use crate::error::Result;
 use crate::log::{Partials, SplitId, SplitTime};
 use crate::operator::partial::WATERMARK;
 use crate::plan::Output;
 use crate::task::Context;
+use crate::task::idle_sessions::{Edge, session_watermark};
 use crate::task::origin::Origin;
 use crate::task::row_errors::run_branch;
 use crate::time::Watermark;
@@ -31,6 +32,14 @@ pub(super) struct Cut {
 impl SourceBody {
     pub(super) fn watermarks(&self) -> BTreeMap<SplitId, SplitTime> {
         self.splits.iter().map(|(id, split)| (id.clone(), split.watermark.time())).collect()
+    }
+
+    /// Through where windows in this task may close.
+    fn local_watermark(&self, watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
+        let Some((_, gap)) = self.local_sessions() else { return least(watermarks) };
+        let last_end = |id: &SplitId| self.splits.get(id).map_or(i64::MIN, |split| split.latest.saturating_add(gap));
+        let edges = watermarks.iter().map(|(id, time)| Edge { time: *time, last_end: last_end(id) });
+        session_watermark(&edges.collect::<Vec<_>>())
     }
 
     fn is_replay(&self) -> bool {
@@ -116,7 +125,10 @@ impl SourceBody {
 
     /// Gives up what has been aggregated, with the watermarks that hold after it.
     pub(super) fn give_up(&mut self, context: &mut Context, watermarks: &Watermarks) -> Result<()> {
-        let local_watermark = (!self.is_replay()).then(|| least(watermarks));
+        let local_watermark = (!self.is_replay()).then(|| self.local_watermark(watermarks));
+        if let (Some(watermark), Some(_)) = (local_watermark, self.local_sessions()) {
+            self.splits.values_mut().for_each(|split| split.pass(watermark));
+        }
         let dataflow = Arc::clone(&context.dataflow);
         let branches = &dataflow.stages[context.stage].branches;
         for (index, (branch, output)) in branches.iter().zip(&mut self.outputs).enumerate() {
@@ -136,4 +148,10 @@ impl SourceBody {
         }
         Ok(())
     }
+}
+
+/// The watermark over a task's own splits: the least of those that are not idle; without any, nothing moves, unless there is no split.
+fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
+    let edges = watermarks.values().map(|time| Edge { time: *time, last_end: i64::MIN });
+    session_watermark(&edges.collect::<Vec<_>>())
 }

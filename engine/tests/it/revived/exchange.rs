@@ -1,0 +1,314 @@
+//! The second stage alone, over an exchange whose records are known.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
+use davy_engine::Result;
+use davy_engine::log::memory::exchange_split;
+use davy_engine::log::{Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use davy_engine::operator::partial::WindowedAggregate;
+use davy_engine::plan::StageInput;
+use davy_engine::task::{Step, Task};
+use davy_engine::time::Watermark;
+
+use super::model::{GAP, MAX, NS, Partial, Record, sessions};
+use super::rig::Rig;
+use super::store::{Broken, Store};
+use crate::random::{Rng, for_seeds};
+use crate::support::World;
+
+const N_SENDERS: u32 = 2;
+
+fn rig(n_partitions: u32) -> Rig {
+    let text = format!(
+        "SET max_session = '{MAX} seconds';
+         CREATE TABLE flows (ts TIMESTAMP, k TEXT, WATERMARK FOR ts AS ts) WITH (connector = 'test', format = 'json');
+         SELECT k, session(INTERVAL '{GAP} seconds') AS window, count(*) AS n FROM flows GROUP BY k, window;"
+    );
+    let pipeline = World::default().plan(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    Rig::new(pipeline, 1, n_partitions)
+}
+
+fn aggregate(rig: &Rig) -> Arc<WindowedAggregate> {
+    let StageInput::Exchanges(inputs) = &rig.dataflow.stages[1].input else { panic!("a stage over windows") };
+    Arc::clone(&inputs[0].aggregate)
+}
+
+fn batch(schema: &SchemaRef, partials: &[Partial]) -> Option<RecordBatch> {
+    let numbers =
+        |value: fn(&Partial) -> i64| -> ArrayRef { Arc::new(partials.iter().map(value).collect::<Int64Array>()) };
+    let columns = schema.fields().iter().map(|field| match (field.name().as_str(), field.data_type()) {
+        ("__first", _) => numbers(|partial| partial.first * NS),
+        ("__last", _) => numbers(|partial| partial.last * NS),
+        (_, DataType::Int64) => numbers(|partial| partial.n),
+        _ => Arc::new(partials.iter().map(|partial| Some(partial.key.as_str())).collect::<StringArray>()),
+    });
+    let columns = columns.collect();
+    (!partials.is_empty()).then(|| RecordBatch::try_new(Arc::clone(schema), columns).expect("a batch of partials"))
+}
+
+/// What is in the exchange, by partition.
+type Log = BTreeMap<SplitId, Vec<Record>>;
+
+/// Reads the partitions in a random order.
+struct LogSource {
+    log: Arc<Log>,
+    schema: SchemaRef,
+    store: Store,
+    positions: BTreeMap<SplitId, u64>,
+    rng: Rng,
+}
+
+impl Source for LogSource {
+    fn splits(&mut self) -> Result<Vec<SplitId>> {
+        Ok(self.log.keys().cloned().collect())
+    }
+
+    fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
+        assert!(self.store.purged_below(split) <= from, "`{split}` is purged below what is read");
+        self.positions.insert(split.clone(), from.0);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled> {
+        let is_left = |split: &&SplitId| self.positions[*split] < self.log[*split].len() as u64;
+        let waiting: Vec<SplitId> = self.log.keys().filter(is_left).cloned().collect();
+        if waiting.is_empty() {
+            return Ok(Polled::Pending);
+        }
+        let split = self.rng.pick(&waiting).clone();
+        let start = self.positions[&split];
+        let Record { sender, partials, times } = &self.log[&split][start as usize];
+        self.positions.insert(split.clone(), start + 1);
+        let watermarks = times.iter().map(|(split, time)| (SplitId::from(*split), *time)).collect();
+        Ok(Polled::Data(Fetched {
+            split,
+            start: Position(start),
+            next: Position(start + 1),
+            preamble: None,
+            payload: Payload::Partials(Partials {
+                sender: *sender,
+                senders: N_SENDERS,
+                batch: batch(&self.schema, partials),
+                watermarks: Arc::new(watermarks),
+            }),
+            messages: None,
+            end_of_split: false,
+        }))
+    }
+}
+
+/// How a run goes.
+#[derive(Clone, Debug)]
+struct Schedule {
+    seed: u64,
+    commit_percent: usize,
+    /// The commits after which the owner is replaced.
+    crashes_after: Vec<usize>,
+    /// How many steps in a hundred the owner is replaced after, some times.
+    crash_percent: usize,
+    broken: Broken,
+}
+
+/// The rows that are committed in the end, and how many commits there were.
+fn run(rig: &Rig, log: &Arc<Log>, schedule: &Schedule) -> (Vec<String>, usize) {
+    let store = Store::broken(schedule.broken);
+    let mut rng = Rng::new(schedule.seed);
+    let schema = aggregate(rig).partial_schema().expect("a planned aggregate has a schema");
+    let start = |rng: &mut Rng| -> Task {
+        let (log, schema, rng) = (Arc::clone(log), Arc::clone(&schema), Rng::new(rng.next()));
+        let source = LogSource { log, schema, positions: BTreeMap::new(), rng, store: store.clone() };
+        rig.start(Box::new(source), &store, Duration::ZERO)
+    };
+    let mut task = start(&mut rng);
+    let mut n_crashes = 0;
+    loop {
+        let step = task.step(Duration::ZERO).expect("a step");
+        if n_crashes < 12 && rng.percent(schedule.crash_percent) {
+            n_crashes += 1;
+            task = start(&mut rng);
+            continue;
+        }
+        if step != Step::Idle && !rng.percent(schedule.commit_percent) {
+            continue;
+        }
+        task.commit().expect("a commit");
+        let n_commits = store.committed().n_commits;
+        if schedule.crashes_after.contains(&n_commits) {
+            task = start(&mut rng);
+        } else if step == Step::Idle {
+            let mut rows: Vec<String> = store.committed().rows.values().flatten().cloned().collect();
+            rows.sort();
+            return (rows, n_commits);
+        }
+    }
+}
+
+/// Runs with a crash after each commit and another one soon after it, and compares with the model.
+fn check(log: Log, seed: u64, broken: Broken) -> std::result::Result<(), String> {
+    let rig = rig(log.len() as u32);
+    let mut expected: Vec<String> = log.values().flat_map(|records| sessions(records, N_SENDERS).0).collect();
+    expected.sort();
+    let log = Arc::new(log);
+    let commit_percent = [15, 50, 90][seed as usize % 3];
+    let crash_percent = [5, 25][seed as usize % 2];
+    let calm = Schedule { seed, commit_percent, crashes_after: Vec::new(), crash_percent: 0, broken };
+    let mut schedules = vec![calm.clone(), Schedule { crash_percent, ..calm.clone() }];
+    let (_, n_commits) = run(&rig, &log, &calm);
+    let crashes = (1..n_commits).map(|at| vec![at, at + 1 + (at + seed as usize) % 3]);
+    schedules.extend(crashes.map(|crashes_after| Schedule { crashes_after, ..calm.clone() }));
+    for schedule in schedules {
+        let (found, _) = run(&rig, &log, &schedule);
+        if found != expected {
+            return Err(format!("engine {found:#?}\nmodel {expected:#?}\n{schedule:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn split(partition: u32) -> SplitId {
+    exchange_split(&aggregate(&rig(1)).exchange, partition)
+}
+
+fn partial(key: &str, first: i64, last: i64) -> Partial {
+    Partial { key: key.to_owned(), first, last, n: last - first }
+}
+
+fn at(seconds: i64) -> Watermark {
+    Watermark(seconds * NS)
+}
+
+/// What comes at the end: everything closes, and both senders are heard twice, as after some seconds without news.
+fn last_reports() -> Vec<Record> {
+    let all = |sender: u32| {
+        let times = SPLITS[sender as usize].map(|split| (split, SplitTime::Active(at(1_000_000)))).into();
+        Record { sender, partials: Vec::new(), times }
+    };
+    [0, 1, 0, 1].map(all).into()
+}
+
+const SPLITS: [[&str; 2]; 2] = [["a", "b"], ["c", "d"]];
+
+use SplitTime::{Active, Idle};
+
+fn record(sender: u32, partials: &[Partial], times: [SplitTime; 2]) -> Record {
+    let times = SPLITS[sender as usize].into_iter().zip(times).collect();
+    Record { sender, partials: partials.to_vec(), times }
+}
+
+/// The second sender has nothing.
+fn nothing() -> Record {
+    record(1, &[], [Idle(at(0)), Idle(at(0))])
+}
+
+fn line(key: &str, start: u32, end: u32, n: u32) -> String {
+    format!("{key} | {{start: 1970-01-01T00:00:{start:02}, end: 1970-01-01T00:00:{end:02}, is_cut: false}} | {n}")
+}
+
+fn check_small(mut records: Vec<Record>, expected: (&[String], i64)) {
+    records.extend(last_reports());
+    let (found, n_late) = sessions(&records, N_SENDERS);
+    assert_eq!((&*found, n_late), expected);
+    for seed in 0..6 {
+        check(Log::from([(split(0), records.clone())]), seed, Broken::Nothing).unwrap();
+    }
+}
+
+/// Session x [0, 5] closes at 20, when the split of the rest of x is idle; y is open and brings all of it back.
+#[test]
+fn rows_of_a_split_that_was_idle_join_no_session_that_has_closed() {
+    let records = vec![
+        nothing(),
+        record(0, &[partial("x", 0, 5), partial("y", 0, 18)], [Active(at(18)), Idle(at(0))]),
+        record(0, &[], [Active(at(20)), Idle(at(0))]),
+        record(0, &[partial("x", 6, 8), partial("x", 12, 25)], [Active(at(20)), Active(at(20))]),
+    ];
+    check_small(records, (&[line("x", 0, 15, 5), line("x", 12, 35, 13), line("y", 0, 28, 18)], 2));
+}
+
+/// The watermark has come to 20 without split b, and stays there although b is back with 5.
+fn regained() -> Vec<Record> {
+    vec![
+        nothing(),
+        record(0, &[], [Active(at(20)), Idle(at(0))]),
+        record(0, &[], [Active(at(20)), Active(at(5))]),
+        nothing(),
+        record(0, &[], [Active(at(20)), Active(at(5))]),
+        nothing(),
+        record(0, &[partial("y", 21, 23)], [Active(at(20)), Active(at(5))]),
+        record(0, &[partial("x", 14, 16), partial("x", 21, 25)], [Active(at(20)), Active(at(5))]),
+    ]
+}
+
+#[test]
+fn a_watermark_that_no_record_repeats_still_holds() {
+    check_small(regained(), (&[line("x", 21, 35, 4), line("y", 21, 33, 2)], 2));
+}
+
+/// Records of one partition: senders whose splits are now and then idle, and come back far behind.
+fn records(rng: &mut Rng, partition: u32) -> Vec<Record> {
+    let mut times = [[0_i64; 2]; 2];
+    let mut all = Vec::new();
+    let mut latest = 0;
+    for _ in 0..rng.between(3, 30) {
+        let sender = rng.below(2);
+        let mut partials = Vec::new();
+        for _ in 0..rng.below(4) {
+            let behind = if rng.percent(40) { 30 } else { 3 };
+            let first = rng.between(latest - behind, latest + 12);
+            let boundary = (first.div_euclid(MAX) + 1) * MAX;
+            let last = (first + rng.between(0, 9)).min(boundary - 1);
+            let key = format!("{partition}{}", rng.pick(&["x", "y", "z"]));
+            partials.push(Partial { key, first, last, n: rng.between(1, 5) });
+        }
+        let mut reported = BTreeMap::new();
+        for (index, split) in SPLITS[sender].into_iter().enumerate() {
+            let time = &mut times[sender][index];
+            let is_idle = rng.percent(35);
+            if !is_idle {
+                *time += rng.between(0, 9);
+                latest = latest.max(*time);
+            }
+            reported.insert(split, if is_idle { SplitTime::Idle(at(*time)) } else { SplitTime::Active(at(*time)) });
+        }
+        all.push(Record { sender: sender as u32, partials, times: reported });
+    }
+    all.extend(last_reports());
+    all
+}
+
+fn random_log(seed: u64) -> Log {
+    let mut rng = Rng::new(seed);
+    let n_partitions = 1 + rng.below(3) as u32;
+    (0..n_partitions).map(|partition| (split(partition), records(&mut rng, partition))).collect()
+}
+
+#[test]
+fn sessions_are_the_models_whatever_crashes() {
+    for_seeds("revived::exchange::sessions_are_the_models_whatever_crashes", 30, |seed| {
+        let log = random_log(seed);
+        let shown = format!("{log:#?}");
+        check(log, seed, Broken::Nothing).map_err(|problem| format!("{problem}\n{shown}"))
+    });
+}
+
+/// The test is about rows that come late and rows that touch what has closed: both have to be there.
+#[test]
+fn the_logs_have_late_rows() {
+    let n_late = |seed| sessions(&records(&mut Rng::new(seed), 0), N_SENDERS).1;
+    assert!(15 < (0..50).filter(|seed| 0 < n_late(*seed)).count());
+}
+
+#[test]
+fn each_protection_that_is_taken_away_is_noticed() {
+    let regained = Log::from([(split(0), regained().into_iter().chain(last_reports()).collect())]);
+    let forgotten = (0..50).find(|&seed| check(regained.clone(), seed, Broken::ForgetsJudged).is_err());
+    let unheard = (0..50).find(|&seed| check(random_log(seed), seed, Broken::HearsTooLate).is_err());
+    for (broken, red) in [(Broken::ForgetsJudged, forgotten), (Broken::HearsTooLate, unheard)] {
+        eprintln!("{broken:?} is noticed by seed {red:?}");
+        assert!(red.is_some(), "no seed of 50 notices {broken:?}");
+    }
+}

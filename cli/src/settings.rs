@@ -102,7 +102,7 @@ pub(crate) fn host_options(args: &RunArgs, file: &FileSettings) -> Result<HostOp
         options.commit_rows = rows;
     }
     if let Some(folder) = args.spill_dir.as_ref().or(file.spill_dir.as_ref()) {
-        options.spill_dir.clone_from(folder);
+        options.spill_dir = spill_dir(Some(folder))?;
     }
     options.name = pipeline_name(args.name.as_deref(), &args.script.script)?;
     Ok(options)
@@ -121,6 +121,16 @@ pub(crate) fn pipeline_name(named: Option<&str>, script: &Path) -> Result<String
     let legal: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(100).collect();
     Ok(if legal.is_empty() || legal == "-" { "pipeline".to_owned() } else { legal })
+}
+
+/// The folder for state that does not fit into memory: a missing one would be noticed only when it is needed most.
+pub(crate) fn spill_dir(named: Option<&Path>) -> Result<PathBuf> {
+    let folder = named.map_or_else(std::env::temp_dir, Path::to_owned);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(Error::invalid(format!("`{}` for spilled state is no folder", folder.display()))
+        .hint("make it, or name another one with --spill-dir"))
 }
 
 fn parse_interval(text: &str) -> Result<Duration> {

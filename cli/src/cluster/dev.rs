@@ -86,7 +86,7 @@ impl Cluster {
             http: None,
             grace: GRACE,
         };
-        let slots = slot_options(&args.task, &args.machine);
+        let slots = slot_options(&args.task, &args.machine)?;
         let stop = self.stop_workers.clone();
         spawn("worker", self.ended.clone(), move || agent::run(options, slots, stop))
     }

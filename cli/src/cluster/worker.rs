@@ -12,24 +12,24 @@ use davy_worker::http::HttpOptions;
 use davy_worker::slots::SlotOptions;
 
 use super::args::{MachineArgs, TaskArgs, WorkerArgs};
-use crate::settings::onnxruntime;
+use crate::settings::{onnxruntime, spill_dir};
 use crate::signals::listen;
 
 /// Runs until a signal stops it.
 pub(crate) fn run(args: &WorkerArgs) -> Result<ExitCode> {
     let signals = listen()?;
-    agent::run(agent_options(args)?, slot_options(&args.task, &args.machine), signals.token)?;
+    agent::run(agent_options(args)?, slot_options(&args.task, &args.machine)?, signals.token)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn slot_options(task: &TaskArgs, machine: &MachineArgs) -> SlotOptions {
+pub(crate) fn slot_options(task: &TaskArgs, machine: &MachineArgs) -> Result<SlotOptions> {
     let host = HostOptions {
         commit_interval: task.commit_interval,
         commit_rows: task.commit_rows,
-        spill_dir: task.spill_dir.clone().unwrap_or_else(std::env::temp_dir),
+        spill_dir: spill_dir(task.spill_dir.as_deref())?,
         ..HostOptions::default()
     };
-    SlotOptions { connectors: connectors(machine), host }
+    Ok(SlotOptions { connectors: connectors(machine), host })
 }
 
 pub(crate) fn connectors(machine: &MachineArgs) -> LocalConnectors {

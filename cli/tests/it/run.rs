@@ -77,6 +77,7 @@ fn an_error_shows_where_it_is_and_sets_the_exit_code() {
         (&["run", "s.sql", "--set", "memory=1k"], 1, "window"),
         (&["run", "s.sql", "--config", "bad.toml"], 2, "unknown field `outptu`"),
         (&["run", "s.sql", "--tasks", "0"], 2, "`tasks` cannot be 0"),
+        (&["run", "s.sql", "--spill-dir", "nowhere"], 2, "`nowhere` for spilled state is no folder"),
         (&["run", "s.sql", "--commit-interval", "soon"], 2, "write a duration such as 1s"),
         (&["run", "fail.sql"], 1, "at position 72"),
         (&["run", "s.sql", "--input", "semicolons.csv"], 1, "none of 2 records can be read"),

@@ -20,6 +20,7 @@ mod refusals;
 mod reset;
 mod restart;
 mod security;
+mod spill;
 mod topics;
 mod writing;
 

@@ -70,6 +70,18 @@ impl Input {
         }
     }
 
+    /// Mixes rows with a fast clock into `flows`: they are bad records.
+    pub fn add_future(&mut self, rng: &mut Rng) {
+        let Some(flows) = self.0.get_mut("flows") else { return };
+        for _ in 0..rng.below(4) {
+            let at = rng.below(flows.len() + 1);
+            let Some(split) = flows.get(at).map(|row| row.split.clone()) else { continue };
+            let text =
+                format!("{{\"ts\":\"{}\",\"k\":\"a\",\"v\":1}}", format_ns(rng.between(7_200, 86_400) * 1_000_000_000));
+            flows.insert(at, Row { split, text, time_ms: None, key: String::new(), value: None });
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }

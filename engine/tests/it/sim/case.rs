@@ -72,13 +72,18 @@ impl Case {
         let mut rng = Rng::new(input_seed);
         let mut input = Input::random(&mut rng, shape);
         input.join(&mut rng, shape);
+        // A stateless query has no event time.
+        if script.name != "stateless" {
+            input.add_future(&mut rng);
+        }
         let (seen, late) = input.seen_on_time(10_000);
         let mut expected = oracle::rows(&World::default(), &script.oracle_text(), &seen).expect("the oracle answers");
         let texts: Vec<String> = late.into_iter().map(|row| row.text).collect();
         let is_wild = WILD.contains(&script.name);
         let late = if is_wild && !texts.is_empty() { late_lines(&texts).expect("late rows print") } else { Vec::new() };
         expected.insert("late".into(), late);
-        let planned = planned(&script.text_with_sides());
+        let text = script.text_with_sides().replace("late_table =", "max_future = '1 hour', late_table =");
+        let planned = planned(&text);
         // Each query reads for itself, and reports its own bad records.
         let stages = planned.dataflows.iter().flat_map(|dataflow| &dataflow.stages);
         let n_readers =

@@ -20,6 +20,8 @@ pub enum Broken {
     NoReplay,
     /// A new owner does not know its splits' watermarks.
     ForgetsWatermarks,
+    /// Rows are not measured against the timestamps of their messages: any may be from the future.
+    NoTimestamps,
 }
 
 /// How often things happen: requests' faults in a thousand, events' by weight.

@@ -17,6 +17,7 @@ use davy_engine::task::{Step, Task, TaskParts};
 use super::canary::{BrokenClient, damage};
 use super::case::Case;
 use super::faults::{Broken, Plan};
+use super::producer::message_timestamp;
 use super::rig::Rig;
 use crate::random::Rng;
 
@@ -128,6 +129,10 @@ impl Rig {
                     share: Share { index: slot.index as usize, count: N_TASKS as usize },
                     messages_per_poll: self.plan.messages_per_poll,
                     choice: choice(choices),
+                    timestamp: match self.plan.broken {
+                        Broken::NoTimestamps => |_| -1,
+                        _ => message_timestamp,
+                    },
                 },
             )),
             StageInput::Exchanges(inputs) => {

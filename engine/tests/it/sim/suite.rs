@@ -149,7 +149,7 @@ fn a_replay_is_the_same_run() {
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
     let n_needed = if number_from_environment("CASES").is_some_and(|n_cases| 200 <= n_cases) { 200 } else { 1 };
-    let all: [(Broken, Change); 7] = [
+    let all: [(Broken, Change); 8] = [
         (Broken::NoFencing, with_old_owners),
         (Broken::OffsetsFirst, |_| ()),
         (Broken::NoChecksum, with_much_damage),
@@ -157,6 +157,7 @@ fn each_protection_that_is_taken_away_is_noticed() {
         (Broken::BlindRefresh, with_old_owners),
         (Broken::NoReplay, |_| ()),
         (Broken::ForgetsWatermarks, |_| ()),
+        (Broken::NoTimestamps, |_| ()),
     ];
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {

@@ -90,6 +90,8 @@ pub struct TableSourceOptions {
     pub messages_per_poll: usize,
     /// Which split is next, and how much of it.
     pub choice: Choice,
+    /// When a message was made, in milliseconds; -1 where it is not known.
+    pub timestamp: fn(&[u8]) -> i64,
 }
 
 /// Reads a task's partitions of a topic whose messages are lines of text.
@@ -98,13 +100,21 @@ pub struct TableSource {
     topic: Arc<str>,
     share: Share,
     messages_per_poll: usize,
+    timestamp: fn(&[u8]) -> i64,
     known: BTreeSet<SplitId>,
 }
 
 impl TableSource {
     pub fn new(network: &Arc<Network>, options: TableSourceOptions) -> Self {
-        let TableSourceOptions { topic, share, messages_per_poll, choice } = options;
-        Self { reader: Reader::new(network, choice), topic, share, messages_per_poll, known: BTreeSet::new() }
+        let TableSourceOptions { topic, share, messages_per_poll, choice, timestamp } = options;
+        Self {
+            reader: Reader::new(network, choice),
+            topic,
+            share,
+            messages_per_poll,
+            timestamp,
+            known: BTreeSet::new(),
+        }
     }
 
     fn own_splits(&self) -> Vec<SplitId> {
@@ -166,7 +176,7 @@ impl Source for TableSource {
             bytes.push(b'\n');
             messages.ends.push(bytes.len() as u32);
             messages.positions.push(offset);
-            messages.timestamps.push(-1);
+            messages.timestamps.push((self.timestamp)(&message.value));
             messages.keys.push(message.key);
             messages.headers.push(None);
         }

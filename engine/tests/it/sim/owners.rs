@@ -90,7 +90,7 @@ impl Rig {
         }
     }
 
-    fn parts(&self, slot: usize) -> (u64, TaskParts, std::time::Duration) {
+    pub fn parts(&self, slot: usize) -> (u64, TaskParts, std::time::Duration) {
         let mut state = self.state();
         state.n_owners += 1;
         let (owner, now) = (state.n_owners, state.now);

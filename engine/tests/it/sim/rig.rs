@@ -150,6 +150,12 @@ enum Event {
 }
 
 impl Rig {
+    /// What is there when a run has come to its end.
+    pub fn after_a_run(case: &Arc<Case>, plan: Plan) -> Result<Arc<Self>, String> {
+        let rig = Self::new(case, plan);
+        rig.play().map(|()| rig)
+    }
+
     fn new(case: &Arc<Case>, plan: Plan) -> Arc<Self> {
         let rules = Rules { checks_epochs: plan.broken != Broken::NoFencing, ..Rules::default() };
         let budget = Budget::new(case.planned.memory_bytes, Arc::new(MemorySpill)).unwrap();

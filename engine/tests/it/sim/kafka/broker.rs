@@ -132,6 +132,11 @@ impl Broker {
         self.groups.committed(group, split).cloned()
     }
 
+    /// Deletes a group's position of a split, as after `offsets.retention.minutes`.
+    pub fn expire(&mut self, group: &Arc<str>, split: &SplitId) {
+        self.groups.expire(group, split);
+    }
+
     /// Writes one of the markers that transactions wait for; returns whether there was any.
     pub fn write_marker(&mut self) -> bool {
         let next = |one: &mut Transactional| one.next_marker().map(|(member, commits)| (one.producer, member, commits));

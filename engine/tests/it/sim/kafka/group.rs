@@ -33,6 +33,11 @@ impl Groups {
         }
     }
 
+    /// Deletes what is committed of a split.
+    pub(super) fn expire(&mut self, group: &Arc<str>, split: &SplitId) {
+        self.committed.remove(&(Arc::clone(group), split.clone()));
+    }
+
     /// Whether no transaction is open that may change one of these.
     pub(super) fn is_stable(&self, group: &Arc<str>, splits: &[SplitId]) -> bool {
         let is_requested = |key: &Key| key.0 == *group && splits.contains(&key.1);

@@ -107,7 +107,7 @@ impl Waiting {
         }
         let mut inputs = Inputs::new();
         for (name, rows) in &mut self.rows {
-            inputs.insert(Arc::clone(name), rows.take_part(self.n_given)?.into_iter().collect());
+            inputs.entry(Arc::clone(name)).or_default().extend(rows.take_part(self.n_given)?);
         }
         self.n_given += 1;
         Ok(Some(inputs))

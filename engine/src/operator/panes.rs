@@ -215,19 +215,25 @@ impl Panes {
         Ok(rows_of(&self.aggregate, merged, start, end)?.map(ClosedRows::Whole))
     }
 
-    /// The rows so far of the window `[start, end)`, whose state stays as it is. None of a window that is spilled: it may not fit into memory.
-    pub(super) fn peek(&mut self, start: i64, end: i64) -> Result<Option<RecordBatch>> {
+    /// The rows so far of the window `[start, end)`, whose state stays as it is.
+    pub(super) fn peek(&mut self, start: i64, end: i64) -> Result<Option<ClosedRows>> {
         let spec = self.aggregate.spec;
-        let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
+        let mut spilled = Vec::new();
+        let mut states = Vec::new();
         for (_, pane) in self.panes.range_mut(start..end).filter(|(pane, _)| spec.is_for(**pane, end)) {
-            if !pane.spilled.is_empty() {
-                return Ok(None);
-            }
-            for states in pane.peek(&self.aggregate.layout)? {
-                merge_states(&mut merged, Some(states))?;
-            }
+            spilled.extend(pane.spilled.iter().cloned());
+            states.extend(pane.peek(&self.aggregate.layout)?);
         }
-        rows_of(&self.aggregate, merged, start, end)
+        if !spilled.is_empty() {
+            let rest = states.into_iter().map(|states| self.partitioner.split(Some(states)));
+            let rest = rest.collect::<Result<Vec<_>>>()?;
+            return Ok(Some(ClosedRows::Parts(self.spilled_window(start, end, spilled, rest))));
+        }
+        let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
+        for states in states {
+            merge_states(&mut merged, Some(states))?;
+        }
+        Ok(rows_of(&self.aggregate, merged, start, end)?.map(ClosedRows::Whole))
     }
 
     fn close_in_parts(&mut self, inside: &[i64], start: i64, end: i64) -> Result<SpilledWindow> {
@@ -241,9 +247,19 @@ impl Panes {
                 rest.push(self.partitioner.split(Some(batch.clone()))?);
             }
         }
+        Ok(self.spilled_window(start, end, spilled, rest))
+    }
+
+    fn spilled_window(
+        &self,
+        start: i64,
+        end: i64,
+        spilled: Vec<Arc<dyn SpilledParts>>,
+        rest: Vec<Vec<Option<RecordBatch>>>,
+    ) -> SpilledWindow {
         let name = format!("part of window `{}`", self.aggregate.exchange.0);
         let memory = MemoryConsumer::new(name).register(self.budget.pool());
-        Ok(SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, spilled, rest, memory })
+        SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, spilled, rest, memory }
     }
 
     /// Drops the panes of windows that have all closed.

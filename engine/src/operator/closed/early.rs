@@ -4,15 +4,14 @@
 //! into which rows have come since the last time is given as it is so far. As of closed windows, one advance gives out a limited number of
 //! rows; no partials are merged before the rest is out.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{ClosedQuery, Inputs, ROWS_PER_RUN};
+use super::{ClosedQuery, ClosedRows, Ended, Inputs, ROWS_PER_RUN, Waiting};
 use crate::error::{Error, Result};
 use crate::operator::merge::Window;
-use crate::operator::partition::{N_PARTS, Partitioner};
 use crate::operator::window::spec::floor;
 use crate::plan::EarlyResults;
 
@@ -22,8 +21,8 @@ pub(super) struct Early {
     reached: i64,
     /// Windows that are still to be given out for it.
     windows: BTreeSet<Window>,
-    /// Parts of a window with too many rows for one advance, and where it ends.
-    parts: VecDeque<(i64, Inputs)>,
+    /// A window that is given out in parts: it has too many rows for one advance, or is spilled.
+    parts: Option<Waiting>,
 }
 
 impl ClosedQuery {
@@ -34,7 +33,7 @@ impl ClosedQuery {
             results: Arc::clone(results),
             reached: floor(watermark, results.interval_ns),
             windows: BTreeSet::new(),
-            parts: VecDeque::new(),
+            parts: None,
         });
         if self.early.is_some() {
             self.merges.iter_mut().for_each(|(_, merge)| merge.watch());
@@ -46,7 +45,7 @@ impl ClosedQuery {
     pub fn is_early_due(&self, watermark: i64) -> bool {
         self.early.as_ref().is_some_and(|early| {
             let is_closed = self.reached == watermark && self.partly_closed().is_none();
-            let has_rest = !early.windows.is_empty() || !early.parts.is_empty();
+            let has_rest = !early.windows.is_empty() || early.parts.is_some();
             is_closed && (has_rest || early.reached < floor(watermark, early.results.interval_ns))
         })
     }
@@ -71,24 +70,34 @@ impl ClosedQuery {
         }
         // A window that has begun to be given out at its close has no early rows any more.
         early.windows.retain(|window| watermark < window.end);
-        early.parts.retain(|(end, _)| watermark < *end);
+        early.parts.take_if(|parts| parts.window_end <= watermark);
         let mut rows = Vec::new();
         let mut inputs = Inputs::new();
         let (mut n_rows, mut n_given) = (0, 0);
         while n_given + n_rows < self.rows_per_advance {
-            if let Some((_, part)) = early.parts.pop_front() {
+            if let Some(parts) = &mut early.parts {
+                let part = parts.next()?;
+                let Some(part) = part else {
+                    early.parts = None;
+                    continue;
+                };
                 n_given += n_rows_of(&part);
                 rows.extend(self.run_early(early, part)?);
                 continue;
             }
             let Some((end, of_step)) = self.peek(&mut early.windows)? else { break };
-            let n_open = n_rows_of(&of_step);
-            if self.has_parts() && self.rows_per_advance < n_open {
-                early.parts = self.split(&of_step)?.into_iter().map(|part| (end, part)).collect();
+            let n_open: usize = of_step.iter().map(|(_, rows)| rows.len()).sum();
+            let is_spilled = of_step.iter().any(|(_, rows)| matches!(rows, ClosedRows::Parts(_)));
+            if self.has_parts() && (is_spilled || self.rows_per_advance < n_open) {
+                early.parts = Some(self.parts_of(of_step, end, 0)?);
                 continue;
             }
-            for (name, batches) in of_step {
-                inputs.entry(name).or_default().extend(batches);
+            if is_spilled {
+                // It may not fit into memory, and the query brings its keys together: only the final rows are worth that.
+                continue;
+            }
+            for (name, rows) in of_step {
+                inputs.entry(name).or_default().extend(rows.batch().cloned());
             }
             n_rows += n_open;
             if self.window_by_window || ROWS_PER_RUN <= n_rows {
@@ -100,22 +109,8 @@ impl ClosedQuery {
         Ok(rows)
     }
 
-    /// The parts of a window with too many rows for one advance.
-    fn split(&self, rows: &Inputs) -> Result<Vec<Inputs>> {
-        let mut parts = vec![Inputs::new(); N_PARTS as usize];
-        for (name, merge) in &self.merges {
-            let mut partitioner = Partitioner::of_closed(merge.aggregate(), N_PARTS);
-            for batch in rows.get(name).into_iter().flatten() {
-                for (part, rows) in parts.iter_mut().zip(partitioner.split(Some(batch.clone()))?) {
-                    part.entry(Arc::clone(name)).or_default().extend(rows);
-                }
-            }
-        }
-        Ok(parts)
-    }
-
     /// The rows of the next window and its end, from all merges; sessions have one step together.
-    fn peek(&mut self, windows: &mut BTreeSet<Window>) -> Result<Option<(i64, Inputs)>> {
+    fn peek(&mut self, windows: &mut BTreeSet<Window>) -> Result<Option<(i64, Ended)>> {
         let Some(first) = windows.first().copied() else { return Ok(None) };
         let step = if self.merges.iter().any(|(_, merge)| merge.has_sessions()) {
             std::mem::take(windows)
@@ -123,11 +118,11 @@ impl ClosedQuery {
             windows.remove(&first);
             BTreeSet::from([first])
         };
-        let mut inputs = Inputs::new();
+        let mut rows = Ended::new();
         for (name, merge) in &mut self.merges {
-            inputs.insert(Arc::clone(name), merge.peek(&step)?);
+            rows.extend(merge.peek(&step)?.into_iter().map(|rows| (Arc::clone(name), rows)));
         }
-        Ok(Some((first.end, inputs)))
+        Ok(Some((first.end, rows)))
     }
 
     /// An early row on which an expression fails is left out: the final one decides.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::RecordBatch;
-
 use super::changes::Changes;
 use super::{State, WindowMerge, session_rows};
 use crate::error::Result;
+use crate::operator::panes::ClosedRows;
 use crate::operator::window::spec::{WindowSpec, floor};
 
 /// The bounds of a window, half open; by its end first.
@@ -50,7 +49,7 @@ impl WindowMerge {
 
     /// The rows so far of those of the windows that this operator has. State stays as it is, and later rows merge with it as they would
     /// have: what a window gives out at its close does not depend on whether it was looked at before.
-    pub fn peek(&mut self, windows: &BTreeSet<Window>) -> Result<Vec<RecordBatch>> {
+    pub(in crate::operator) fn peek(&mut self, windows: &BTreeSet<Window>) -> Result<Vec<ClosedRows>> {
         match &mut self.state {
             State::Panes(_) => {
                 let rows = windows.iter().map(|window| self.peek_window(*window));
@@ -59,12 +58,13 @@ impl WindowMerge {
             State::Sessions(sessions) => {
                 let Some(open) = sessions.open(self.closed_through)? else { return Ok(Vec::new()) };
                 let rows = open.rows(windows)?;
-                Ok(rows.map(|rows| session_rows(&self.aggregate, rows)).transpose()?.into_iter().collect())
+                let rows = rows.map(|rows| session_rows(&self.aggregate, rows)).transpose()?;
+                Ok(rows.into_iter().map(ClosedRows::Whole).collect())
             }
         }
     }
 
-    fn peek_window(&mut self, Window { start, end }: Window) -> Result<Option<RecordBatch>> {
+    fn peek_window(&mut self, Window { start, end }: Window) -> Result<Option<ClosedRows>> {
         let (WindowSpec::Hop { slide, width }, State::Panes(panes)) = (self.aggregate.spec, &mut self.state) else {
             return Ok(None);
         };

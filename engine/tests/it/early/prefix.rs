@@ -1,7 +1,9 @@
 //! Record by record: which windows have early rows, and that they are those of a batch over the rows so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::task::ROWS_PER_ADVANCE;
 use davy_engine::time::parse_timestamp;
 
@@ -99,10 +101,16 @@ impl<'a> Model<'a> {
 }
 
 fn check(case: &Case, text: &str, restart_percent: usize, seed: u64) -> Result<(), String> {
+    check_within(case, text, restart_percent, usize::MAX, seed)
+}
+
+/// With so much memory for state; the rest is spilled.
+fn check_within(case: &Case, text: &str, restart_percent: usize, state_bytes: usize, seed: u64) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let records = records(&mut rng);
     let rows_per_advance = *rng.pick(&[1, 3, ROWS_PER_ADVANCE]);
-    let mut rig = Rig::new(text, &records, rows_per_advance);
+    let budget = Budget { state_bytes, ..Budget::new(usize::MAX, Arc::new(MemorySpill)).unwrap() };
+    let mut rig = Rig::new(text, &records, rows_per_advance).with_budget(budget);
     let mut model = Model {
         case,
         seen: Vec::new(),
@@ -196,5 +204,23 @@ fn however_much_a_poll_gives_the_early_rows_are_the_same() {
             }
         }
         Ok(())
+    });
+}
+
+#[test]
+fn windows_that_are_spilled_have_early_rows_where_the_query_goes_by_keys() {
+    let names = [
+        "tumble",
+        "hop that divides",
+        "hop that does not divide",
+        "windows of windows",
+        "join of windows",
+        "having",
+        "two kinds of windows",
+    ];
+    let test = "early::prefix::windows_that_are_spilled_have_early_rows_where_the_query_goes_by_keys";
+    for_seeds(test, names.len() as u64, |seed| {
+        let case = CASES.iter().find(|case| case.name == names[seed as usize % names.len()]).expect("there is one");
+        check_within(case, &case.text(), 10, 0, seed)
     });
 }

@@ -163,10 +163,12 @@ impl Metrics {
             &self.sink_rows,
             &self.commits,
             &self.task_restarts,
+            &self.spilled_bytes,
         ];
         for counter in counters {
             registry.register(Box::new(counter.clone()))?;
         }
+        registry.register(Box::new(self.spill_files_bytes.clone()))?;
         registry.register(Box::new(self.commit_seconds.clone()))?;
         registry.register(Box::new(self.late_at_merge.clone()))?;
         registry.register(Box::new(self.bad_records.clone()))?;

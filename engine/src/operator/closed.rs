@@ -31,6 +31,7 @@ const ROWS_PER_RUN: usize = 65_536;
 /// Rows that one advance gives out, about, where its owner says nothing else: the end of an archive closes all its windows, and
 /// neither memory nor a commit must hold them all.
 pub const ROWS_PER_ADVANCE: usize = 1 << 18;
+
 /// The merges under a query, and the query.
 pub struct ClosedQuery {
     merges: Vec<(Arc<str>, WindowMerge)>,

@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::catalog::Catalog;
 use super::is_final::{of_early_results, selects_is_final};
 use super::sql_error;
-use super::window::has_marker;
+use super::window::has_markers;
 use crate::connector::Table;
 use crate::error::{Error, Result};
 use crate::operator::bounded::BoundedPlan;
@@ -43,7 +42,7 @@ pub(super) fn take(table: &dyn Table, options: &mut Options) -> Result<Option<Du
 /// Refuses an INSERT whose early rows could not be distinguished from final ones. `plan` still has window markers.
 pub(super) fn check(catalog: &Catalog, plan: &LogicalPlan, sink: &SinkPlan) -> Result<()> {
     let (Some(_), Some(table)) = (interval(catalog, &sink.name), &sink.table) else { return Ok(()) };
-    if !is_windowed(plan)? {
+    if !has_markers(plan)? {
         return Err(Error::invalid(format!(
             "table `{}` has `emit_early`, but the query has no window whose results could be early",
             sink.name
@@ -61,18 +60,6 @@ pub(super) fn check(catalog: &Catalog, plan: &LogicalPlan, sink: &SinkPlan) -> R
         "select `w.is_final` of the window `w` into a BOOLEAN column, or, for connector `kafka`, add the option \
          key = '…' with the window and its keys, so that the last row of a key is the final one",
     ))
-}
-
-fn is_windowed(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        for expression in node.expressions() {
-            found |= has_marker(&expression).unwrap_or(false);
-        }
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })
-    .map_err(sql_error)?;
-    Ok(found)
 }
 
 fn interval(catalog: &Catalog, sink: &str) -> Option<Duration> {

@@ -92,6 +92,19 @@ pub fn has_marker(expression: &Expr) -> Result<bool> {
     expression.exists(|node| Ok(matches!(node, Expr::ScalarFunction(_)) && marker(node).is_some())).map_err(sql_error)
 }
 
+/// Whether `tumble`, `hop` or `session` is called anywhere in a plan.
+pub fn has_markers(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        for expression in node.expressions() {
+            found |= has_marker(&expression).unwrap_or(false);
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })
+    .map_err(sql_error)?;
+    Ok(found)
+}
+
 /// Finds which output columns are windows. Knows both the aggregates with window markers of a fresh plan and, by name, the
 /// placeholders that replace them in a cut one.
 pub struct Follow<'a> {

@@ -4,7 +4,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::super::sql_error;
-use super::super::window::{has_marker, has_sub_query};
+use super::super::window::{has_markers, has_sub_query};
 use crate::error::{Error, Result, Subject};
 
 pub(super) fn updating() -> Error {
@@ -81,15 +81,7 @@ pub(super) fn subject(plan: &LogicalPlan) -> Option<Subject> {
 
 /// Window markers belong in GROUP BY; what is left of them after cutting is elsewhere.
 pub(super) fn refuse_markers(plan: &LogicalPlan) -> Result<()> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        for expression in node.expressions() {
-            found |= has_marker(&expression).unwrap_or(false);
-        }
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })
-    .map_err(sql_error)?;
-    if found {
+    if has_markers(plan)? {
         return Err(Error::invalid("tumble, hop and session stand only in GROUP BY")
             .hint("write GROUP BY tumble(INTERVAL '1 minute'), and select it AS window")
             .about(Subject::StrayWindow));

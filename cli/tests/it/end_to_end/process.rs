@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use crate::run::text;
-use davy_testkit::wait::{until, within};
+use davy_testkit::wait::within;
 
 /// The longest that a process may take to reach the point where it kills itself: it starts, takes over and replays before.
 const REACH: Duration = Duration::from_secs(45);
@@ -59,12 +59,14 @@ impl Davy {
 
     /// Waits until every task has taken over.
     pub(crate) fn await_running(&mut self, n_tasks: usize) {
-        let running = until("every task runs", REACH, || {
+        let running = within(REACH, || {
             let n = self.said().lines().filter(|line| line.ends_with("running") || line.contains(" running ")).count();
             (n_tasks <= n).then_some(Ok(())).or_else(|| self.ended().map(Err))
         });
-        if let Err(status) = running {
-            panic!("ended instead of running, {status}: {}", self.said());
+        match running {
+            Some(Ok(())) => {}
+            Some(Err(status)) => panic!("ended instead of running, {status}: {}", self.said()),
+            None => panic!("waited {REACH:?} in vain: every task runs; it said: {}", self.said()),
         }
     }
 

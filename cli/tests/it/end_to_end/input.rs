@@ -14,6 +14,10 @@ const BEGIN_MS: i64 = 12 * 3_600_000;
 /// Event time from one row to the next.
 const STEP_MS: i64 = 10;
 const N_KEYS: u32 = 20;
+/// What a wrong clock says: every window would close.
+const FUTURE: &str = "2999-01-01 00:00:00.000";
+/// One row in so many fails in an expression below the windows.
+pub(crate) const FAILS: i64 = 997;
 
 /// A made-up row and where it goes.
 pub(crate) struct Row {
@@ -32,7 +36,7 @@ impl Rows {
         Self { random: ChaCha8Rng::seed_from_u64(seed), n: 0 }
     }
 
-    /// The next row: one in 200 is late, one in 200 cannot be read.
+    /// The next row: one in 200 is late, one in 200 cannot be read, and the clock behind one in 400 is wrong.
     pub(crate) fn next(&mut self) -> Row {
         let n = self.n as i64;
         self.n += 1;
@@ -42,6 +46,7 @@ impl Rows {
             0 | 1 => format!("{},k{key},{n}", time(at - 3_600_000)),
             2 => format!("{},k{key}", time(at)),
             3 => format!("yesterday,k{key},{n}"),
+            4 => format!("{FUTURE},k{key},{n}"),
             _ => format!("{},k{key},{n}", time(at)),
         };
         Row { partition: (n % i64::from(N_PARTITIONS)) as i32, line }
@@ -49,7 +54,7 @@ impl Rows {
 
     /// One row per partition, so late that every window before it closes.
     pub(crate) fn last() -> Vec<Row> {
-        let line = format!("{},close,0", time(28 * 86_400_000));
+        let line = format!("{},close,1", time(28 * 86_400_000));
         (0..N_PARTITIONS).map(|partition| Row { partition, line: line.clone() }).collect()
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct Play {
 pub(super) struct Played {
     /// Rows of the input,
     pub(super) n_rows: u64,
-    /// of which so many cannot be read.
-    pub(super) n_dead: u64,
+    /// and flows that its two queries can read in them.
+    pub(super) n_readable: u64,
     /// Flows read by processes that were not killed.
     pub(super) n_read: u64,
     /// What is wrong with the rows that came out.
@@ -295,7 +295,7 @@ impl Rig {
             !expected.windows.is_empty() && !expected.late.is_empty() && !expected.dead.is_empty(),
             "a test of nothing"
         );
-        Played { n_rows: expected.n_rows, n_dead: expected.dead.len() as u64, n_read: self.setup.n_read(), wrong }
+        Played { n_rows: expected.n_rows, n_readable: expected.n_read, n_read: self.setup.n_read(), wrong }
     }
 }
 

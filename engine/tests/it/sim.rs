@@ -7,6 +7,7 @@ mod canary;
 mod case;
 mod cases;
 mod check;
+mod disk;
 mod expired;
 mod faults;
 mod kafka;

@@ -22,6 +22,8 @@ pub enum Broken {
     ForgetsWatermarks,
     /// Rows are not measured against the timestamps of their messages: any may be from the future.
     NoTimestamps,
+    /// Batches for which the disk has no room are dropped.
+    LosesSpilled,
 }
 
 /// How often things happen: requests' faults in a thousand, events' by weight.
@@ -42,6 +44,8 @@ pub struct Faults {
     pub time_jump: usize,
     pub join: usize,
     pub purge: usize,
+    /// The disk for spilled state becomes full, or has room again.
+    pub disk: usize,
     /// Of a hundred steps, those of any owner, not the newest.
     pub any_owner: usize,
 }
@@ -65,6 +69,7 @@ impl Faults {
             join: pick(1, 4),
             purge: pick(2, 10),
             any_owner: pick(20, 50),
+            disk: pick(2, 8),
         }
     }
 }

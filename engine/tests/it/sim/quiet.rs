@@ -16,6 +16,7 @@ impl Rig {
     pub fn quiet(&self) -> Result<(), String> {
         self.say("faults stop".into());
         self.state().faults = None;
+        self.disk.set_full(false);
         while 0 < self.network.n_late() {
             let index = self.network.n_late() - 1;
             self.network.deliver_late(index);

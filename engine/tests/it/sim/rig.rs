@@ -11,10 +11,11 @@ use super::kafka::{Broker, Fate, FaultInjector, Network, Refusal, Request, Respo
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::metrics::Metrics;
-use davy_engine::operator::spill::{Budget, MemorySpill};
+use davy_engine::operator::spill::Budget;
 
 use super::case::Case;
 use super::check::Reader;
+use super::disk::Disk;
 use super::faults::{Broken, Faults, Plan};
 use super::owners::Slot;
 use super::producer::Producer;
@@ -45,6 +46,7 @@ pub struct Rig {
     pub plan: Plan,
     pub network: Arc<Network>,
     pub budget: Budget,
+    pub disk: Arc<Disk>,
     pub metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
@@ -147,6 +149,7 @@ enum Event {
     TimeJump,
     Join,
     Purge,
+    Disk,
 }
 
 impl Rig {
@@ -158,7 +161,8 @@ impl Rig {
 
     fn new(case: &Arc<Case>, plan: Plan) -> Arc<Self> {
         let rules = Rules { checks_epochs: plan.broken != Broken::NoFencing, ..Rules::default() };
-        let budget = Budget::new(case.planned.memory_bytes, Arc::new(MemorySpill)).unwrap();
+        let disk = Arc::new(Disk::new(plan.broken == Broken::LosesSpilled));
+        let budget = Budget::new(case.planned.memory_bytes, disk.clone()).unwrap();
         let budget = Budget { state_bytes: crate::support::state_bytes(plan.seed, budget.state_bytes), ..budget };
         let mut broker = Broker::new(rules);
         let producer = Producer::new(&case.input, &mut broker);
@@ -184,6 +188,7 @@ impl Rig {
             plan,
             network: Arc::new(Network::new(broker, Arc::new(RandomFaults(rig.clone())))),
             budget,
+            disk,
             metrics: Arc::default(),
             state: Mutex::new(state),
         })
@@ -234,6 +239,11 @@ impl Rig {
                 }
             }
             Event::Purge => self.purge(),
+            Event::Disk => {
+                let is_full = !self.disk.is_full();
+                self.disk.set_full(is_full);
+                self.say(format!("the disk {}", if is_full { "is full" } else { "has room again" }));
+            }
         }
     }
 
@@ -250,6 +260,7 @@ impl Rig {
             (faults.time_jump, Event::TimeJump),
             (faults.join, Event::Join),
             (faults.purge, Event::Purge),
+            (faults.disk, Event::Disk),
         ];
         let mut state = self.state();
         let passed = Duration::from_millis(state.rng.below(300) as u64);

@@ -125,6 +125,7 @@ const SEEN: &[&str] = &[
     "another owner has committed since",
     "does not start",
     "a piece of a record",
+    "no room on the disk",
 ];
 
 #[test]
@@ -149,7 +150,7 @@ fn a_replay_is_the_same_run() {
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
     let n_needed = if number_from_environment("CASES").is_some_and(|n_cases| 200 <= n_cases) { 200 } else { 1 };
-    let all: [(Broken, Change); 8] = [
+    let all: [(Broken, Change); 9] = [
         (Broken::NoFencing, with_old_owners),
         (Broken::OffsetsFirst, |_| ()),
         (Broken::NoChecksum, with_much_damage),
@@ -158,6 +159,7 @@ fn each_protection_that_is_taken_away_is_noticed() {
         (Broken::NoReplay, |_| ()),
         (Broken::ForgetsWatermarks, |_| ()),
         (Broken::NoTimestamps, |_| ()),
+        (Broken::LosesSpilled, |_| ()),
     ];
     for (broken, change) in all {
         let reds = (0..200).filter(|&seed| {

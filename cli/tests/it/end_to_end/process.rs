@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::run::text;
 use davy_testkit::wait::within;
 
-/// The longest that a process may take to reach the point where it kills itself: it starts, takes over and replays before.
-const REACH: Duration = Duration::from_secs(45);
+/// The longest that a process may take to reach the point where it kills itself: it starts, takes over and replays before. A task
+/// tries for 30 s to take over and for 30 s to read its positions, and starts again when a request was lost.
+const REACH: Duration = Duration::from_secs(120);
 
 /// The points at which a process can kill itself.
 pub(crate) const POINTS: [&str; 8] = [

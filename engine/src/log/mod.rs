@@ -269,13 +269,13 @@ pub struct Transaction {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub Arc<str>);
 
-/// A window that has more rows than one commit should have, and is given out in parts.
+/// A window that has more rows than one commit should have, and is given out over several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartlyClosed {
     /// Its end; of sessions, the watermark by which they closed.
     pub window_end: i64,
-    /// How many of its parts are in the output.
-    pub n_parts: u32,
+    /// The rows of keys with a lesser place are in the output (see [`crate::operator`]'s `order`).
+    pub place: u64,
 }
 
 /// From where on a replay judges the records of an exchange's partition that holds sessions (see [`log_time`]).

@@ -181,9 +181,9 @@ impl Parts {
             let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes()].concat();
             put_part(&mut bytes, RESET, &body);
         }
-        if let Some(PartlyClosed { window_end, n_parts }) = self.partly_closed {
+        if let Some(PartlyClosed { window_end, place }) = self.partly_closed {
             let mut body = window_end.to_le_bytes().to_vec();
-            body.extend_from_slice(&n_parts.to_le_bytes());
+            body.extend_from_slice(&place.to_le_bytes());
             put_part(&mut bytes, PARTLY_CLOSED, &body);
         }
         if let Some(Judged { from, watermark }) = self.judged {
@@ -211,11 +211,18 @@ impl Parts {
                     let written_until = Position(u64::from_le_bytes(take(&mut body)?));
                     parts.reset = Some(Reset { read_until, written_until });
                 }
+                PARTLY_CLOSED if body.len() == 16 => {
+                    let mut body = body;
+                    let window_end = i64::from_le_bytes(take(&mut body)?);
+                    let place = u64::from_le_bytes(take(&mut body)?);
+                    parts.partly_closed = Some(PartlyClosed { window_end, place });
+                }
+                // Written when windows had 64 parts; each ends at a place.
                 PARTLY_CLOSED if body.len() == 12 => {
                     let mut body = body;
                     let window_end = i64::from_le_bytes(take(&mut body)?);
                     let n_parts = u32::from_le_bytes(take(&mut body)?);
-                    parts.partly_closed = Some(PartlyClosed { window_end, n_parts });
+                    parts.partly_closed = Some(PartlyClosed { window_end, place: u64::from(n_parts) << 26 });
                 }
                 JUDGED if body.len() == 16 => {
                     let mut body = body;
@@ -298,7 +305,7 @@ mod tests {
         let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX) });
         let file = |is_closed| CommittedFile { is_closed, length: 1 << 40, generation: 3, owner: u64::MAX };
         let sink = |file| SinkState { target: 7, generation: 4, sequence: 1 << 33, file, id: u64::MAX - 1 };
-        let partly_closed = Some(PartlyClosed { window_end: 90, n_parts: 7 });
+        let partly_closed = Some(PartlyClosed { window_end: 90, place: 7 });
         let judged = Some(Judged { from: Position(6), watermark: i64::MIN });
         let sinks = vec![sink(None), sink(Some(file(false))), sink(Some(file(true)))];
         [
@@ -317,6 +324,15 @@ mod tests {
             let limit = 160 + 80 * metadata.parts.sinks.len();
             assert!(text.len() < limit, "{} characters", text.len());
         }
+    }
+
+    #[test]
+    fn a_count_of_64_parts_is_a_place() {
+        let body = [90_i64.to_le_bytes().as_slice(), &7_u32.to_le_bytes()].concat();
+        let mut bytes = Vec::new();
+        put_part(&mut bytes, PARTLY_CLOSED, &body);
+        let parts = Parts::decode(&mut bytes.as_slice()).expect("of an earlier build");
+        assert_eq!(parts.partly_closed, Some(PartlyClosed { window_end: 90, place: 7 << 26 }));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! proved that every operator above works within a window, so the windows of one advance may be run together; a query that
 //! sorts or limits is run window by window.
 //!
-//! A window with more rows than one commit should have is given out in parts, where the query goes by keys: each part has the rows of some
-//! of the keys. How many parts are out belongs to the commit; after a recovery the same window is closed again, and those are left out.
+//! A window with more rows than one commit should have is given out in steps, where the query goes by keys: each has the rows of some of
+//! the keys. How far they have come belongs to the commit; after a recovery the same window is closed again, and what is out is left out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,14 +17,17 @@ use super::bounded::BoundedPlan;
 use super::cut::{Cut, Lower};
 use super::guard::{Failure, Failures};
 use super::merge::WindowMerge;
-use super::panes::{ClosedRows, SpilledWindow};
-use super::partition::{N_PARTS, Partitioner};
+use super::order::KeyOrder;
+use super::panes::ClosedRows;
+use super::spill::Budget;
 use crate::error::{Error, Result};
 use crate::log::PartlyClosed;
 use crate::plan::RowPolicy;
 use early::Early;
+use steps::{Limits, Rows, Step, Waiting};
 
 mod early;
+mod steps;
 
 /// Rows of closed windows that are gathered before the query is run.
 const ROWS_PER_RUN: usize = 65_536;
@@ -40,6 +43,8 @@ pub struct ClosedQuery {
     on_error: RowPolicy,
     runtime: Arc<RuntimeEnv>,
     rows_per_advance: usize,
+    /// What the groups of a step may take.
+    bytes_per_step: usize,
     /// Every window that ends at or before this has been given out.
     reached: i64,
     /// A window that is being given out.
@@ -52,37 +57,12 @@ pub struct ClosedQuery {
 /// Rows of closed windows by the placeholder that they fill.
 type Inputs = HashMap<Arc<str>, Vec<RecordBatch>>;
 
-/// A window that is given out in parts.
-struct Waiting {
-    window_end: i64,
-    /// How many parts are given out.
-    n_given: u32,
-    rows: Vec<(Arc<str>, PartedRows)>,
-}
-
-enum PartedRows {
-    Split(Vec<Option<RecordBatch>>),
-    Spilled(SpilledWindow),
-}
-
-impl PartedRows {
-    /// All rows in the first part.
-    fn whole(batch: RecordBatch) -> Self {
-        let mut parts = vec![None; N_PARTS as usize];
-        parts[0] = Some(batch);
-        Self::Split(parts)
-    }
-
-    fn take_part(&mut self, part: u32) -> Result<Option<RecordBatch>> {
-        match self {
-            Self::Split(parts) => Ok(parts[part as usize].take()),
-            Self::Spilled(window) => window.take_part(part),
-        }
-    }
-}
-
 /// The rows of the windows that end together, by placeholder.
 type Ended = Vec<(Arc<str>, ClosedRows)>;
+
+fn n_rows_of(inputs: &Inputs) -> usize {
+    inputs.values().flatten().map(RecordBatch::num_rows).sum()
+}
 
 /// What an advance gave out.
 #[derive(Debug, Default)]
@@ -96,25 +76,6 @@ pub struct Closed {
     pub failures: Vec<Failure>,
 }
 
-impl Waiting {
-    fn progress(&self) -> PartlyClosed {
-        PartlyClosed { window_end: self.window_end, n_parts: self.n_given }
-    }
-
-    /// The rows of the next part; `None` after the last.
-    fn next(&mut self) -> Result<Option<Inputs>> {
-        if self.n_given == N_PARTS {
-            return Ok(None);
-        }
-        let mut inputs = Inputs::new();
-        for (name, rows) in &mut self.rows {
-            inputs.entry(Arc::clone(name)).or_default().extend(rows.take_part(self.n_given)?);
-        }
-        self.n_given += 1;
-        Ok(Some(inputs))
-    }
-}
-
 impl ClosedQuery {
     /// `merges` by the name of the placeholder that each fills.
     pub fn new(
@@ -122,11 +83,21 @@ impl ClosedQuery {
         plan: BoundedPlan,
         window_by_window: bool,
         on_error: RowPolicy,
-        runtime: Arc<RuntimeEnv>,
+        budget: &Budget,
     ) -> Self {
-        let (rows_per_advance, reached, waiting, resume) = (ROWS_PER_ADVANCE, i64::MIN, None, None);
-        let early = None;
-        Self { merges, plan, window_by_window, on_error, runtime, rows_per_advance, reached, waiting, resume, early }
+        Self {
+            merges,
+            plan,
+            window_by_window,
+            on_error,
+            runtime: Arc::clone(&budget.runtime),
+            rows_per_advance: ROWS_PER_ADVANCE,
+            bytes_per_step: budget.state_bytes,
+            reached: i64::MIN,
+            waiting: None,
+            resume: None,
+            early: None,
+        }
     }
 
     /// About how many rows an advance gives out.
@@ -135,13 +106,13 @@ impl ClosedQuery {
         Self { rows_per_advance, ..self }
     }
 
-    /// Goes on where the last owner stopped: all windows that end at or before `reached` are given out, and parts of the next one.
+    /// Goes on where the last owner stopped: all windows that end at or before `reached` are given out, and some of the next one.
     #[must_use]
     pub fn resumed(self, reached: i64, resume: Option<PartlyClosed>) -> Self {
         Self { reached, resume, ..self }
     }
 
-    /// The window of which only some parts are given out.
+    /// The window of which only some rows are given out.
     pub fn partly_closed(&self) -> Option<PartlyClosed> {
         self.waiting.as_ref().map(Waiting::progress).or(self.resume)
     }
@@ -159,7 +130,7 @@ impl ClosedQuery {
     /// Closes windows that end at or before `through`, in order of their ends, as many as one advance may hold.
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
         let mut closed = Closed::default();
-        let mut n_given = self.give_parts(0, &mut closed)?;
+        let mut n_given = self.give_steps(0, &mut closed)?;
         if self.waiting.is_none() && self.reached < through {
             self.close_through(through, &mut n_given, &mut closed)?;
         }
@@ -182,14 +153,14 @@ impl ClosedQuery {
             }
             closed.n_windows += u64::from(!ended.is_empty());
             let n_closed: usize = ended.iter().map(|(_, rows)| rows.len()).sum();
-            let is_spilled = ended.iter().any(|(_, rows)| matches!(rows, ClosedRows::Parts(_)));
+            let is_spilled = ended.iter().any(|(_, rows)| matches!(rows, ClosedRows::Spilled(_)));
             let is_large = is_spilled || self.rows_per_advance < n_closed;
-            let n_parts_given = resume.filter(|resume| resume.window_end == step).map_or(0, |resume| resume.n_parts);
-            if 0 < n_parts_given || (self.has_parts() && is_large) {
+            let place = resume.filter(|resume| resume.window_end == step).map_or(0, |resume| resume.place);
+            if 0 < place || (self.has_steps() && is_large) {
                 self.run(std::mem::take(&mut inputs), closed)?;
                 *n_given += std::mem::take(&mut n_rows);
-                self.waiting = Some(self.parts_of(ended, step, n_parts_given)?);
-                *n_given += self.give_parts(*n_given, closed)?;
+                self.waiting = Some(Waiting::new(step, place, self.ordered(ended)?));
+                *n_given += self.give_steps(*n_given, closed)?;
                 if self.waiting.is_some() {
                     return Ok(());
                 }
@@ -197,7 +168,8 @@ impl ClosedQuery {
             }
             if is_spilled {
                 self.run(std::mem::take(&mut inputs), closed)?;
-                *n_given += std::mem::take(&mut n_rows) + self.run_in_two(ended, closed)?;
+                let mut window = Waiting::new(step, 0, self.ordered(ended)?);
+                *n_given += std::mem::take(&mut n_rows) + self.run_in_two(&mut window, u64::MAX, closed)?;
             } else {
                 for (name, rows) in ended {
                     inputs.entry(name).or_default().extend(rows.batch().cloned());
@@ -216,42 +188,41 @@ impl ClosedQuery {
         self.run(inputs, closed)
     }
 
-    /// Whether a window may be given out in parts: the query brings rows of different parts together otherwise.
-    fn has_parts(&self) -> bool {
+    /// Whether a window may be given out in steps: otherwise the query brings all its rows together.
+    fn has_steps(&self) -> bool {
         !self.window_by_window && self.merges.iter().all(|(_, merge)| !merge.aggregate().spread.is_empty())
     }
 
-    fn parts_of(&self, ended: Ended, window_end: i64, n_given: u32) -> Result<Waiting> {
-        let mut rows = Vec::with_capacity(ended.len());
-        for (name, closed) in ended {
-            let merge = self.merges.iter().find(|(other, _)| *other == name);
-            let (_, merge) = merge.ok_or_else(|| Error::internal("a window that no placeholder stands for"))?;
-            let parted = match closed {
-                ClosedRows::Whole(batch) => {
-                    PartedRows::Split(Partitioner::of_closed(merge.aggregate(), N_PARTS).split(Some(batch))?)
-                }
-                ClosedRows::Parts(window) => PartedRows::Spilled(window),
-            };
-            rows.push((name, parted));
-        }
-        Ok(Waiting { window_end, n_given, rows })
+    fn limits(&self) -> Limits {
+        Limits { n_rows: self.rows_per_advance, n_bytes: self.bytes_per_step }
     }
 
-    /// Runs the query over windows that do not fit into memory and may not be given out in parts: first what works row by row, part by
-    /// part, then the rest at once. Says how many rows the rest had.
-    fn run_in_two(&self, ended: Ended, closed: &mut Closed) -> Result<usize> {
+    fn ordered(&self, ended: Ended) -> Result<Vec<(Arc<str>, Rows)>> {
+        let ordered = ended.into_iter().map(|(name, closed)| {
+            let merge = self.merges.iter().find(|(other, _)| *other == name);
+            let (_, merge) = merge.ok_or_else(|| Error::internal("a window that no placeholder stands for"))?;
+            let rows = match closed {
+                ClosedRows::Whole(batch) => {
+                    Rows::closed(KeyOrder::of_closed(merge.aggregate()), batch, self.rows_per_advance)?
+                }
+                ClosedRows::Spilled(window) => Rows::Spilled(window),
+            };
+            Ok((name, rows))
+        });
+        ordered.collect()
+    }
+
+    /// Runs the query over rows that do not fit into memory and that it brings together: first what works row by row, step by step, then
+    /// the rest at once. Says how many rows the rest had.
+    fn run_in_two(&self, window: &mut Waiting, last: u64, closed: &mut Closed) -> Result<usize> {
         let Cut { lower, upper } = self.plan.cut()?;
-        let parted = |rows| match rows {
-            ClosedRows::Whole(batch) => PartedRows::whole(batch),
-            ClosedRows::Parts(window) => PartedRows::Spilled(window),
-        };
-        let rows = ended.into_iter().map(|(name, rows)| (name, parted(rows))).collect();
-        let mut window = Waiting { window_end: self.reached, n_given: 0, rows };
         let mut inputs = Inputs::new();
         let mut n_rows = 0;
-        while let Some(part) = window.next()? {
+        while let Some(next) = window.next(self.limits()) {
+            let next = next.min(last);
+            let step = window.take(next)?;
             for Lower { reads, name, plan } in &lower {
-                let rows = part.get(reads).filter(|rows| !rows.is_empty()).cloned();
+                let rows = step.get(reads).filter(|rows| !rows.is_empty()).cloned();
                 let Some(rows) = rows else { continue };
                 let made = self.execute(plan, Inputs::from([(Arc::clone(reads), rows)]), &mut closed.failures)?;
                 n_rows += made.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -260,23 +231,32 @@ impl ClosedQuery {
                     .or_default()
                     .extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
             }
+            if next == last {
+                break;
+            }
         }
         let made = self.execute(&upper, inputs, &mut closed.failures)?;
         closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
         Ok(n_rows)
     }
 
-    /// Gives out parts of the window that waits until an advance has enough rows; says how many it gave.
-    fn give_parts(&mut self, n_before: usize, closed: &mut Closed) -> Result<usize> {
+    /// Gives out steps of the window that waits until an advance has enough rows; says how many it gave.
+    fn give_steps(&mut self, n_before: usize, closed: &mut Closed) -> Result<usize> {
         let Some(mut waiting) = self.waiting.take() else { return Ok(0) };
         let mut n_given = 0;
         while n_given == 0 || n_before + n_given < self.rows_per_advance {
-            let Some(part) = waiting.next()? else {
-                self.reached = waiting.window_end;
-                return Ok(n_given);
-            };
-            n_given += part.values().flatten().map(RecordBatch::num_rows).sum::<usize>();
-            self.run(part, closed)?;
+            match waiting.next_places(self.limits()) {
+                None => {
+                    self.reached = waiting.window_end;
+                    return Ok(n_given);
+                }
+                Some(Step::Places(last)) => {
+                    let step = waiting.take(last)?;
+                    n_given += n_rows_of(&step);
+                    self.run(step, closed)?;
+                }
+                Some(Step::LargePlace(last)) => n_given += self.run_in_two(&mut waiting, last, closed)?,
+            }
         }
         self.waiting = Some(waiting);
         Ok(n_given)

@@ -1,6 +1,6 @@
-//! The open panes of tumbling and hopping windows: merged partials by key, in memory and, beyond the budget, spilled in parts by key.
+//! The open panes of tumbling and hopping windows: merged partials by key, in memory and, beyond the budget, spilled in the order of their ranks.
 //!
-//! In: partials with their pane first. Out, at the close of a window: its rows at once, or part by part where some of it is spilled, so
+//! In: partials with their pane first. Out, at the close of a window: its rows at once, or step by step where some of it is spilled, so
 //! that a window may be larger than the memory.
 
 use std::collections::BTreeMap;
@@ -12,9 +12,10 @@ use arrow::datatypes::Int64Type;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use super::merge::{output, window_array};
+use super::order::KeyOrder;
 use super::partial::WindowedAggregate;
-use super::partition::{N_PARTS, Partitioner};
-use super::spill::{Budget, ROWS_PER_STEP, SpilledParts};
+use super::run::{Cursor, Run, Start, rows_per_chunk};
+use super::spill::{Budget, ROWS_PER_STEP};
 use super::window::pane::{GroupLayout, GroupStates};
 use crate::error::Result;
 
@@ -25,8 +26,8 @@ struct Pane {
     live: Option<GroupStates>,
     /// `keys…, states…, __rows`: what windows that closed have already been given, and still open ones need again.
     frozen: Vec<RecordBatch>,
-    /// The same, by parts.
-    spilled: Vec<Arc<dyn SpilledParts>>,
+    /// The same, on disk.
+    spilled: Vec<Arc<Run>>,
 }
 
 impl Pane {
@@ -64,7 +65,7 @@ impl Pane {
 /// The rows of a window that has closed.
 pub(super) enum ClosedRows {
     Whole(RecordBatch),
-    Parts(SpilledWindow),
+    Spilled(SpilledWindow),
 }
 
 impl ClosedRows {
@@ -76,35 +77,36 @@ impl ClosedRows {
     pub(super) fn batch(&self) -> Option<&RecordBatch> {
         match self {
             Self::Whole(batch) => Some(batch),
-            Self::Parts(_) => None,
+            Self::Spilled(_) => None,
         }
     }
 }
 
-/// A window of which some rows are spilled. A key is in one of [`N_PARTS`] parts.
+/// A window of which some rows are spilled.
 pub(super) struct SpilledWindow {
     aggregate: Arc<WindowedAggregate>,
     start: i64,
     end: i64,
-    spilled: Vec<Arc<dyn SpilledParts>>,
-    /// What of each pane was still in memory.
-    rest: Vec<Vec<Option<RecordBatch>>>,
+    /// What is spilled, then what of each pane was still in memory.
+    states: Vec<Cursor>,
+    order: KeyOrder,
     memory: MemoryReservation,
 }
 
 impl SpilledWindow {
-    /// The rows of one part; each is given once.
-    pub(super) fn take_part(&mut self, part: u32) -> Result<Option<RecordBatch>> {
-        let part = part as usize;
+    pub(super) fn starts(&self) -> impl Iterator<Item = &Start> {
+        self.states.iter().flat_map(Cursor::starts)
+    }
+
+    /// The rows of the keys with a rank in `from..=last`; ranks before `from` cannot be taken any more.
+    pub(super) fn take(&mut self, from: u64, last: u64) -> Result<Option<RecordBatch>> {
         let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
-        for spilled in &self.spilled {
-            merge_states(&mut merged, spilled.read(part)?)?;
+        for states in &mut self.states {
+            for batch in states.take(from, last, &mut self.order)? {
+                merge_states(&mut merged, &batch)?;
+            }
             self.memory.try_resize(merged.size())?;
         }
-        for rest in &mut self.rest {
-            merge_states(&mut merged, rest[part].take())?;
-        }
-        self.memory.try_resize(merged.size())?;
         let rows = rows_of(&self.aggregate, merged, self.start, self.end);
         self.memory.free();
         rows
@@ -116,13 +118,13 @@ pub(super) struct Panes {
     aggregate: Arc<WindowedAggregate>,
     panes: BTreeMap<i64, Pane>,
     budget: Budget,
-    partitioner: Partitioner,
+    order: KeyOrder,
 }
 
 impl Panes {
     pub(super) fn new(aggregate: Arc<WindowedAggregate>, budget: Budget) -> Self {
-        let partitioner = Partitioner::of_states(&aggregate, N_PARTS);
-        Self { aggregate, panes: BTreeMap::new(), budget, partitioner }
+        let order = KeyOrder::of_states(&aggregate);
+        Self { aggregate, panes: BTreeMap::new(), budget, order }
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = i64> {
@@ -178,8 +180,9 @@ impl Panes {
             let Some(pane) = self.panes.get_mut(&start) else { continue };
             pane.freeze(&self.aggregate.layout)?;
             if let Some(states) = pane.frozen.pop() {
-                let parts = self.partitioner.split(Some(states))?;
-                pane.spilled.push(self.budget.spill.write(&parts)?);
+                let n_rows = rows_per_chunk(&self.budget, &states);
+                let run = Run::spilled(&self.order.sort(states)?, n_rows, &self.budget)?;
+                pane.spilled.push(Arc::new(run));
             }
             size -= pane_size;
         }
@@ -192,7 +195,7 @@ impl Panes {
         let inside: Vec<i64> =
             self.panes.range(start..end).map(|(pane, _)| *pane).filter(|pane| spec.is_for(*pane, end)).collect();
         if inside.iter().any(|pane| !self.panes[pane].spilled.is_empty()) {
-            return self.close_in_parts(&inside, start, end).map(|window| Some(ClosedRows::Parts(window)));
+            return self.close_spilled(&inside, start, end).map(|window| Some(ClosedRows::Spilled(window)));
         }
         let mut merged: Option<GroupStates> = None;
         for pane_start in inside {
@@ -208,7 +211,7 @@ impl Panes {
                     Some(base) => base,
                     empty => empty.insert(GroupStates::new(Arc::clone(&self.aggregate.layout))?),
                 };
-                merge_states(base, Some(batch.clone()))?;
+                merge_states(base, batch)?;
             }
         }
         let Some(merged) = merged else { return Ok(None) };
@@ -225,41 +228,43 @@ impl Panes {
             states.extend(pane.peek(&self.aggregate.layout)?);
         }
         if !spilled.is_empty() {
-            let rest = states.into_iter().map(|states| self.partitioner.split(Some(states)));
-            let rest = rest.collect::<Result<Vec<_>>>()?;
-            return Ok(Some(ClosedRows::Parts(self.spilled_window(start, end, spilled, rest))));
+            return Ok(Some(ClosedRows::Spilled(self.spilled_window(start, end, spilled, states)?)));
         }
         let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
         for states in states {
-            merge_states(&mut merged, Some(states))?;
+            merge_states(&mut merged, &states)?;
         }
         Ok(rows_of(&self.aggregate, merged, start, end)?.map(ClosedRows::Whole))
     }
 
-    fn close_in_parts(&mut self, inside: &[i64], start: i64, end: i64) -> Result<SpilledWindow> {
+    fn close_spilled(&mut self, inside: &[i64], start: i64, end: i64) -> Result<SpilledWindow> {
         let mut spilled = Vec::new();
         let mut rest = Vec::new();
         for pane_start in inside {
             let Some(pane) = self.panes.get_mut(pane_start) else { continue };
             pane.freeze(&self.aggregate.layout)?;
             spilled.extend(pane.spilled.iter().cloned());
-            for batch in &pane.frozen {
-                rest.push(self.partitioner.split(Some(batch.clone()))?);
-            }
+            rest.extend(pane.frozen.iter().cloned());
         }
-        Ok(self.spilled_window(start, end, spilled, rest))
+        self.spilled_window(start, end, spilled, rest)
     }
 
     fn spilled_window(
-        &self,
+        &mut self,
         start: i64,
         end: i64,
-        spilled: Vec<Arc<dyn SpilledParts>>,
-        rest: Vec<Vec<Option<RecordBatch>>>,
-    ) -> SpilledWindow {
+        mut runs: Vec<Arc<Run>>,
+        rest: Vec<RecordBatch>,
+    ) -> Result<SpilledWindow> {
+        for states in rest {
+            let n_rows = rows_per_chunk(&self.budget, &states);
+            runs.push(Arc::new(Run::kept(&self.order.sort(states)?, n_rows)?));
+        }
         let name = format!("part of window `{}`", self.aggregate.exchange.0);
         let memory = MemoryConsumer::new(name).register(self.budget.pool());
-        SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, spilled, rest, memory }
+        let states = runs.into_iter().map(Cursor::new).collect();
+        let order = KeyOrder::of_states(&self.aggregate);
+        Ok(SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, states, order, memory })
     }
 
     /// Drops the panes of windows that have all closed.
@@ -272,8 +277,7 @@ impl Panes {
 }
 
 /// Merges a batch of `keys…, states…, __rows`.
-fn merge_states(into: &mut GroupStates, batch: Option<RecordBatch>) -> Result<()> {
-    let Some(batch) = batch else { return Ok(()) };
+fn merge_states(into: &mut GroupStates, batch: &RecordBatch) -> Result<()> {
     let (keys, states) = batch.columns().split_at(into.n_keys());
     into.merge(keys, states)
 }

@@ -14,52 +14,29 @@ use super::float::canonical;
 use super::partial::WindowedAggregate;
 use crate::error::Result;
 
-/// How many parts a window has that is given out in parts, and state that is spilled. Commits have counts of parts: another number
-/// refuses their state.
-pub(super) const N_PARTS: u32 = 64;
-
 pub struct Partitioner {
     n_partitions: u32,
-    /// The columns whose values decide; none: everything goes to the first partition.
-    columns: Vec<usize>,
-    converter: Option<RowConverter>,
-    /// Which bits of a hash decide.
-    rotation: u32,
+    /// Of the columns whose values decide; none: everything goes to the first partition.
+    hashes: KeyHashes,
 }
 
 impl Partitioner {
     /// For the partials of `aggregate`.
     pub fn new(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
-        Self { n_partitions, columns: aggregate.partition_columns(), converter: None, rotation: 0 }
-    }
-
-    /// For the rows of closed windows of `aggregate`. A task has only some partitions of the exchange, so these go by other bits.
-    pub fn of_closed(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
-        let column = |key: &usize| key + usize::from(aggregate.window_index <= *key);
-        Self { n_partitions, columns: aggregate.spread.iter().map(column).collect(), converter: None, rotation: 32 }
-    }
-
-    /// For merged partials without their pane, `keys…, states…`: into the parts of [`Self::of_closed`], or by all keys where the query above
-    /// the windows brings all keys together.
-    pub fn of_states(aggregate: &WindowedAggregate, n_partitions: u32) -> Self {
-        let columns = match aggregate.spread.as_slice() {
-            [] => (0..aggregate.layout.keys.len()).collect(),
-            spread => spread.to_vec(),
-        };
-        Self { n_partitions, columns, converter: None, rotation: 32 }
+        Self { n_partitions, hashes: KeyHashes::new(aggregate.partition_columns()) }
     }
 
     /// One entry per partition; `None` where there is nothing for it.
     pub fn split(&mut self, batch: Option<RecordBatch>) -> Result<Vec<Option<RecordBatch>>> {
         let mut parts = vec![None; self.n_partitions as usize];
         let Some(batch) = batch else { return Ok(parts) };
-        if self.n_partitions == 1 || self.columns.is_empty() {
+        if self.n_partitions == 1 || self.hashes.n_columns() == 0 {
             parts[0] = Some(batch);
             return Ok(parts);
         }
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
-        for (row, hash) in self.hashes(&batch)?.into_iter().enumerate() {
-            rows[(hash.rotate_right(self.rotation) % u64::from(self.n_partitions)) as usize].push(row as u32);
+        for (row, hash) in self.hashes.of(&batch)?.into_iter().enumerate() {
+            rows[(hash % u64::from(self.n_partitions)) as usize].push(row as u32);
         }
         for (part, rows) in parts.iter_mut().zip(rows) {
             if !rows.is_empty() {
@@ -68,8 +45,25 @@ impl Partitioner {
         }
         Ok(parts)
     }
+}
 
-    fn hashes(&mut self, batch: &RecordBatch) -> Result<Vec<u64>> {
+/// Hashes of some columns.
+pub(super) struct KeyHashes {
+    columns: Vec<usize>,
+    converter: Option<RowConverter>,
+}
+
+impl KeyHashes {
+    pub(super) fn new(columns: Vec<usize>) -> Self {
+        Self { columns, converter: None }
+    }
+
+    pub(super) fn n_columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The hash of each row; there must be columns.
+    pub(super) fn of(&mut self, batch: &RecordBatch) -> Result<Vec<u64>> {
         let keys: Vec<ArrayRef> = self.columns.iter().map(|&column| canonical(batch.column(column))).collect();
         let converter = match &mut self.converter {
             Some(converter) => converter,
@@ -126,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_row_goes_to_one_partition_and_each_gets_its_share() {
-        let mut partitioner = Partitioner { n_partitions: 16, columns: vec![1], converter: None, rotation: 0 };
+        let mut partitioner = Partitioner { n_partitions: 16, hashes: KeyHashes::new(vec![1]) };
         let parts = partitioner.split(Some(batch())).expect("split");
         let sizes: Vec<usize> = parts.iter().map(|part| part.as_ref().map_or(0, RecordBatch::num_rows)).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 10_000);
@@ -145,7 +139,7 @@ mod tests {
 
     #[test]
     fn without_keys_everything_is_together() {
-        let mut partitioner = Partitioner { n_partitions: 4, columns: Vec::new(), converter: None, rotation: 0 };
+        let mut partitioner = Partitioner { n_partitions: 4, hashes: KeyHashes::new(Vec::new()) };
         let parts = partitioner.split(Some(batch())).expect("split");
         assert_eq!(parts.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, false]);
     }

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Rows that an operator takes in before it looks at the size of its state.
 pub(crate) const ROWS_PER_STEP: usize = 1 << 12;
@@ -22,13 +22,13 @@ pub trait Spill: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when the disk is full or away.
-    fn write(&self, parts: &[Option<RecordBatch>]) -> Result<Arc<dyn SpilledParts>>;
+    fn write(&self, parts: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<Arc<dyn SpilledParts>>;
 }
 
 /// Batches that have been spilled.
 pub trait SpilledParts: Debug + Send + Sync {
-    /// Reads one part back; `None` where there is nothing.
-    fn read(&self, part: usize) -> Result<Option<RecordBatch>>;
+    /// Reads one part back.
+    fn read(&self, part: usize) -> Result<RecordBatch>;
 }
 
 /// Keeps in memory what is spilled: for tests, and for benchmarks without a disk.
@@ -36,17 +36,17 @@ pub trait SpilledParts: Debug + Send + Sync {
 pub struct MemorySpill;
 
 #[derive(Debug)]
-struct Kept(Vec<Option<RecordBatch>>);
+struct Kept(Vec<RecordBatch>);
 
 impl Spill for MemorySpill {
-    fn write(&self, parts: &[Option<RecordBatch>]) -> Result<Arc<dyn SpilledParts>> {
-        Ok(Arc::new(Kept(parts.to_vec())))
+    fn write(&self, parts: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<Arc<dyn SpilledParts>> {
+        Ok(Arc::new(Kept(parts.collect::<Result<_>>()?)))
     }
 }
 
 impl SpilledParts for Kept {
-    fn read(&self, part: usize) -> Result<Option<RecordBatch>> {
-        Ok(self.0.get(part).cloned().flatten())
+    fn read(&self, part: usize) -> Result<RecordBatch> {
+        self.0.get(part).cloned().ok_or_else(|| Error::internal(format!("no part {part} was spilled")))
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_partly_in_the_output_is_finished_or_given_up() {
-        let partly_closed = Some(PartlyClosed { window_end: 60, n_parts: 2 });
+        let partly_closed = Some(PartlyClosed { window_end: 60, place: 2 });
         let closing = CommitRecord { closed_through: Some(40), partly_closed, ..record(100) };
         let reset = set_back(closing, 50, &ends());
         assert_eq!((reset.partly_closed, reset.expected), (partly_closed, Some(60)));

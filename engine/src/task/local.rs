@@ -48,10 +48,9 @@ impl LocalBody {
         let budget = &context.budget;
         let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, budget)?;
         let merges = vec![(Arc::clone(&plan.placeholder), merge)];
-        let runtime = Arc::clone(&budget.runtime);
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), budget)?,
-            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), runtime)
+            query: ClosedQuery::new(merges, plan.plan.clone(), plan.window_by_window, plan.on_error.clone(), budget)
                 .resumed(closed_through, None)
                 .with_early(plan.early.as_ref(), closed_through),
             sink: Arc::clone(&plan.sink),

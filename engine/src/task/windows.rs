@@ -138,12 +138,16 @@ impl WindowsBody {
                 Some((PartialAggregate::new(Arc::clone(aggregate), &budget)?, partitioner))
             }
         };
-        let runtime = Arc::clone(&context.budget.runtime);
-        let query =
-            ClosedQuery::new(merges, branch.plan.clone(), branch.window_by_window, branch.on_error.clone(), runtime)
-                .with_rows_per_advance(context.rows_per_advance)
-                .resumed(closed_through, last.partly_closed)
-                .with_early(branch.early.as_ref(), last.expected.unwrap_or(i64::MIN).max(closed_through));
+        let query = ClosedQuery::new(
+            merges,
+            branch.plan.clone(),
+            branch.window_by_window,
+            branch.on_error.clone(),
+            &context.budget,
+        )
+        .with_rows_per_advance(context.rows_per_advance)
+        .resumed(closed_through, last.partly_closed)
+        .with_early(branch.early.as_ref(), last.expected.unwrap_or(i64::MIN).max(closed_through));
         Ok(Self {
             inputs: all_inputs,
             query,

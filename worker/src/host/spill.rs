@@ -36,7 +36,7 @@ struct Extent {
 struct SpilledFile {
     folder: PathBuf,
     file: Mutex<File>,
-    parts: Vec<Option<Extent>>,
+    parts: Vec<Extent>,
     n_bytes: u64,
     metrics: Arc<Metrics>,
 }
@@ -56,19 +56,15 @@ fn unavailable(folder: &Path, doing: &str, error: impl std::fmt::Display) -> Err
 }
 
 impl Spill for DiskSpill {
-    fn write(&self, parts: &[Option<RecordBatch>]) -> Result<Arc<dyn SpilledParts>> {
+    fn write(&self, parts: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<Arc<dyn SpilledParts>> {
         let failed = |error: &dyn std::fmt::Display| unavailable(&self.folder, "write", error);
         let mut file = tempfile::tempfile_in(&self.folder).map_err(|error| failed(&error))?;
-        let mut extents = Vec::with_capacity(parts.len());
+        let mut extents = Vec::new();
         let mut begin = 0;
         for part in parts {
-            let Some(batch) = part else {
-                extents.push(None);
-                continue;
-            };
-            write_batch(&mut file, batch).map_err(|error| failed(&error))?;
+            write_batch(&mut file, &part?).map_err(|error| failed(&error))?;
             let end = file.stream_position().map_err(|error| failed(&error))?;
-            extents.push(Some(Extent { begin, n_bytes: end - begin }));
+            extents.push(Extent { begin, n_bytes: end - begin });
             begin = end;
         }
         self.metrics.spilled_bytes.inc_by(begin);
@@ -88,18 +84,20 @@ fn write_batch(file: &mut File, batch: &RecordBatch) -> Result<(), ArrowError> {
 }
 
 impl SpilledParts for SpilledFile {
-    fn read(&self, part: usize) -> Result<Option<RecordBatch>> {
-        let Some(extent) = self.parts.get(part).copied().flatten() else { return Ok(None) };
+    fn read(&self, part: usize) -> Result<RecordBatch> {
+        let extent = self.parts.get(part).copied();
+        let extent = extent.ok_or_else(|| Error::internal(format!("no part {part} was spilled")))?;
         // Every read begins with a seek, so a panic in another one leaves nothing half done.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         read_batch(&mut file, extent).map_err(|error| unavailable(&self.folder, "read", error))
     }
 }
 
-fn read_batch(file: &mut File, extent: Extent) -> Result<Option<RecordBatch>, ArrowError> {
+fn read_batch(file: &mut File, extent: Extent) -> Result<RecordBatch, ArrowError> {
     file.seek(SeekFrom::Start(extent.begin))?;
     let decoder = zstd::Decoder::new(BufReader::new(file.take(extent.n_bytes)))?;
-    StreamReader::try_new(decoder, None)?.next().transpose()
+    let batch = StreamReader::try_new(decoder, None)?.next();
+    batch.unwrap_or_else(|| Err(ArrowError::IpcError("it is empty".to_owned())))
 }
 
 impl Drop for SpilledFile {
@@ -131,9 +129,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let metrics = Arc::new(Metrics::default());
         let spill = DiskSpill::new(folder.path(), Arc::clone(&metrics));
-        let parts = [Some(batch(1)), None, Some(batch(2).slice(1, 2)), Some(batch(3))];
-        let spilled = spill.write(&parts).expect("room");
-        for part in [3, 0, 1, 2, 0] {
+        let parts = [batch(1), batch(2).slice(1, 2), batch(3)];
+        let spilled = spill.write(&mut parts.iter().cloned().map(Ok)).expect("room");
+        for part in [2, 0, 1, 0] {
             assert_eq!(spilled.read(part).expect("readable"), parts[part], "part {part}");
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "no name that could stay behind");
@@ -145,7 +143,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_away_is_named_with_the_remedy() {
         let spill = DiskSpill::new(Path::new("/no/such/folder"), Arc::default());
-        let error = spill.write(&[Some(batch(1))]).expect_err("no folder");
+        let error = spill.write(&mut std::iter::once(Ok(batch(1)))).expect_err("no folder");
         assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
         for part in ["/no/such/folder", "--spill-dir", "No such file"] {
             assert!(error.to_string().contains(part), "{error}");

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::{ClosedQuery, ClosedRows, Ended, Inputs, ROWS_PER_RUN, Waiting};
+use super::steps::{Step, Waiting};
+use super::{ClosedQuery, ClosedRows, Ended, Inputs, ROWS_PER_RUN, n_rows_of};
 use crate::error::{Error, Result};
 use crate::operator::merge::Window;
 use crate::operator::window::spec::floor;
@@ -21,8 +22,8 @@ pub(super) struct Early {
     reached: i64,
     /// Windows that are still to be given out for it.
     windows: BTreeSet<Window>,
-    /// A window that is given out in parts: it has too many rows for one advance, or is spilled.
-    parts: Option<Waiting>,
+    /// A window that is given out in steps: it has too many rows for one advance, or is spilled.
+    waiting: Option<Waiting>,
 }
 
 impl ClosedQuery {
@@ -33,7 +34,7 @@ impl ClosedQuery {
             results: Arc::clone(results),
             reached: floor(watermark, results.interval_ns),
             windows: BTreeSet::new(),
-            parts: None,
+            waiting: None,
         });
         if self.early.is_some() {
             self.merges.iter_mut().for_each(|(_, merge)| merge.watch());
@@ -45,7 +46,7 @@ impl ClosedQuery {
     pub fn is_early_due(&self, watermark: i64) -> bool {
         self.early.as_ref().is_some_and(|early| {
             let is_closed = self.reached == watermark && self.partly_closed().is_none();
-            let has_rest = !early.windows.is_empty() || early.parts.is_some();
+            let has_rest = !early.windows.is_empty() || early.waiting.is_some();
             is_closed && (has_rest || early.reached < floor(watermark, early.results.interval_ns))
         })
     }
@@ -70,26 +71,27 @@ impl ClosedQuery {
         }
         // A window that has begun to be given out at its close has no early rows any more.
         early.windows.retain(|window| watermark < window.end);
-        early.parts.take_if(|parts| parts.window_end <= watermark);
+        early.waiting.take_if(|waiting| waiting.window_end <= watermark);
         let mut rows = Vec::new();
         let mut inputs = Inputs::new();
         let (mut n_rows, mut n_given) = (0, 0);
         while n_given + n_rows < self.rows_per_advance {
-            if let Some(parts) = &mut early.parts {
-                let part = parts.next()?;
-                let Some(part) = part else {
-                    early.parts = None;
+            if let Some(waiting) = &mut early.waiting {
+                // A large place is not divided: the early plan runs once over all that it combines.
+                let Some(Step::Places(last) | Step::LargePlace(last)) = waiting.next_places(self.limits()) else {
+                    early.waiting = None;
                     continue;
                 };
-                n_given += n_rows_of(&part);
-                rows.extend(self.run_early(early, part)?);
+                let step = waiting.take(last)?;
+                n_given += n_rows_of(&step);
+                rows.extend(self.run_early(early, step)?);
                 continue;
             }
             let Some((end, of_step)) = self.peek(&mut early.windows)? else { break };
             let n_open: usize = of_step.iter().map(|(_, rows)| rows.len()).sum();
-            let is_spilled = of_step.iter().any(|(_, rows)| matches!(rows, ClosedRows::Parts(_)));
-            if self.has_parts() && (is_spilled || self.rows_per_advance < n_open) {
-                early.parts = Some(self.parts_of(of_step, end, 0)?);
+            let is_spilled = of_step.iter().any(|(_, rows)| matches!(rows, ClosedRows::Spilled(_)));
+            if self.has_steps() && (is_spilled || self.rows_per_advance < n_open) {
+                early.waiting = Some(Waiting::new(end, 0, self.ordered(of_step)?));
                 continue;
             }
             if is_spilled {
@@ -140,8 +142,4 @@ impl ClosedQuery {
             made => Ok(made?.into_iter().filter(|batch| 0 < batch.num_rows()).collect()),
         }
     }
-}
-
-fn n_rows_of(inputs: &Inputs) -> usize {
-    inputs.values().flatten().map(RecordBatch::num_rows).sum()
 }

@@ -9,7 +9,7 @@ use davy_engine::operator::spill::{Budget, MemorySpill, Spill, SpilledParts};
 use davy_engine::task::ROWS_PER_ADVANCE;
 
 use super::rig::{Record, Rig, records};
-use super::{CASES, Row};
+use super::{CASES, Row, case};
 use crate::random::{Rng, for_seeds};
 
 /// Counts what is spilled.
@@ -19,7 +19,7 @@ struct CountedSpill {
 }
 
 impl Spill for CountedSpill {
-    fn write(&self, parts: &[Option<RecordBatch>]) -> Result<Arc<dyn SpilledParts>> {
+    fn write(&self, parts: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<Arc<dyn SpilledParts>> {
         self.n_written.fetch_add(1, Ordering::Relaxed);
         MemorySpill.write(parts)
     }
@@ -57,4 +57,24 @@ fn spilled_windows_have_the_same_rows() {
         }
         Ok(())
     });
+}
+
+/// The keys of one `k` in a window are more than the whole budget: they are combined only after they have gone through the rest of the
+/// query in steps.
+#[test]
+fn keys_that_the_query_combines_may_be_more_than_the_memory() {
+    const QUERY: &str = "SELECT w.start, w.\"end\", w.is_final, k, sum(m) FROM (
+        SELECT k, v, tumble(INTERVAL '20 seconds') AS w, CAST(median(v) AS BIGINT) AS m, array_agg(ts) AS times
+        FROM flows GROUP BY k, v, w) WHERE array_length(times) = 1 GROUP BY k, w";
+    let text = case("keys of one key", QUERY).oracle_text();
+    const N_KEYS: i64 = 20_000;
+    let record =
+        |v| Record { time_ms: 1_000, text: format!("{{\"ts\":\"{}\",\"k\":\"a\",\"v\":{v}}}", "1970-01-01 00:00:01") };
+    let mut records: Vec<Record> = (0..N_KEYS).map(record).collect();
+    records.push(Record { time_ms: 99_000, text: "{\"ts\":\"1970-01-01 00:01:39\",\"k\":\"b\",\"v\":1}".to_owned() });
+    let budget = Budget::new(1 << 20, Arc::new(MemorySpill)).unwrap();
+    let mut rig = Rig::with_polls(&text, &records, ROWS_PER_ADVANCE, 100).with_budget(budget);
+    let rows: Vec<Row> = (0..=records.len() / 100 + 2).flat_map(|_| rig.read()).collect();
+    let found: Vec<(&str, &str)> = rows.iter().map(|row| (&*row.key, &*row.value)).collect();
+    assert_eq!(found, [("a", &*(N_KEYS * (N_KEYS - 1) / 2).to_string()), ("b", "1")]);
 }

@@ -29,12 +29,12 @@ impl Disk {
 }
 
 impl Spill for Disk {
-    fn write(&self, parts: &[Option<RecordBatch>]) -> Result<Arc<dyn SpilledParts>> {
+    fn write(&self, parts: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<Arc<dyn SpilledParts>> {
         if !self.is_full() {
             return MemorySpill.write(parts);
         }
         if self.loses_batches {
-            return MemorySpill.write(&vec![None; parts.len()]);
+            return MemorySpill.write(&mut parts.map(|part| Ok(part?.slice(0, 0))));
         }
         Err(Error::Unavailable("no room on the disk for spilled state".into()))
     }

@@ -101,5 +101,6 @@ fn explain_partials(out: &mut String, aggregate: &WindowedAggregate) {
     let keys: Vec<&str> = aggregate.layout.keys.iter().map(|field| field.name().as_str()).collect();
     let keys = if keys.is_empty() { "nothing else".to_owned() } else { keys.join(", ") };
     let calls: Vec<&str> = aggregate.calls().iter().map(|call| call.function.name()).collect();
-    line(out, 2, &format!("partials by pane and {keys}: {}", calls.join(", ")));
+    let calls = if calls.is_empty() { "no aggregate".to_owned() } else { calls.join(", ") };
+    line(out, 2, &format!("partials by pane and {keys}: {calls}"));
 }

@@ -85,6 +85,11 @@ fn what_has_no_part_in_state_may_change() {
             COLUMNS,
             "SET memory = '1GiB'; SELECT k, tumble(INTERVAL '10 seconds') AS w, count(v) AS n FROM flows WHERE v < 9 GROUP BY k, w",
         ),
+        (
+            COLUMNS,
+            "CREATE VIEW more AS SELECT max(v) AS high, k, array_agg(v ORDER BY f) AS l, tumble(INTERVAL '10 seconds') AS w, \
+             count(v) AS n, sum(f) FROM flows WHERE v < 9 GROUP BY k, w; SELECT k, w, n FROM more",
+        ),
         ("new TEXT, ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5 seconds'", BASE),
         (
             "ts TIMESTAMP, k TEXT, v BIGINT, half DOUBLE GENERATED ALWAYS AS (v / 2), WATERMARK FOR ts AS ts - INTERVAL '5 seconds'",

@@ -32,6 +32,36 @@ pub(super) struct GroupWindow {
     pub(super) spec: WindowSpec,
 }
 
+/// A windowed aggregate of a query.
+pub(super) struct Grouped {
+    pub(super) aggregate: Aggregate,
+    pub(super) window: GroupWindow,
+    /// The numbers of its columns in the placeholder that the query above reads.
+    columns: Vec<usize>,
+}
+
+impl Grouped {
+    pub(super) fn new(aggregate: &Aggregate, window: GroupWindow) -> Self {
+        let columns = (0..aggregate.group_expr.len() + aggregate.aggr_expr.len()).collect();
+        Self { aggregate: aggregate.clone(), window, columns }
+    }
+
+    /// The same without the aggregates that are not among these columns of the placeholder.
+    pub(super) fn with_used(&self, used: &[String]) -> Result<Self> {
+        let Aggregate { input, group_expr, aggr_expr, .. } = &self.aggregate;
+        let (of_group, of_calls) = self.columns.split_at(group_expr.len());
+        let calls = of_calls.iter().zip(aggr_expr).filter(|(column, _)| used.contains(&column_name(**column)));
+        let (columns, calls): (Vec<usize>, Vec<Expr>) = calls.map(|(column, call)| (*column, call.clone())).unzip();
+        let aggregate = Aggregate::try_new(Arc::clone(input), group_expr.clone(), calls).map_err(sql_error)?;
+        Ok(Self { aggregate, window: self.window, columns: of_group.iter().copied().chain(columns).collect() })
+    }
+}
+
+/// What a column of a placeholder is called. Names in a logical plan may repeat under different qualifiers, so here they are numbered.
+fn column_name(number: usize) -> String {
+    format!("c{number}")
+}
+
 /// A windowed aggregate before it is known how its partials are spread.
 pub(super) struct DraftAggregate {
     /// Of its exchange, and of the placeholder of its closed windows.
@@ -46,13 +76,8 @@ pub(super) struct DraftAggregate {
 }
 
 impl DraftAggregate {
-    pub(super) fn new(
-        name: Arc<str>,
-        aggregate: &Aggregate,
-        window: GroupWindow,
-        calls: Vec<AggregateCall>,
-        below: &Below,
-    ) -> Result<Self> {
+    pub(super) fn new(name: Arc<str>, grouped: &Grouped, calls: Vec<AggregateCall>, below: &Below) -> Result<Self> {
+        let Grouped { aggregate, window, .. } = grouped;
         let keys: Fields = aggregate.schema.fields()[..aggregate.group_expr.len()]
             .iter()
             .enumerate()
@@ -60,7 +85,7 @@ impl DraftAggregate {
             .map(|(_, field)| Arc::new(field.as_ref().clone().with_nullable(true)))
             .collect();
         let layout = Arc::new(GroupLayout::new(keys, calls.into())?);
-        let output_schema = closed_schema(aggregate, &layout.calls);
+        let output_schema = closed_schema(grouped, &layout.calls);
         let output_names = aggregate.schema.fields().iter().map(|field| without_qualifiers(field.name())).collect();
         let described = fingerprint::of_partials(&below.plan, &below.aggregates)?;
         Ok(Self { name, described, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
@@ -218,14 +243,15 @@ fn without_input_order(function: Arc<AggregateFunctionExpr>) -> Result<Arc<Aggre
     Ok(unordered.map_or(function, Arc::new))
 }
 
-/// The columns of a closed window's rows. Names in a logical plan may repeat under different qualifiers, so here they are
-/// numbered.
-fn closed_schema(aggregate: &Aggregate, calls: &[AggregateCall]) -> SchemaRef {
+/// The columns of a closed window's rows.
+fn closed_schema(grouped: &Grouped, calls: &[AggregateCall]) -> SchemaRef {
+    let Grouped { aggregate, columns, .. } = grouped;
     let n_keys = aggregate.group_expr.len();
     let by_position = |(index, field): (usize, &FieldRef)| {
         let wide = index.checked_sub(n_keys).and_then(|call| calls.get(call)).and_then(AggregateCall::wide_sum);
         let data_type = wide.unwrap_or_else(|| field.data_type().clone());
-        Arc::new(field.as_ref().clone().with_name(format!("c{index}")).with_data_type(data_type).with_nullable(true))
+        let name = column_name(columns[index]);
+        Arc::new(field.as_ref().clone().with_name(name).with_data_type(data_type).with_nullable(true))
     };
     Arc::new(Schema::new(aggregate.schema.fields().iter().enumerate().map(by_position).collect::<Vec<_>>()))
 }

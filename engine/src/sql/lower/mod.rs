@@ -5,8 +5,9 @@
 //! everything below it, and [`refuse`] rejects what a stream cannot do. Both halves are then optimised and planned by DataFusion as
 //! ordinary bounded queries.
 //!
-//! The query above the windows decides by which keys partials are spread, and it is cut after the query below. So what is below ends
-//! in a [`stages::Target`] that names its aggregate, and becomes a stage when all aggregates are known.
+//! The query above the windows decides by which keys partials are spread, and which aggregates are computed at all: those that it reads.
+//! So it is optimised before the query below is cut. What is below ends in a [`stages::Target`] that names its aggregate, and becomes a
+//! stage when all aggregates are known.
 
 mod cut;
 mod event_time;
@@ -29,7 +30,7 @@ use super::window::{Follow, PlaceholderWindow, window_of};
 use crate::error::{Error, Result, Subject};
 use crate::operator::bounded::BoundedPlan;
 use crate::plan::{ExchangeInput, Stage, TableDef};
-use cut::{DraftAggregate, GroupWindow, aggregate_calls, below_plan, placeholder_scan, raw_table};
+use cut::{Below, DraftAggregate, GroupWindow, Grouped, aggregate_calls, below_plan, placeholder_scan, raw_table};
 use refuse::{check_row_wise, refuse_markers};
 use sources::{partition_keys, source_tables, without_others};
 use stages::{AboveWindows, Queries, SourceBranch, Target};
@@ -40,6 +41,14 @@ pub(super) fn lower(catalog: &Catalog, dataflow: usize, plan: LogicalPlan, sink:
     let mut lowering = Lowering { catalog, dataflow, queries: Queries::default(), n_windows: 0 };
     lowering.add_query(plan, &Target::Sink(Arc::clone(sink)))?;
     lowering.queries.finish(catalog, sink)
+}
+
+/// A windowed aggregate that a query reads, whose own query is not yet lowered.
+struct Window {
+    draft: DraftAggregate,
+    grouped: Grouped,
+    /// How many windowed aggregates have a number before those below this one.
+    n_windows: usize,
 }
 
 struct Lowering<'a> {
@@ -69,7 +78,7 @@ impl Lowering<'_> {
     }
 
     /// Replaces windowed aggregates by placeholder scans, and tables by their decoded rows.
-    fn cut(&mut self, plan: LogicalPlan, windows: &mut Vec<DraftAggregate>) -> Result<LogicalPlan> {
+    fn cut(&mut self, plan: LogicalPlan, windows: &mut Vec<Window>) -> Result<LogicalPlan> {
         let mut problem = None;
         let cut = plan.transform_down_with_subqueries(|node| {
             let replaced = match &node {
@@ -98,30 +107,49 @@ impl Lowering<'_> {
         }
     }
 
-    /// Makes the stages below a windowed aggregate, and the leaf that replaces it.
+    /// Makes the leaf that replaces a windowed aggregate.
     fn cut_aggregate(
         &mut self,
         aggregate: &Aggregate,
         window: GroupWindow,
-        windows: &mut Vec<DraftAggregate>,
+        windows: &mut Vec<Window>,
     ) -> Result<LogicalPlan> {
         self.n_windows += 1;
-        let name: Arc<str> = format!("w{}_{}", self.dataflow, self.n_windows).into();
-        let below = below_plan(aggregate, window.index)?;
-        let calls = aggregate_calls(&below.aggregates, below.plan.schema(), self.catalog)?;
-        let draft = DraftAggregate::new(Arc::clone(&name), aggregate, window, calls, &below)?;
-        let n_keys = draft.layout.keys.len();
-        self.add_query(below.plan, &Target::Aggregate { name, n_keys })?;
+        let n_windows = self.n_windows;
+        let name: Arc<str> = format!("w{}_{n_windows}", self.dataflow).into();
+        self.n_windows += n_windowed_aggregates(&aggregate.input)?;
+        let grouped = Grouped::new(aggregate, window);
+        let (draft, _) = self.draft(name, &grouped)?;
         let leaf = draft.leaf(aggregate)?;
-        windows.push(draft);
+        windows.push(Window { draft, grouped, n_windows });
         Ok(leaf)
     }
 
-    fn add_window_query(&mut self, plan: &LogicalPlan, windows: Vec<DraftAggregate>, target: Target) -> Result<()> {
+    /// A windowed aggregate, and the query below it.
+    fn draft(&self, name: Arc<str>, grouped: &Grouped) -> Result<(DraftAggregate, Below)> {
+        let below = below_plan(&grouped.aggregate, grouped.window.index)?;
+        let calls = aggregate_calls(&below.aggregates, below.plan.schema(), self.catalog)?;
+        Ok((DraftAggregate::new(name, grouped, calls, &below)?, below))
+    }
+
+    /// Makes the stages below a window, with the aggregates that the query above reads.
+    fn add_below(&mut self, window: Window, used: &[String]) -> Result<DraftAggregate> {
+        let Window { draft, grouped, n_windows } = window;
+        let (draft, below) = self.draft(draft.name, &grouped.with_used(used)?)?;
+        let target = Target::Aggregate { name: Arc::clone(&draft.name), n_keys: draft.layout.keys.len() };
+        let n_after = std::mem::replace(&mut self.n_windows, n_windows);
+        self.add_query(below.plan, &target)?;
+        self.n_windows = n_after;
+        Ok(draft)
+    }
+
+    fn add_window_query(&mut self, plan: &LogicalPlan, windows: Vec<Window>, target: Target) -> Result<()> {
         refuse_markers(plan)?;
         let placeholders: HashMap<String, PlaceholderWindow> = windows
             .iter()
-            .map(|draft| (draft.name.to_string(), PlaceholderWindow { index: draft.window_index, spec: draft.spec }))
+            .map(|Window { draft, .. }| {
+                (draft.name.to_string(), PlaceholderWindow { index: draft.window_index, spec: draft.spec })
+            })
             .collect();
         let optimized = self.optimize(plan)?;
         let window_by_window = Follow { placeholders: &placeholders }.check_above(&optimized)?;
@@ -133,20 +161,24 @@ impl Lowering<'_> {
                 .about(Subject::OrderBy));
         }
         let keys: HashMap<String, PlaceholderKeys> =
-            windows.iter().map(|draft| (draft.name.to_string(), draft.placeholder_keys())).collect();
+            windows.iter().map(|Window { draft, .. }| (draft.name.to_string(), draft.placeholder_keys())).collect();
         let mut spread = spread(&optimized, &keys)?;
-        let mut inputs = Vec::new();
-        for draft in windows {
-            let placeholder = Arc::clone(&draft.name);
-            let aggregate = Arc::new(draft.spread(spread.remove(&*placeholder).unwrap_or_default()));
-            self.queries.aggregates.insert(Arc::clone(&placeholder), Arc::clone(&aggregate));
-            inputs.push(ExchangeInput { placeholder, aggregate });
-        }
         let early = match &target {
             Target::Sink(sink) => early::of_sink(self.catalog, sink, &optimized)?.map(Arc::new),
             Target::Aggregate { .. } => None,
         };
         let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
+        let mut inputs = Vec::new();
+        for window in windows {
+            let placeholder = Arc::clone(&window.draft.name);
+            let plans = std::iter::once(&plan).chain(early.as_ref().map(|early| &early.plan));
+            let used: Vec<String> =
+                plans.filter_map(|plan| plan.placeholders.get(&placeholder)).flatten().cloned().collect();
+            let draft = self.add_below(window, &used)?;
+            let aggregate = Arc::new(draft.spread(spread.remove(&*placeholder).unwrap_or_default()));
+            self.queries.aggregates.insert(Arc::clone(&placeholder), Arc::clone(&aggregate));
+            inputs.push(ExchangeInput { placeholder, aggregate });
+        }
         self.queries.above.push(AboveWindows { inputs, plan, window_by_window, early, target });
         Ok(())
     }
@@ -173,4 +205,17 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// How many windowed aggregates a plan has.
+fn n_windowed_aggregates(plan: &LogicalPlan) -> Result<usize> {
+    let mut n = 0;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            n += usize::from(matches!(window_of(aggregate), Ok(Some(_))));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(sql_error)?;
+    Ok(n)
 }

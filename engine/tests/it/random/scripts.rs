@@ -51,6 +51,13 @@ pub const SCRIPTS: &[Script] = &[
          FROM flows GROUP BY k, window",
     ),
     script(
+        "aggregates that nothing reads",
+        "SELECT k, window, n FROM (
+            SELECT k, hop(INTERVAL '5 seconds', INTERVAL '15 seconds') AS window, count(DISTINCT v) AS n_values, max(v) AS high,
+                count(*) AS n, array_agg(v ORDER BY v) AS all_values, sum(v) AS total FROM flows GROUP BY k, window)
+         WHERE 1 < high",
+    ),
+    script(
         "hop that does not divide",
         "SELECT hop(INTERVAL '10 seconds', INTERVAL '25 seconds') AS window, k, count(*) AS n, min(v) AS low
          FROM flows GROUP BY 1, 2",

@@ -12,6 +12,7 @@
     reason = "a long run says how it went, a failed one how to play it again"
 )]
 
+mod limits;
 mod plan;
 mod process;
 mod rig;

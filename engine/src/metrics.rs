@@ -25,6 +25,10 @@ pub struct Metrics {
     pub source_rows: IntCounter,
     pub source_bytes: IntCounter,
     pub late_rows: IntCounter,
+    /// Rows of keys beyond `max_keys` …
+    pub dropped_rows: IntCounter,
+    /// … and those keys, again with each commit that brings them.
+    pub dropped_keys: IntCounter,
     pub windows_closed: IntCounter,
     /// Of open windows.
     pub early_rows: IntCounter,
@@ -73,6 +77,8 @@ impl Default for Metrics {
             source_rows: counter("davy_source_rows_total", "Rows decoded."),
             source_bytes: counter("davy_source_bytes_total", "Bytes read, after decompression."),
             late_rows: counter("davy_window_late_rows_total", "Rows that came after their last window had closed."),
+            dropped_rows: counter("davy_window_dropped_rows_total", "Rows of keys beyond max_keys."),
+            dropped_keys: counter("davy_window_dropped_keys_total", "Keys beyond max_keys, by pane and commit."),
             windows_closed: counter("davy_window_closed_total", "Windows closed."),
             early_rows: counter("davy_window_early_rows_total", "Early results, rows of windows that were open."),
             sink_rows: counter("davy_sink_rows_total", "Rows committed to sinks."),
@@ -158,6 +164,8 @@ impl Metrics {
             &self.source_rows,
             &self.source_bytes,
             &self.late_rows,
+            &self.dropped_rows,
+            &self.dropped_keys,
             &self.windows_closed,
             &self.early_rows,
             &self.sink_rows,

@@ -22,7 +22,7 @@ use crate::operator::bounded::BoundedPlan;
 pub use crate::operator::guard::place::SqlExpression;
 use crate::operator::guard::{Failures, guarded};
 use crate::operator::partial::WindowedAggregate;
-pub use policy::{BadRecordPolicy, RowPolicy};
+pub use policy::{BadRecordPolicy, KeyLimit, Overflow, RowPolicy};
 
 #[derive(Debug)]
 pub struct Pipeline {
@@ -223,6 +223,8 @@ pub struct TableDef {
     pub partitioned_by: Vec<String>,
     /// Where late rows go, besides being counted.
     pub late_table: Option<Arc<str>>,
+    /// How many keys the windows of its queries may have; `None`: as many as there are.
+    pub key_limit: Option<KeyLimit>,
     /// From one early result of open windows to the next, of a table that is written to.
     pub emit_early: Option<Duration>,
 }

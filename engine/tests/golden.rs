@@ -137,6 +137,10 @@ fn actual(text: &str, world: &World) -> BTreeMap<String, Vec<String>> {
             if 0 < late {
                 counts.push(format!("late rows: {late}"));
             }
+            let dropped = (outcome.metrics.dropped_keys.get(), outcome.metrics.dropped_rows.get());
+            if dropped != (0, 0) {
+                counts.push(format!("beyond the limit: {} keys, {} rows", dropped.0, dropped.1));
+            }
             for (split, n) in outcome.metrics.late_at_merge() {
                 counts.push(format!("late at the merge, {split}: {n}"));
             }

@@ -160,6 +160,8 @@ pub struct BoundedPlan {
     pub placeholders: BTreeMap<Arc<str>, Vec<String>>,
     /// Whether some operator keeps what it saw (a join's build side): such a plan is reset before each run.
     keeps_state: bool,
+    /// The same query over windows from which keys were left out, where that makes a difference.
+    incomplete: Option<Arc<BoundedPlan>>,
 }
 
 impl fmt::Debug for BoundedPlan {
@@ -185,7 +187,21 @@ impl BoundedPlan {
         let mut placeholders = BTreeMap::new();
         collect_placeholders(&plan, &mut placeholders);
         let keeps_state = !is_stateless(&plan);
-        Self { plan, config, placeholders, keeps_state }
+        Self { plan, config, placeholders, keeps_state, incomplete: None }
+    }
+
+    /// With another plan for windows from which keys were left out.
+    #[must_use]
+    pub fn with_incomplete(self, incomplete: Option<Self>) -> Self {
+        Self { incomplete: incomplete.map(Arc::new), ..self }
+    }
+
+    /// The plan for windows that are complete, or not.
+    pub(super) fn over(&self, is_complete: bool) -> &Self {
+        match &self.incomplete {
+            Some(incomplete) if !is_complete => incomplete,
+            _ => self,
+        }
     }
 
     /// Cuts the plan into what works row by row on each placeholder, and the rest.

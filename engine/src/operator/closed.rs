@@ -16,12 +16,13 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use super::bounded::BoundedPlan;
 use super::cut::{Cut, Lower};
 use super::guard::{Failure, Failures};
-use super::merge::WindowMerge;
+use super::keys::Dropped;
+use super::merge::{LeftOut, WindowMerge};
 use super::order::KeyOrder;
 use super::panes::ClosedRows;
 use super::spill::Budget;
 use crate::error::{Error, Result};
-use crate::log::PartlyClosed;
+use crate::log::{PartlyClosed, SplitId};
 use crate::plan::RowPolicy;
 use early::Early;
 use steps::{Limits, Rows, Step, Waiting};
@@ -47,6 +48,8 @@ pub struct ClosedQuery {
     bytes_per_step: usize,
     /// Every window that ends at or before this has been given out.
     reached: i64,
+    /// Whether no key was left out of the windows whose rows are gathered or given out.
+    is_complete: bool,
     /// A window that is being given out.
     waiting: Option<Waiting>,
     /// Where the last owner had come to within a window.
@@ -94,6 +97,7 @@ impl ClosedQuery {
             rows_per_advance: ROWS_PER_ADVANCE,
             bytes_per_step: budget.state_bytes,
             reached: i64::MIN,
+            is_complete: true,
             waiting: None,
             resume: None,
             early: None,
@@ -117,9 +121,25 @@ impl ClosedQuery {
         self.waiting.as_ref().map(Waiting::progress).or(self.resume)
     }
 
-    /// Takes in partials for the merge with this index; says how many rows came too late. `watermark`: see [`WindowMerge::merge`].
-    pub fn merge(&mut self, index: usize, batch: &RecordBatch, watermark: i64) -> Result<u64> {
-        self.merges[index].1.merge(batch, watermark)
+    /// Takes in partials for the merge with this index: see [`WindowMerge::merge`].
+    pub fn merge(
+        &mut self,
+        index: usize,
+        batch: &RecordBatch,
+        split: Option<&SplitId>,
+        watermark: i64,
+    ) -> Result<LeftOut> {
+        self.merges[index].1.merge(batch, split, watermark)
+    }
+
+    /// For rows of the merge with this index: see [`WindowMerge::admit_rows`].
+    pub fn admit_rows(
+        &mut self,
+        index: usize,
+        batch: &RecordBatch,
+        split: &SplitId,
+    ) -> Result<Option<(RecordBatch, Dropped)>> {
+        self.merges[index].1.admit_rows(batch, split)
     }
 
     /// The merge with this index.
@@ -147,6 +167,12 @@ impl ClosedQuery {
         let mut inputs = Inputs::new();
         let mut n_rows = 0;
         for step in steps {
+            let is_complete = self.are_complete(step);
+            if is_complete != self.is_complete {
+                self.run(std::mem::take(&mut inputs), closed)?;
+                *n_given += std::mem::take(&mut n_rows);
+                self.is_complete = is_complete;
+            }
             let mut ended = Ended::new();
             for (name, merge) in &mut self.merges {
                 ended.extend(merge.close_through(step)?.map(|rows| (Arc::clone(name), rows)));
@@ -188,6 +214,11 @@ impl ClosedQuery {
         self.run(inputs, closed)
     }
 
+    /// Whether no key was left out of the windows that end at `end`.
+    fn are_complete(&self, end: i64) -> bool {
+        self.merges.iter().all(|(_, merge)| merge.is_complete(end))
+    }
+
     /// Whether a window may be given out in steps: otherwise the query brings all its rows together.
     fn has_steps(&self) -> bool {
         !self.window_by_window && self.merges.iter().all(|(_, merge)| !merge.aggregate().spread.is_empty())
@@ -215,7 +246,7 @@ impl ClosedQuery {
     /// Runs the query over rows that do not fit into memory and that it brings together: first what works row by row, step by step, then
     /// the rest at once. Says how many rows the rest had.
     fn run_in_two(&self, window: &mut Waiting, last: u64, closed: &mut Closed) -> Result<usize> {
-        let Cut { lower, upper } = self.plan.cut()?;
+        let Cut { lower, upper } = self.plan.over(self.is_complete).cut()?;
         let mut inputs = Inputs::new();
         let mut n_rows = 0;
         while let Some(next) = window.next(self.limits()) {
@@ -266,7 +297,7 @@ impl ClosedQuery {
         if inputs.values().flatten().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        let made = self.execute(&self.plan, inputs, &mut closed.failures)?;
+        let made = self.execute(self.plan.over(self.is_complete), inputs, &mut closed.failures)?;
         closed.rows.extend(made.into_iter().filter(|batch| 0 < batch.num_rows()));
         Ok(())
     }

@@ -14,6 +14,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::Int64Type;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
+use super::keys::{Dropped, KeyGuard};
 use super::panes::{ClosedRows, Panes};
 use super::partial::WindowedAggregate;
 use super::spill::Budget;
@@ -21,6 +22,7 @@ use super::window::session::{ClosedSessions, SessionMerge, batch_of};
 use super::window::spec::{WindowSpec, floor};
 use super::window::window_fields;
 use crate::error::{Error, Result};
+use crate::log::SplitId;
 use changes::Changes;
 pub use early::Window;
 
@@ -39,18 +41,32 @@ pub struct WindowMerge {
     closed_through: i64,
     /// Where early results are given out.
     changes: Option<Changes>,
+    /// Where there is a limit on keys.
+    guard: Option<KeyGuard>,
     memory: MemoryReservation,
 }
 
+/// What did not become part of a window.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Source rows behind partials that were late.
+    pub late_rows: u64,
+    /// Partials of keys beyond the limit …
+    pub dropped: Dropped,
+    /// … and the source rows behind them.
+    pub dropped_rows: u64,
+}
+
 impl WindowMerge {
-    /// An empty operator that will not give out windows ending at or before `closed_through`.
-    pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, budget: &Budget) -> Result<Self> {
+    /// An empty operator that will not give out windows ending at or before `closed_through`. Their keys are spread over `n_splits`.
+    pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, n_splits: u32, budget: &Budget) -> Result<Self> {
         let state = match aggregate.spec {
             WindowSpec::Hop { .. } => State::Panes(Panes::new(Arc::clone(&aggregate), budget.clone())),
             WindowSpec::Session(limits) => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), limits)?),
         };
         let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(budget.pool());
-        Ok(Self { aggregate, state, closed_through, changes: None, memory })
+        let guard = KeyGuard::new(&aggregate, closed_through, n_splits);
+        Ok(Self { aggregate, state, closed_through, changes: None, guard, memory })
     }
 
     pub(super) fn aggregate(&self) -> &WindowedAggregate {
@@ -61,12 +77,20 @@ impl WindowMerge {
         self.aggregate.spec
     }
 
-    /// Takes partials in; says how many rows were behind partials that came too late: after their windows had closed; of sessions,
-    /// behind `watermark`, which is the one that the log has before these partials.
+    /// The rows of a split that are within the limit on keys, and what is known of the others; `None` where all are. Partials of these
+    /// rows are merged without their split.
+    pub fn admit_rows(&mut self, batch: &RecordBatch, split: &SplitId) -> Result<Option<(RecordBatch, Dropped)>> {
+        let admitted = self.guard.as_mut().map(|guard| guard.admit_rows(batch, split));
+        Ok(admitted.transpose()?.flatten())
+    }
+
+    /// Takes partials in; says what was left out: partials that came too late, after their windows had closed (of sessions, behind
+    /// `watermark`, which is the one that the log has before these partials), and keys for which there is no room in the part of the
+    /// windows that `split` holds.
     ///
     /// A session is never judged by what has closed: that depends on how far other partitions have been read, and a replay could not
     /// know which of the partials that it brings back came before, and which after.
-    pub fn merge(&mut self, batch: &RecordBatch, watermark: i64) -> Result<u64> {
+    pub fn merge(&mut self, batch: &RecordBatch, split: Option<&SplitId>, watermark: i64) -> Result<LeftOut> {
         let spec = self.aggregate.spec;
         let closed_through = match spec {
             WindowSpec::Session(_) => watermark,
@@ -74,15 +98,22 @@ impl WindowMerge {
         };
         let times = batch.column(time_column(spec)).as_primitive::<Int64Type>().values();
         let is_late = |time: i64| spec.is_late(time, closed_through);
-        let mut late_rows = 0;
+        let mut left_out = LeftOut::default();
         let mut batch = batch.clone();
         if times.iter().any(|&time| is_late(time)) {
             let counts = batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>();
-            late_rows =
+            left_out.late_rows =
                 times.iter().zip(counts.values()).filter(|(time, _)| is_late(**time)).map(|(_, n)| *n as u64).sum();
             let kept: UInt32Array =
                 times.iter().enumerate().filter(|(_, time)| !is_late(**time)).map(|(row, _)| row as u32).collect();
             batch = take_record_batch(&batch, &kept)?;
+        }
+        if let (Some(guard), Some(split)) = (&mut self.guard, split)
+            && let Some((admitted, dropped)) = guard.admit_partials(&batch, split)?
+        {
+            left_out.dropped_rows = rows_behind(&batch) - rows_behind(&admitted);
+            left_out.dropped = dropped;
+            batch = admitted;
         }
         if let Some(changes) = &mut self.changes {
             changes.note(&self.aggregate, &batch, self.closed_through)?;
@@ -92,7 +123,7 @@ impl WindowMerge {
             State::Sessions(sessions) => sessions.merge(&batch, watermark)?,
         }
         self.resize_reservation()?;
-        Ok(late_rows)
+        Ok(left_out)
     }
 
     fn resize_reservation(&mut self) -> Result<()> {
@@ -100,7 +131,8 @@ impl WindowMerge {
             State::Panes(panes) => panes.size(),
             State::Sessions(sessions) => sessions.size(),
         };
-        Ok(self.memory.try_resize(size + self.changes.as_ref().map_or(0, Changes::size))?)
+        let guard = self.guard.as_ref().map_or(0, KeyGuard::size);
+        Ok(self.memory.try_resize(size + guard + self.changes.as_ref().map_or(0, Changes::size))?)
     }
 
     /// The ends of windows that hold rows and end in `(closed, through]`, ascending. Sessions have none here: they close
@@ -129,15 +161,23 @@ impl WindowMerge {
         let start = through.saturating_sub(width);
         let is_window = floor(start, slide) == start;
         let closed = if is_window { panes.close(start, through)? } else { None };
-        self.closed_through = through;
         panes.drop_through(through);
+        self.advance(through);
         self.resize_reservation()?;
         Ok(closed)
+    }
+
+    /// Whether no key was left out of the window that ends at `end`, which has not closed yet.
+    pub(super) fn is_complete(&self, end: i64) -> bool {
+        self.guard.as_ref().is_none_or(|guard| guard.is_complete(end))
     }
 
     /// Notes that no window ending at or before `through` will be given out any more.
     pub fn advance(&mut self, through: i64) {
         self.closed_through = self.closed_through.max(through);
+        if let Some(guard) = &mut self.guard {
+            guard.drop_through(self.closed_through);
+        }
     }
 
     fn close_sessions(&mut self, through: i64) -> Result<Option<RecordBatch>> {

@@ -10,6 +10,7 @@ pub mod closed;
 mod cut;
 mod float;
 pub(crate) mod guard;
+pub mod keys;
 pub mod merge;
 mod order;
 mod panes;

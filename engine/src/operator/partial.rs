@@ -21,6 +21,7 @@ use super::window::session::{SessionPartial, event_times, partial_schema};
 use super::window::spec::{WindowSpec, floor};
 use crate::error::Result;
 use crate::log::ExchangeId;
+use crate::plan::KeyLimit;
 
 /// The event time of a row, `Timestamp(Nanosecond)`, never null.
 pub const EVENT_TIME: &str = "__event_time";
@@ -48,6 +49,8 @@ pub struct WindowedAggregate {
     /// Which keys, by their index in the layout, decide where in the exchange a partial goes. None: all go to the first partition,
     /// since the query above brings all rows of a window together.
     pub spread: Vec<usize>,
+    /// How many keys a window may have.
+    pub key_limit: Option<KeyLimit>,
     /// Which column of `output_schema` is the window; `None` when the query groups by it without selecting it.
     pub window_index: usize,
 }
@@ -68,13 +71,17 @@ impl WindowedAggregate {
         }
     }
 
-    /// Which columns of its partials decide where in the exchange they go.
-    pub fn partition_columns(&self) -> Vec<usize> {
-        let n_before = match self.spec {
+    /// Which column of its partials is the first key.
+    pub(super) fn keys_from(&self) -> usize {
+        match self.spec {
             WindowSpec::Hop { .. } => 1,
             WindowSpec::Session(_) => 2,
-        };
-        self.spread.iter().map(|key| n_before + key).collect()
+        }
+    }
+
+    /// Which columns of its partials decide where in the exchange they go.
+    pub fn partition_columns(&self) -> Vec<usize> {
+        self.spread.iter().map(|key| self.keys_from() + key).collect()
     }
 
     pub fn calls(&self) -> &[AggregateCall] {

@@ -19,7 +19,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
 use super::function::Created;
 use super::functions::window_markers;
-use super::is_final::WindowFields;
+use super::window_flags::WindowFields;
 use crate::error::{Error, Result};
 use crate::metrics::FunctionMetrics;
 use crate::plan::{ColumnSource, TableDef};

@@ -8,14 +8,13 @@ use std::time::Duration;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::catalog::Catalog;
-use super::is_final::{of_early_results, selects_is_final};
-use super::sql_error;
+use super::max_keys;
 use super::window::has_markers;
+use super::window_flags::{of_early_results, selects_is_final};
 use crate::connector::Table;
 use crate::error::{Error, Result};
-use crate::operator::bounded::BoundedPlan;
 use crate::options::Options;
-use crate::plan::{EarlyResults, SinkPlan};
+use crate::plan::{EarlyResults, KeyLimit, SinkPlan};
 
 /// Each interval may give out all that is open again.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -67,9 +66,14 @@ fn interval(catalog: &Catalog, sink: &str) -> Option<Duration> {
 }
 
 /// How early results are made of a query above windows whose rows go to `sink`, if they are.
-pub(super) fn of_sink(catalog: &Catalog, sink: &str, optimized: &LogicalPlan) -> Result<Option<EarlyResults>> {
+pub(super) fn of_sink(
+    catalog: &Catalog,
+    sink: &str,
+    optimized: &LogicalPlan,
+    limits: &[KeyLimit],
+) -> Result<Option<EarlyResults>> {
     let Some(interval) = interval(catalog, sink) else { return Ok(None) };
-    let plan = BoundedPlan::new(&catalog.state, &of_early_results(optimized)?).map_err(sql_error)?;
+    let plan = max_keys::plan_above(catalog, &of_early_results(optimized)?, limits)?;
     let interval_ns = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX);
     Ok(Some(EarlyResults { interval_ns, plan }))
 }

@@ -103,4 +103,7 @@ fn explain_partials(out: &mut String, aggregate: &WindowedAggregate) {
     let calls: Vec<&str> = aggregate.calls().iter().map(|call| call.function.name()).collect();
     let calls = if calls.is_empty() { "no aggregate".to_owned() } else { calls.join(", ") };
     line(out, 2, &format!("partials by pane and {keys}: {calls}"));
+    if let Some(limit) = &aggregate.key_limit {
+        line(out, 2, &limit.to_string());
+    }
 }

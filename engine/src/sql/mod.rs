@@ -14,10 +14,10 @@ mod expressions;
 mod fingerprint;
 pub mod function;
 pub mod functions;
-mod is_final;
 mod limits;
 mod locate;
 mod lower;
+mod max_keys;
 mod names;
 mod placeholder;
 mod row_policy;
@@ -28,6 +28,7 @@ mod source;
 mod spread;
 mod table;
 pub mod window;
+mod window_flags;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,6 +116,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         let expressions = expressions::expressions(&statement, &bound.statements);
         dataflows.push(Dataflow { stages, sink: insert.sink.name, expressions, fingerprint, state_fingerprint });
     }
+    max_keys::check(&bound.statements, &dataflows)?;
     Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes, name, exchange_partitions })
 }
 

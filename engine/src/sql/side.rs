@@ -78,6 +78,7 @@ impl Side<'_> {
             max_future: None,
             partitioned_by: Vec::new(),
             late_table: None,
+            key_limit: None,
             emit_early: None,
         })
     }

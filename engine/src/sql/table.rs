@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
-use super::{PlanRequest, early, fingerprint, row_policy, sql_error};
+use super::{PlanRequest, early, fingerprint, max_keys, row_policy, sql_error};
 use crate::connector::{Table, TableRequest};
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
@@ -62,6 +62,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
             .hint("add format = 'csv', 'json' or 'raw_string'"));
     }
     let max_future = max_future(table.as_ref(), &mut options)?;
+    let key_limit = max_keys::take(name, table.as_ref(), &mut options)?;
     let emit_early = early::take(table.as_ref(), &mut options)?;
     let mut def = TableDef {
         name: name.into(),
@@ -78,6 +79,7 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         max_drift: options.parse_duration("max_drift")?,
         partitioned_by: Vec::new(),
         late_table: options.take("late_table").map(Into::into),
+        key_limit,
         emit_early,
     };
     def.bad_record = bad_record_policy(name, &mut options)?;

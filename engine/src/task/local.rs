@@ -16,6 +16,7 @@ use super::row_errors::apply_to_results;
 use crate::error::Result;
 use crate::log::{Position, SplitId};
 use crate::operator::closed::ClosedQuery;
+use crate::operator::keys::Dropped;
 use crate::operator::merge::WindowMerge;
 use crate::operator::partial::{Late, PartialAggregate};
 use crate::operator::window::spec::WindowSpec;
@@ -46,7 +47,8 @@ pub(super) struct LocalBody {
 impl LocalBody {
     pub(super) fn new(context: &Context, plan: &LocalWindows, closed_through: i64) -> Result<Self> {
         let budget = &context.budget;
-        let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, budget)?;
+        // Each split has keys of its own, and how many splits there are changes.
+        let merge = WindowMerge::new(Arc::clone(&plan.aggregate), closed_through, 1, budget)?;
         let merges = vec![(Arc::clone(&plan.placeholder), merge)];
         Ok(Self {
             partial: PartialAggregate::new(Arc::clone(&plan.aggregate), budget)?,
@@ -64,8 +66,12 @@ impl LocalBody {
         self.partial.size()
     }
 
-    pub(super) fn process(&mut self, batch: &RecordBatch) -> Result<Late> {
-        self.partial.process(batch)
+    /// Takes in rows of a split; gives those that are late, and how many keys and rows were beyond the limit.
+    pub(super) fn process(&mut self, batch: &RecordBatch, split: &SplitId) -> Result<(Late, Dropped)> {
+        match self.query.admit_rows(0, batch, split)? {
+            None => Ok((self.partial.process(batch)?, Dropped::default())),
+            Some((admitted, dropped)) => Ok((self.partial.process(&admitted)?, dropped)),
+        }
     }
 
     /// At a commit: what was aggregated since the last one, at `begun`, joins the open windows; those that `watermark` has passed
@@ -75,8 +81,8 @@ impl LocalBody {
         if let Some(batch) = self.partial.flush()? {
             self.needed.push_back((begun.clone(), self.query.window(0).stamp(&batch)));
             // Rows of sessions were judged one by one: no split's watermark is behind what has closed.
-            let late = self.query.merge(0, &batch, i64::MIN)?;
-            context.metrics.late_rows.inc_by(if is_replay { 0 } else { late });
+            let left_out = self.query.merge(0, &batch, None, i64::MIN)?;
+            context.metrics.late_rows.inc_by(if is_replay { 0 } else { left_out.late_rows });
         }
         let Some(watermark) = watermark else { return Ok(()) };
         while self.closed_through < watermark {

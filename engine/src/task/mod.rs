@@ -24,11 +24,12 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 pub use crate::operator::closed::ROWS_PER_ADVANCE;
+use crate::operator::keys::Dropped;
 use crate::operator::spill::Budget;
 use crate::plan::{Branch, Dataflow, Output, StageInput};
 use crate::recovery::{Reads, TaskFacts};
@@ -350,6 +351,21 @@ impl Context {
             finding,
         };
         (context, source, commit)
+    }
+
+    /// An error of the task's data, with the task's name.
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Data(_) => error.context(&format!("task `{}`", self.name)),
+            other => other,
+        }
+    }
+
+    /// Counts what was left out because its windows have too many keys.
+    fn note_dropped(&mut self, dropped: Dropped, n_rows: u64) {
+        self.metrics.dropped_rows.inc_by(n_rows);
+        self.metrics.dropped_keys.inc_by(dropped.n_keys);
+        self.notices.extend(dropped.notices);
     }
 
     /// The branches of this task's stage.

@@ -15,7 +15,7 @@ use crate::log::{
     CommitRecord, ExchangeId, Fetched, Judged, Partials, Payload, Polled, Position, Source, SplitId, SplitTime,
 };
 use crate::operator::closed::ClosedQuery;
-use crate::operator::merge::WindowMerge;
+use crate::operator::merge::{LeftOut, WindowMerge};
 use crate::operator::partial::PartialAggregate;
 use crate::operator::partition::Partitioner;
 use crate::plan::{ExchangeInput, Output};
@@ -125,7 +125,8 @@ impl WindowsBody {
                     Input { merge, position, replay_until, watermarks, reset, is_heard, time, needed, unfinished };
                 all_inputs.insert(split, input);
             }
-            let merge = WindowMerge::new(Arc::clone(&input.aggregate), closed_through, &budget)?;
+            let aggregate = Arc::clone(&input.aggregate);
+            let merge = WindowMerge::new(aggregate, closed_through, context.n_partitions, &budget)?;
             merges.push((Arc::clone(&input.placeholder), merge));
         }
         let [branch] = context.branches() else {
@@ -210,11 +211,15 @@ impl WindowsBody {
         let is_given_up = input.reset.is_some_and(|reset| start < reset.read_until);
         if let (Some(batch), false, true) = (&partials.batch, is_given_up, input.is_judged(start)) {
             input.need(began, self.query.window(input.merge).stamp(batch));
-            let late = self.query.merge(input.merge, batch, moment.watermark)?;
+            let left_out = self.query.merge(input.merge, batch, Some(&split), moment.watermark);
+            let LeftOut { late_rows, dropped, dropped_rows } = left_out.map_err(|error| context.named(error))?;
             // What a replay leaves out was counted when it was first read.
-            if 0 < late && input.replay_until <= start {
-                context.metrics.late_rows.inc_by(late);
-                context.metrics.count_late_at_merge(behind(&partials.watermarks), late);
+            if input.replay_until <= start {
+                if 0 < late_rows {
+                    context.metrics.late_rows.inc_by(late_rows);
+                    context.metrics.count_late_at_merge(behind(&partials.watermarks), late_rows);
+                }
+                context.note_dropped(dropped, dropped_rows);
             }
         }
         Ok(())

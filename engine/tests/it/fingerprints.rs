@@ -133,6 +133,14 @@ fn the_plan_covers_which_data_is_read_and_not_how_long_a_split_may_be_silent() {
         )
     );
     assert_eq!(base, plan(", idle_timeout = '10 seconds'", BASE));
+    // All tasks have the same limit, and it may be raised between two runs.
+    assert_ne!(base, plan(", max_keys = '9'", BASE));
+    let state = |options: &str| {
+        fingerprints(&format!(
+            "CREATE TABLE flows ({COLUMNS}) WITH (connector = 'test', format = 'csv'{options});\n{BASE};"
+        ))
+    };
+    assert_eq!(state("").1, state(", max_keys = '9', overflow = 'drop_new'").1);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 mod checked;
 mod early;
 mod fingerprints;
+mod keys;
 mod mutated_scripts;
 #[allow(dead_code, reason = "golden.rs uses the rest")]
 mod oracle;

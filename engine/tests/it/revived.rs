@@ -3,6 +3,6 @@
 
 mod exchange;
 mod model;
-mod one_hop;
-mod rig;
-mod store;
+pub mod one_hop;
+pub mod rig;
+pub mod store;

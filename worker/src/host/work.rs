@@ -69,7 +69,7 @@ impl Work<'_> {
         self.control.lag.store(task.lag(), Ordering::Relaxed);
         self.control.watermark.store(task.watermark().unwrap_or(i64::MIN), Ordering::Relaxed);
         for notice in task.take_notices() {
-            warn!(task = self.name, notice, "input has changed");
+            warn!(task = self.name, notice, "notice");
         }
         match task.take_finding() {
             None => {}

@@ -22,6 +22,8 @@ pub(super) struct Early {
     reached: i64,
     /// Windows that are still to be given out for it.
     windows: BTreeSet<Window>,
+    /// Whether no key was left out of the windows whose rows are gathered or given out.
+    is_complete: bool,
     /// A window that is given out in steps: it has too many rows for one advance, or is spilled.
     waiting: Option<Waiting>,
 }
@@ -34,6 +36,7 @@ impl ClosedQuery {
             results: Arc::clone(results),
             reached: floor(watermark, results.interval_ns),
             windows: BTreeSet::new(),
+            is_complete: true,
             waiting: None,
         });
         if self.early.is_some() {
@@ -88,6 +91,12 @@ impl ClosedQuery {
                 continue;
             }
             let Some((end, of_step)) = self.peek(&mut early.windows)? else { break };
+            let is_complete = self.are_complete(end);
+            if is_complete != early.is_complete {
+                rows.extend(self.run_early(early, std::mem::take(&mut inputs))?);
+                n_given += std::mem::take(&mut n_rows);
+                early.is_complete = is_complete;
+            }
             let n_open: usize = of_step.iter().map(|(_, rows)| rows.len()).sum();
             let is_spilled = of_step.iter().any(|(_, rows)| matches!(rows, ClosedRows::Spilled(_)));
             if self.has_steps() && (is_spilled || self.rows_per_advance < n_open) {
@@ -132,7 +141,7 @@ impl ClosedQuery {
         if n_rows_of(&inputs) == 0 {
             return Ok(Vec::new());
         }
-        let plan = &early.results.plan;
+        let plan = early.results.plan.over(early.is_complete);
         let mut made = plan.run(inputs.clone(), &self.runtime);
         if let Err(Error::Data(_)) = made {
             made = self.execute_guarded(plan, inputs, &mut Vec::new());

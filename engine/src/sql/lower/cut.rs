@@ -12,6 +12,7 @@ use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggrega
 
 use super::super::catalog::{Catalog, RawRows, TableRows};
 use super::super::fingerprint;
+use super::super::max_keys;
 use super::super::placeholder::SourcePlaceholder;
 use super::super::spread::PlaceholderKeys;
 use super::super::sql_error;
@@ -22,7 +23,7 @@ use crate::operator::bounded::PlaceholderTable;
 use crate::operator::partial::{EVENT_TIME, ROW, WATERMARK, WindowedAggregate};
 use crate::operator::window::pane::{AggregateCall, GroupLayout};
 use crate::operator::window::spec::WindowSpec;
-use crate::plan::TableDef;
+use crate::plan::{KeyLimit, TableDef};
 
 /// The window that an aggregate groups by.
 #[derive(Clone, Copy)]
@@ -71,6 +72,7 @@ pub(super) struct DraftAggregate {
     pub(super) layout: Arc<GroupLayout>,
     output_schema: SchemaRef,
     output_names: Vec<String>,
+    pub(super) key_limit: Option<KeyLimit>,
     /// Which column of `output_schema` is the window.
     pub(super) window_index: usize,
 }
@@ -88,7 +90,17 @@ impl DraftAggregate {
         let output_schema = closed_schema(grouped, &layout.calls);
         let output_names = aggregate.schema.fields().iter().map(|field| without_qualifiers(field.name())).collect();
         let described = fingerprint::of_partials(&below.plan, &below.aggregates)?;
-        Ok(Self { name, described, spec: window.spec, layout, output_schema, output_names, window_index: window.index })
+        let key_limit = max_keys::of_window(&aggregate.input, window.spec)?.filter(|_| !layout.keys.is_empty());
+        Ok(Self {
+            name,
+            described,
+            spec: window.spec,
+            layout,
+            output_schema,
+            output_names,
+            key_limit,
+            window_index: window.index,
+        })
     }
 
     /// Which of a closed window's columns are keys.
@@ -115,6 +127,7 @@ impl DraftAggregate {
             layout: self.layout,
             output_schema: self.output_schema,
             output_names: self.output_names,
+            key_limit: self.key_limit,
             spread: keys,
             window_index: self.window_index,
         }
@@ -274,7 +287,7 @@ fn without_qualifiers(name: &str) -> String {
 }
 
 /// The table of a scan, with or without its generated columns.
-pub(super) fn raw_table(scan: &TableScan) -> Option<Arc<TableDef>> {
+pub(in crate::sql) fn raw_table(scan: &TableScan) -> Option<Arc<TableDef>> {
     if let Some(rows) = scan.source.downcast_ref::<TableRows>() {
         return Some(Arc::clone(&rows.def));
     }

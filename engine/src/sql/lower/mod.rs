@@ -9,7 +9,7 @@
 //! So it is optimised before the query below is cut. What is below ends in a [`stages::Target`] that names its aggregate, and becomes a
 //! stage when all aggregates are known.
 
-mod cut;
+pub(super) mod cut;
 mod event_time;
 mod refuse;
 mod sources;
@@ -24,12 +24,13 @@ use datafusion::logical_expr::{Aggregate, LogicalPlan};
 use super::catalog::{Catalog, list};
 use super::checked;
 use super::early;
+use super::max_keys;
 use super::spread::{PlaceholderKeys, spread};
 use super::sql_error;
 use super::window::{Follow, PlaceholderWindow, window_of};
 use crate::error::{Error, Result, Subject};
 use crate::operator::bounded::BoundedPlan;
-use crate::plan::{ExchangeInput, Stage, TableDef};
+use crate::plan::{ExchangeInput, KeyLimit, Stage, TableDef};
 use cut::{Below, DraftAggregate, GroupWindow, Grouped, aggregate_calls, below_plan, placeholder_scan, raw_table};
 use refuse::{check_row_wise, refuse_markers};
 use sources::{partition_keys, source_tables, without_others};
@@ -163,11 +164,13 @@ impl Lowering<'_> {
         let keys: HashMap<String, PlaceholderKeys> =
             windows.iter().map(|Window { draft, .. }| (draft.name.to_string(), draft.placeholder_keys())).collect();
         let mut spread = spread(&optimized, &keys)?;
+        max_keys::check_above(&optimized, windows.iter().flat_map(|Window { draft, .. }| draft.layout.keys.iter()))?;
+        let limits: Vec<KeyLimit> = windows.iter().filter_map(|Window { draft, .. }| draft.key_limit.clone()).collect();
         let early = match &target {
-            Target::Sink(sink) => early::of_sink(self.catalog, sink, &optimized)?.map(Arc::new),
+            Target::Sink(sink) => early::of_sink(self.catalog, sink, &optimized, &limits)?.map(Arc::new),
             Target::Aggregate { .. } => None,
         };
-        let plan = BoundedPlan::new(&self.catalog.state, &optimized).map_err(sql_error)?;
+        let plan = max_keys::plan_above(self.catalog, &optimized, &limits)?;
         let mut inputs = Vec::new();
         for window in windows {
             let placeholder = Arc::clone(&window.draft.name);

@@ -106,7 +106,15 @@ impl SourceBody {
             for made in run_branch(context, branch, &batch, &origin)? {
                 let found = match output {
                     OutputState::Exchange(exchange) => exchange.0.process(&made)?,
-                    OutputState::Local(local) => local.process(&made)?,
+                    OutputState::Local(local) => {
+                        let processed = local.process(&made, &origin.fetched.split);
+                        let (late, dropped) = processed.map_err(|error| context.named(error))?;
+                        if !origin.replay.is_on {
+                            let n_rows = dropped.rows.len() as u64;
+                            context.note_dropped(dropped, n_rows);
+                        }
+                        late
+                    }
                     OutputState::Sink => {
                         if let (Output::Sink(name), true) = (&branch.output, 0 < made.num_rows()) {
                             context.rows.push((Arc::clone(name), made));

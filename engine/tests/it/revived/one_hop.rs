@@ -21,7 +21,8 @@ use crate::random::{Rng, check_shrunk_list, for_seeds};
 use crate::support::World;
 
 /// A world whose topics may be partitioned by a key.
-struct Topics(World);
+#[derive(Default)]
+pub struct Topics(World);
 
 #[derive(Debug)]
 struct Topic(Arc<dyn Table>);
@@ -82,7 +83,12 @@ fn rig() -> Rig {
          WITH (connector = 'test', format = 'json', partitioned_by = 'k', idle_timeout = '1 hour', late_table = 'late');
          SELECT k, session(INTERVAL '{GAP} seconds') AS window, count(*) AS n FROM flows GROUP BY k, window;"
     );
-    let request = PlanRequest { text: &text, connectors: &Topics(World::default()), settings: &BTreeMap::new() };
+    rig_of(&text)
+}
+
+/// The task of a script with windows in one hop.
+pub fn rig_of(text: &str) -> Rig {
+    let request = PlanRequest { text, connectors: &Topics::default(), settings: &BTreeMap::new() };
     let rig = Rig::new(plan(&request).unwrap_or_else(|error| panic!("{error}\n{text}")), 0, 1);
     assert!(matches!(rig.dataflow.stages[0].branches[0].output, Output::Local(_)), "windows in one hop");
     rig
@@ -90,7 +96,7 @@ fn rig() -> Rig {
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     /// A row of this key at this second, and the task reads it.
     Row(usize, char, i64),
     Commit,
@@ -110,7 +116,7 @@ impl Event {
         }
     }
 
-    fn commits(&self) -> bool {
+    pub fn commits(&self) -> bool {
         !matches!(self, Self::Row(..))
     }
 }
@@ -190,13 +196,13 @@ impl Source for RowSource {
 
 /// When owners are replaced: after which commits, and after which events.
 #[derive(Clone, Debug, Default)]
-struct Crashes {
-    after_commits: Vec<usize>,
-    after_events: Vec<usize>,
+pub struct Crashes {
+    pub after_commits: Vec<usize>,
+    pub after_events: Vec<usize>,
 }
 
 /// All rows by table, in the end.
-fn run(rig: &Rig, events: &[Event], crashes: &Crashes, seed: u64) -> BTreeMap<String, Vec<String>> {
+pub fn run(rig: &Rig, events: &[Event], crashes: &Crashes, seed: u64) -> BTreeMap<String, Vec<String>> {
     let (store, written) = (Store::default(), Shared::default());
     lock(&written).extend([(split_id(0), Vec::new()), (split_id(1), Vec::new())]);
     let mut rng = Rng::new(seed);
@@ -249,7 +255,7 @@ fn run(rig: &Rig, events: &[Event], crashes: &Crashes, seed: u64) -> BTreeMap<St
 }
 
 /// The last commits close everything.
-fn with_end(events: &[Event]) -> Vec<Event> {
+pub fn with_end(events: &[Event]) -> Vec<Event> {
     let mut events = events.to_vec();
     let n_splits = if events.iter().any(|event| matches!(event, Event::Join)) { 3 } else { 2 };
     // A split that was behind reads its late rows before; a second round ends what was held back.

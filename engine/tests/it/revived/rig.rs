@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use davy_engine::log::Source;
 use davy_engine::log::transactions::{Destination, TransactionalCommit, TransactionalOptions};
+use davy_engine::metrics::Metrics;
 use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::plan::{Dataflow, Pipeline, SinkPlan};
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
@@ -19,13 +20,24 @@ pub struct Rig {
     sinks: Vec<SinkPlan>,
     stage: usize,
     pub n_partitions: u32,
+    budget: Budget,
+    rows_per_advance: usize,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Rig {
     /// The only task of a stage, which reads all partitions.
     pub fn new(pipeline: Pipeline, stage: usize, n_partitions: u32) -> Self {
         let dataflow = Arc::new(pipeline.dataflows.into_iter().next().expect("a query"));
-        Self { dataflow, sinks: pipeline.sinks, stage, n_partitions }
+        let budget = Budget::new(usize::MAX, Arc::new(MemorySpill)).expect("a budget");
+        let (rows_per_advance, metrics) = (ROWS_PER_ADVANCE, Arc::default());
+        Self { dataflow, sinks: pipeline.sinks, stage, n_partitions, budget, rows_per_advance, metrics }
+    }
+
+    /// Owners that keep so much state in memory, and commit about so many rows of closed windows at once.
+    #[must_use]
+    pub fn with_limits(self, state_bytes: usize, rows_per_advance: usize) -> Self {
+        Self { budget: Budget { state_bytes, ..self.budget }, rows_per_advance, ..self }
     }
 
     /// A new owner.
@@ -52,11 +64,11 @@ impl Rig {
             n_partitions: self.n_partitions,
             source,
             commit: Box::new(TransactionalCommit::new(store.client(), options)),
-            budget: Budget::new(usize::MAX, Arc::new(MemorySpill)).expect("a budget"),
-            metrics: Arc::default(),
+            budget: self.budget.clone(),
+            metrics: Arc::clone(&self.metrics),
             board: Arc::default(),
             run_start: 0,
-            rows_per_advance: ROWS_PER_ADVANCE,
+            rows_per_advance: self.rows_per_advance,
             probe: |_| (),
         };
         Task::recover(parts, now).unwrap_or_else(|error| panic!("the task does not recover: {error}"))

@@ -1,7 +1,9 @@
-//! `w.is_final` of a window `w`: whether a row is the last of its window, or an early result.
+//! `w.is_final` of a window `w`: whether a row is the last of its window, or an early result; and `w.is_complete`: whether no key was
+//! left out of the window.
 //!
-//! It is the same for all rows of one run of the query above the windows. So it is no column: a window has it in SQL only, planned as a
-//! function of the window, and a run for early results has a plan in which that function is false.
+//! Both are the same for all rows of one run of the query above the windows. So they are no columns: a window has them in SQL only,
+//! planned as functions of the window. A run for early results has a plan in which `is_final` is false, and a run over windows that are
+//! incomplete has one in which `is_complete` is false.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,31 +24,49 @@ use super::sql_error;
 use crate::error::Result;
 use crate::operator::window::is_window;
 
-/// The field's name.
-const IS_FINAL: &str = "is_final";
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Flag {
+    IsFinal,
+    IsComplete,
+}
+
+impl Flag {
+    /// The field's name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::IsFinal => "is_final",
+            Self::IsComplete => "is_complete",
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        [Self::IsFinal, Self::IsComplete].into_iter().find(|flag| flag.name() == name)
+    }
+}
 
 /// The function that the field is planned as.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct IsFinal {
+struct WindowFlag {
+    flag: Flag,
     /// In this plan.
     value: bool,
     signature: Signature,
 }
 
-fn is_final(value: bool, window: Expr) -> Expr {
-    let function = IsFinal { value, signature: Signature::any(1, Volatility::Immutable) };
+fn call_of(flag: Flag, value: bool, window: Expr) -> Expr {
+    let function = WindowFlag { flag, value, signature: Signature::any(1, Volatility::Immutable) };
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), vec![window]))
 }
 
-impl ScalarUDFImpl for IsFinal {
+impl ScalarUDFImpl for WindowFlag {
     fn name(&self) -> &str {
-        IS_FINAL
+        self.flag.name()
     }
 
     /// As DataFusion names a field.
     fn schema_name(&self, args: &[Expr]) -> DfResult<String> {
         let of: Vec<String> = args.iter().map(|window| window.schema_name().to_string()).collect();
-        Ok(format!("{}[{IS_FINAL}]", of.join(", ")))
+        Ok(format!("{}[{}]", of.join(", "), self.name()))
     }
 
     fn display_name(&self, args: &[Expr]) -> DfResult<String> {
@@ -73,7 +93,7 @@ impl ScalarUDFImpl for IsFinal {
     }
 }
 
-/// Plans the field, before DataFusion looks for it in the window's type.
+/// Plans the fields, before DataFusion looks for it in the window's type.
 #[derive(Debug)]
 pub(super) struct WindowFields;
 
@@ -84,10 +104,14 @@ impl ExprPlanner for WindowFields {
         qualifier: Option<&TableReference>,
         nested_names: &[String],
     ) -> DfResult<PlannerResult<Vec<Expr>>> {
-        if nested_names != [IS_FINAL] || !is_window(field.data_type()) {
-            return Ok(PlannerResult::Original(Vec::new()));
+        let [name] = nested_names else { return Ok(PlannerResult::Original(Vec::new())) };
+        match Flag::of_name(name).filter(|_| is_window(field.data_type())) {
+            Some(flag) => {
+                let window = Expr::Column(Column::from((qualifier, field)));
+                Ok(PlannerResult::Planned(call_of(flag, true, window)))
+            }
+            None => Ok(PlannerResult::Original(Vec::new())),
         }
-        Ok(PlannerResult::Planned(is_final(true, Expr::Column(Column::from((qualifier, field))))))
     }
 
     fn plan_field_access(
@@ -98,30 +122,45 @@ impl ExprPlanner for WindowFields {
         let GetFieldAccess::NamedStructField { name } = &access.field_access else {
             return Ok(PlannerResult::Original(access));
         };
-        let is_it = name.try_as_str().flatten() == Some(IS_FINAL) && is_window(&access.expr.get_type(schema)?);
-        if !is_it {
-            return Ok(PlannerResult::Original(access));
+        match name.try_as_str().flatten().and_then(Flag::of_name) {
+            Some(flag) if is_window(&access.expr.get_type(schema)?) => {
+                Ok(PlannerResult::Planned(call_of(flag, true, access.expr)))
+            }
+            _ => Ok(PlannerResult::Original(access)),
         }
-        Ok(PlannerResult::Planned(is_final(true, access.expr)))
     }
 }
 
-fn call(expression: &Expr) -> Option<&ScalarFunction> {
+/// The call of a flag's function that an expression is.
+fn call(flag: Flag, expression: &Expr) -> Option<&ScalarFunction> {
     let Expr::ScalarFunction(call) = expression else { return None };
-    (call.func.inner().as_ref() as &dyn Any).is::<IsFinal>().then_some(call)
+    let function = (call.func.inner().as_ref() as &dyn Any).downcast_ref::<WindowFlag>()?;
+    (function.flag == flag).then_some(call)
+}
+
+/// The same plan with the flag false.
+fn without(flag: Flag, plan: &LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let lower = |expression: Expr| match call(flag, &expression) {
+        Some(call) => Ok(Transformed::yes(call_of(flag, false, call.args[0].clone()))),
+        None => Ok(Transformed::no(expression)),
+    };
+    plan.clone()
+        .transform_up(|node| node.map_expressions(|expression| expression.transform_up(lower)))
+        .map_err(sql_error)
 }
 
 /// The same plan for early results.
 pub(super) fn of_early_results(plan: &LogicalPlan) -> Result<LogicalPlan> {
-    let early = |expression: Expr| match call(&expression) {
-        Some(call) => Ok(Transformed::yes(is_final(false, call.args[0].clone()))),
-        None => Ok(Transformed::no(expression)),
-    };
-    let made = plan.clone().transform_up(|node| node.map_expressions(|expression| expression.transform_up(early)));
-    Ok(made.map_err(sql_error)?.data)
+    Ok(without(Flag::IsFinal, plan)?.data)
 }
 
-/// Whether a column of the plan's output depends on the field.
+/// The same plan for windows from which keys were left out; `None` where that makes no difference.
+pub(super) fn of_incomplete(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let made = without(Flag::IsComplete, plan)?;
+    Ok(made.transformed.then_some(made.data))
+}
+
+/// Whether a column of the plan's output depends on `is_final`.
 pub(super) fn selects_is_final(plan: &LogicalPlan) -> Result<bool> {
     Ok(dependent_columns(plan)?.contains(&true))
 }
@@ -136,8 +175,9 @@ fn dependent_columns(plan: &LogicalPlan) -> Result<Vec<bool>> {
             .any(|(input, below)| input.schema().maybe_index_of_column(column).is_some_and(|index| below[index]))
     };
     let depends = |expression: &Expr| -> Result<bool> {
-        let found = expression
-            .exists(|node| Ok(call(node).is_some() || matches!(node, Expr::Column(column) if is_dependent(column))));
+        let found = expression.exists(|node| {
+            Ok(call(Flag::IsFinal, node).is_some() || matches!(node, Expr::Column(column) if is_dependent(column)))
+        });
         found.map_err(sql_error)
     };
     match plan {

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod one_hop;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,6 +5,7 @@
 //! remedy is a new task that recovers from the last commit; recovering is also how every task starts, so it is always tested.
 
 mod bad_records;
+mod context;
 mod cuts;
 mod decode;
 mod idle_sessions;
@@ -22,18 +23,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 pub use crate::operator::closed::ROWS_PER_ADVANCE;
-use crate::operator::keys::Dropped;
 use crate::operator::spill::Budget;
-use crate::plan::{Branch, Dataflow, Output, StageInput};
-use crate::recovery::{Reads, TaskFacts};
+use crate::plan::{Dataflow, StageInput};
 pub use bad_records::fit_to_sink;
+pub(crate) use context::Context;
 pub use input_check::Finding;
 use recover::{decide_recovery, unless_overtaken};
 pub use reset::{ResetWatermark, reset_watermark};
@@ -77,28 +75,6 @@ pub enum Step {
     Idle,
     /// Its input has ended; commit once more, then drop it.
     Ended,
-}
-
-/// What both kinds of body share.
-pub(crate) struct Context {
-    pub(crate) name: Arc<str>,
-    pub(crate) dataflow: Arc<Dataflow>,
-    pub(crate) stage: usize,
-    pub(crate) n_tasks: Arc<[u32]>,
-    pub(crate) index: u32,
-    pub(crate) n_partitions: u32,
-    pub(crate) board: Arc<Board>,
-    pub(crate) run_start: i64,
-    pub(crate) rows_per_advance: usize,
-    pub(crate) probe: fn(&'static str),
-    pub(crate) budget: Budget,
-    pub(crate) metrics: Arc<Metrics>,
-    /// Rows for tables, not yet committed.
-    pub(crate) rows: Vec<(Arc<str>, RecordBatch)>,
-    /// What a person should know, not yet taken.
-    notices: Vec<String>,
-    /// What the input's records are like, not yet taken.
-    finding: Option<Finding>,
 }
 
 enum Body {
@@ -324,74 +300,5 @@ impl Task {
         self.context.notices.extend(notices);
         self.context.notices.extend(joined.iter().map(|split| format!("split `{split}` has joined")));
         body.read(&joined, Some(&last.unwrap_or_default()), self.source.as_mut(), self.now)
-    }
-}
-
-impl Context {
-    /// What a task is made of, apart from its log.
-    fn of(parts: TaskParts) -> (Self, Box<dyn Source>, Box<dyn Commit>) {
-        let TaskParts { name, dataflow, stage, n_tasks, index, n_partitions, source, commit, .. } = parts;
-        let TaskParts { budget, metrics, board, run_start, rows_per_advance, probe, .. } = parts;
-        let (rows, notices, finding) = (Vec::new(), Vec::new(), None);
-        let context = Self {
-            name,
-            dataflow,
-            stage,
-            n_tasks,
-            index,
-            n_partitions,
-            board,
-            run_start,
-            rows_per_advance,
-            probe,
-            budget,
-            metrics,
-            rows,
-            notices,
-            finding,
-        };
-        (context, source, commit)
-    }
-
-    /// An error of the task's data, with the task's name.
-    fn named(&self, error: Error) -> Error {
-        match error {
-            Error::Data(_) => error.context(&format!("task `{}`", self.name)),
-            other => other,
-        }
-    }
-
-    /// Counts what was left out because its windows have too many keys.
-    fn note_dropped(&mut self, dropped: Dropped, n_rows: u64) {
-        self.metrics.dropped_rows.inc_by(n_rows);
-        self.metrics.dropped_keys.inc_by(dropped.n_keys);
-        self.notices.extend(dropped.notices);
-    }
-
-    /// The branches of this task's stage.
-    fn branches(&self) -> &[Branch] {
-        &self.dataflow.stages[self.stage].branches
-    }
-
-    fn facts<'a>(&'a self, accepts_loss: bool, splits: &'a [SplitId]) -> TaskFacts<'a> {
-        TaskFacts {
-            name: &self.name,
-            splits,
-            reads: match self.dataflow.stages[self.stage].input {
-                StageInput::Table(_) => Reads::Table,
-                StageInput::Exchanges(_) => Reads::Exchanges,
-            },
-            index: self.index,
-            n_tasks: self.n_tasks[self.stage],
-            fingerprint: self.dataflow.state_fingerprint,
-            accepts_loss,
-        }
-    }
-
-    /// An envelope for partials of `branch`, with this task's number among the senders.
-    fn partials(&self, branch: usize, batch: Option<RecordBatch>) -> Option<Partials> {
-        let Output::Exchange(aggregate) = &self.branches()[branch].output else { return None };
-        let (first, senders) = self.dataflow.senders(&aggregate.exchange, self.stage, |stage| self.n_tasks[stage]);
-        Some(Partials { sender: first + self.index, senders, batch, watermarks: Arc::default() })
     }
 }

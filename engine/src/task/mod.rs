@@ -100,6 +100,7 @@ pub struct Task {
     commit: Box<dyn Commit>,
     body: Body,
     accepts_loss: bool,
+    is_new: bool,
     /// Positions read since they were last taken.
     n_messages: u64,
     uncommitted: usize,
@@ -121,6 +122,7 @@ impl Task {
         let decided = decide_recovery(&context.facts(accepts_loss, &splits), found.clone(), source.as_mut());
         let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         context.notices = notices;
+        let is_new = last.is_none();
         commit.claim()?;
         let dataflow = Arc::clone(&context.dataflow);
         let body = match &dataflow.stages[context.stage].input {
@@ -141,6 +143,7 @@ impl Task {
             commit,
             body,
             accepts_loss,
+            is_new,
             n_messages: 0,
             uncommitted: 0,
             ended: false,
@@ -150,6 +153,11 @@ impl Task {
             last_record: CommitRecord::default(),
             last_watermarks: None,
         })
+    }
+
+    /// Whether nothing was committed when it was taken over.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What a person should know of the task's input; each is said once.

@@ -14,6 +14,7 @@ use davy_engine::{Error, Result};
 use tracing::{info, warn};
 
 use super::KafkaTask;
+use super::beginning::wait_for_readers;
 use crate::clock;
 use crate::connector::kafka::admin::PurgingCommit;
 use crate::connector::kafka::transactions::KafkaTransactions;
@@ -83,7 +84,7 @@ fn check_topics(shared: &Shared, task: &KafkaTask) -> Result<()> {
 }
 
 /// Waits, unless the run is over.
-fn rest(control: &Control, duration: Duration) {
+pub(super) fn rest(control: &Control, duration: Duration) {
     let begun = clock::now();
     while clock::since(begun) < duration && !control.is_over() {
         clock::rest(Duration::from_millis(20));
@@ -93,6 +94,9 @@ fn rest(control: &Control, duration: Duration) {
 /// One attempt: takes over, reads and commits, until the task ends or fails.
 fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
     let mut running = begin(shared, control, task)?;
+    if !wait_for_readers(shared, control, task, &mut running)? {
+        return Ok(Ending::Released);
+    }
     for notice in running.take_notices() {
         warn!(task = %task.name, notice, "took its input up");
     }

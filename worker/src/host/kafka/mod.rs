@@ -10,6 +10,7 @@
 //! | anything else | the end of the run, with its error |
 
 mod attempt;
+mod beginning;
 pub(crate) mod lag;
 mod naming;
 mod past;
@@ -33,18 +34,22 @@ use crate::connector::kafka::transactions::Identity;
 use crate::connector::kafka::{Delivery, KafkaTable, admin};
 pub(crate) use attempt::drive;
 use naming::{exchange_topic, group, transactional_id};
-use past::{check_exchanges, check_pasts, past_of};
+use past::{check_exchanges, check_pasts, check_windows, past_of};
 
 /// A task over Kafka, as it is made again and again.
 pub(crate) struct KafkaTask {
     pub(super) name: Arc<str>,
     cluster: KafkaConnection,
+    /// Of its dataflow, from 1.
+    number: usize,
     dataflow: Arc<Dataflow>,
     pub(crate) stage: usize,
     pub(crate) index: u32,
     n_tasks: Arc<[u32]>,
     n_partitions: u32,
     identity: Identity,
+    /// The stages that read its exchanges, and what they are called on the broker.
+    readers: Vec<(usize, Identity)>,
     /// The topic and the form of each exchange that is written.
     writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
     board: Arc<Board>,
@@ -139,16 +144,14 @@ pub(crate) fn examine(
         writes.iter().map(|(exchange, (topic, _))| (Arc::clone(&exchange.0), Arc::clone(topic))).collect();
     let mut pasts = Vec::new();
     for (stage, planned) in dataflow.stages.iter().enumerate() {
-        let identity = Identity {
-            transactional_id: String::new(),
-            group: group(pipeline, number, stage),
-            topics: topics_of(&planned.input, &topics),
-        };
+        let identity = stage_identity(pipeline, (number, dataflow), stage, &topics);
         let wanted = shared.options.tasks.of_stage(number - 1, stage)?;
         pasts.push(past_of(shared, cluster, (&planned.input, wanted), &identity)?);
     }
     check_pasts(&pasts, &made)?;
-    check_exchanges(cluster, &pasts, topics.values().filter(|topic| !made.contains(topic)))?;
+    let has_records = |topic: &Arc<str>| Ok(!made.contains(topic) && admin::has_records(cluster, topic)?);
+    check_exchanges(&pasts, &topics, &has_records)?;
+    check_windows(dataflow, &pasts, &topics, &has_records)?;
     let mut other_states: BTreeSet<u64> = pasts.iter().flat_map(|past| past.states.iter().copied()).collect();
     other_states.remove(&dataflow.state_fingerprint);
     let has_run = pasts.iter().any(|past| past.has_run);
@@ -176,29 +179,46 @@ fn tasks_with(
     let Examined { n_tasks, writes, topics, .. } = examined;
     let pipeline = &shared.name;
     let mut tasks = Vec::new();
-    for (stage, planned) in dataflow.stages.iter().enumerate() {
+    for stage in 0..dataflow.stages.len() {
         let board = Arc::default();
+        let reader = |reader| (reader, stage_identity(pipeline, (number, dataflow), reader, &topics));
+        let readers: Vec<_> = beginning::readers(dataflow, stage).map(reader).collect();
         for index in 0..n_tasks[stage] {
             let identity = Identity {
                 transactional_id: transactional_id(pipeline, number, stage, index),
-                group: group(pipeline, number, stage),
-                topics: topics_of(&planned.input, &topics),
+                ..stage_identity(pipeline, (number, dataflow), stage, &topics)
             };
             tasks.push(KafkaTask {
                 name: format!("{pipeline}/{number}/{}/{index}", stage + 1).into(),
                 cluster: cluster.clone(),
+                number,
                 dataflow: Arc::clone(dataflow),
                 stage,
                 index,
                 n_tasks: Arc::clone(&n_tasks),
                 n_partitions: shared.exchange_partitions,
                 identity,
+                readers: readers.clone(),
                 writes: writes.clone(),
                 board: Arc::clone(&board),
             });
         }
     }
     tasks
+}
+
+/// What a stage is called on the broker, apart from its tasks.
+fn stage_identity(
+    pipeline: &str,
+    (number, dataflow): (usize, &Dataflow),
+    stage: usize,
+    topics: &HashMap<Arc<str>, Arc<str>>,
+) -> Identity {
+    Identity {
+        transactional_id: String::new(),
+        group: group(pipeline, number, stage),
+        topics: topics_of(&dataflow.stages[stage].input, topics),
+    }
 }
 
 /// Splits of a table are named by their topic, splits of an exchange by the exchange.

@@ -1,15 +1,17 @@
 //! What a pipeline has left behind on the broker, and whether it can go on from there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use davy_engine::connector::Share;
+use davy_engine::log::SplitId;
+use davy_engine::log::memory::exchange_split;
 use davy_engine::log::offset_metadata::{OffsetMetadata, SplitMetadata, SplitState};
-use davy_engine::plan::StageInput;
+use davy_engine::plan::{Dataflow, ExchangeInput, StageInput};
 use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
 
-use crate::connector::kafka::admin;
+use super::beginning::readers;
 use crate::connector::kafka::transactions::{Identity, committed_so_far};
 use crate::host::{Shared, WantedTasks};
 
@@ -23,6 +25,8 @@ pub(super) struct Past {
     has_heard: bool,
     /// Whether it has committed positions.
     pub(super) has_run: bool,
+    /// Whether every split has a position.
+    is_complete: bool,
     /// The plans that have left state.
     pub(super) states: BTreeSet<u64>,
 }
@@ -38,14 +42,7 @@ pub(super) fn past_of(
             let mut source = plan.table.table.source(&plan.schema, Share { index: 0, count: 1 })?;
             (source.splits()?, (!source.accepts_loss()).then(|| Arc::clone(&plan.table.name)))
         }
-        StageInput::Exchanges(inputs) => {
-            let of = |number| {
-                inputs
-                    .iter()
-                    .map(move |input| davy_engine::log::memory::exchange_split(&input.aggregate.exchange, number))
-            };
-            ((0..shared.exchange_partitions).flat_map(of).collect(), None)
-        }
+        StageInput::Exchanges(inputs) => (exchange_splits(inputs, shared.exchange_partitions), None),
     };
     let n_splits = match input {
         StageInput::Table(_) => splits.len() as u32,
@@ -69,22 +66,23 @@ pub(super) fn past_of(
         forgotten: table.filter(|_| found.is_empty()),
         has_heard: metadata.iter().any(has_heard),
         has_run: !metadata.is_empty(),
+        is_complete: found.len() == splits.len(),
         states: metadata.iter().map(|metadata| metadata.fingerprint).collect(),
     })
 }
 
 /// Only a stage over a table that has committed positions writes into its exchange for good. Read from its beginning again, its rows would be
 /// counted twice.
-pub(super) fn check_exchanges<'a>(
-    cluster: &KafkaConnection,
+pub(super) fn check_exchanges(
     pasts: &[Past],
-    topics: impl Iterator<Item = &'a Arc<str>>,
+    topics: &HashMap<Arc<str>, Arc<str>>,
+    has_records: &dyn Fn(&Arc<str>) -> Result<bool>,
 ) -> Result<()> {
     if pasts.iter().any(|past| past.has_run) {
         return Ok(());
     }
-    for topic in topics {
-        if admin::has_records(cluster, topic)? {
+    for topic in topics.values() {
+        if has_records(topic)? {
             return Err(Error::invalid(format!(
                 "no position is committed for the pipeline, but its exchange `{topic}` has records: Kafka deletes positions of a pipeline \
                  that has not run for a week"
@@ -93,6 +91,34 @@ pub(super) fn check_exchanges<'a>(
         }
     }
     Ok(())
+}
+
+/// A task writes into an exchange only when all that read it have positions (see [`super::beginning`]). From the beginning of what it holds,
+/// these would give out again what is in the output.
+pub(super) fn check_windows(
+    dataflow: &Dataflow,
+    pasts: &[Past],
+    topics: &HashMap<Arc<str>, Arc<str>>,
+    has_records: &dyn Fn(&Arc<str>) -> Result<bool>,
+) -> Result<()> {
+    for writer in (0..pasts.len()).filter(|writer| pasts[*writer].has_run) {
+        for reader in readers(dataflow, writer).filter(|reader| !pasts[*reader].is_complete) {
+            let StageInput::Exchanges(inputs) = &dataflow.stages[reader].input else { continue };
+            for topic in inputs.iter().filter_map(|input| topics.get(&input.aggregate.exchange.0)) {
+                if has_records(topic)? {
+                    return Err(windows_lost(topic));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+fn windows_lost(topic: &str) -> Error {
+    Error::invalid(format!(
+        "its tables were read into the exchange `{topic}`, but the windows behind it have no positions: Kafka deletes positions of a \
+         pipeline that has not run for a week, or with their group. Windows that are in the output would be written again"
+    ))
+    .hint("start fresh under another name")
 }
 
 /// Windows that have heard of rows are behind a table whose positions were committed with these rows. Kafka forgets positions with their
@@ -116,6 +142,12 @@ pub(super) fn check_pasts(pasts: &[Past], made: &[Arc<str>]) -> Result<()> {
         .hint("say 'source.on_loss' = 'continue' for the table, or start fresh under another name")),
         _ => Ok(()),
     }
+}
+
+/// The splits of a stage over exchanges.
+pub(super) fn exchange_splits(inputs: &[ExchangeInput], n_partitions: u32) -> Vec<SplitId> {
+    let of = |number| inputs.iter().map(move |input| exchange_split(&input.aggregate.exchange, number));
+    (0..n_partitions).flat_map(of).collect()
 }
 
 /// | made with | requested | tasks |

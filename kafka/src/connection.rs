@@ -236,7 +236,7 @@ impl KafkaConnection {
     }
 
     /// What the user has set a property to.
-    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+    pub fn property(&self, name: &str) -> Option<&str> {
         self.properties.get(name).map(String::as_str)
     }
 

@@ -77,6 +77,22 @@ impl Compression {
     }
 }
 
+/// How much a producer may write at once, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The longest record.
+    pub record_max: usize,
+    /// Records that are written together, unless one alone is longer. A topic refuses a whole batch that is longer than its limit.
+    pub batch_max: usize,
+}
+
+impl Default for Sizes {
+    /// What every topic takes by default.
+    fn default() -> Self {
+        Self { record_max: 1_000_000, batch_max: 1_000_000 }
+    }
+}
+
 /// What a transactional producer is made with.
 #[derive(Clone, Debug)]
 pub struct TransactionalOptions {
@@ -84,6 +100,7 @@ pub struct TransactionalOptions {
     /// How long the broker lets a transaction be open, where the connection's properties do not say.
     pub transaction_timeout: Duration,
     pub compression: Compression,
+    pub sizes: Sizes,
 }
 
 /// A producer whose transactional id may still belong to older producers.
@@ -95,7 +112,7 @@ pub struct Unfenced {
 impl Unfenced {
     /// Makes the client; sends no request of its own.
     pub fn connect(connection: &KafkaConnection, options: &TransactionalOptions) -> Result<Self> {
-        let mut config = config(connection, options.compression);
+        let mut config = config(connection, options.compression, options.sizes);
         config.set("transactional.id", &options.transactional_id);
         let default = options.transaction_timeout.as_millis().to_string();
         let timeout = connection.property("transaction.timeout.ms").unwrap_or(&default);
@@ -210,8 +227,8 @@ impl TransactionalProducer {
 pub struct IdempotentProducer(Inner);
 
 impl IdempotentProducer {
-    pub fn connect(connection: &KafkaConnection, compression: Compression) -> Result<Self> {
-        Ok(Self(Inner::connect(connection, &config(connection, compression))?))
+    pub fn connect(connection: &KafkaConnection, compression: Compression, sizes: Sizes) -> Result<Self> {
+        Ok(Self(Inner::connect(connection, &config(connection, compression, sizes))?))
     }
 
     /// Queues a record.
@@ -229,14 +246,15 @@ impl IdempotentProducer {
 }
 
 /// The configuration of all producers.
-fn config(connection: &KafkaConnection, compression: Compression) -> ClientConfig {
+fn config(connection: &KafkaConnection, compression: Compression, sizes: Sizes) -> ClientConfig {
     let mut config = connection.config();
     // A commit is one burst: what it holds is sent at once when the queue is emptied, in batches as large as they come.
     connection.set_defaults(
         &mut config,
         &[
             ("linger.ms", "5"),
-            ("batch.size", "1000000"),
+            ("batch.size", &sizes.batch_max.to_string()),
+            ("message.max.bytes", &sizes.record_max.to_string()),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
         ],

@@ -211,10 +211,28 @@ pub trait Commit: Send {
     /// Makes rows, partials and the record visible, all or nothing. [`crate::Error::Fenced`] when a newer owner exists.
     fn commit(&mut self, transaction: Transaction) -> Result<()>;
 
+    /// The rows for a table that are longer than the place takes where they would go.
+    fn too_long(&mut self, _table: &str, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        Ok(Vec::new())
+    }
+
     /// Whether rows are committed to files that the task's last commit has to close.
     fn has_open_files(&self) -> bool {
         false
     }
+}
+
+/// A row that is longer than the place takes where it would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// Which of the batch.
+    pub row: usize,
+    pub n_bytes: usize,
+    pub bytes_max: usize,
+    /// What takes no more, such as a topic, for errors.
+    pub place: Arc<str>,
+    /// What a person can do.
+    pub remedy: &'static str,
 }
 
 /// What of a split is still there: positions from `first` on, before `end`.
@@ -319,6 +337,11 @@ pub struct CommitRecord {
 pub trait Sink: Send {
     /// Stages rows; nothing becomes visible before `commit`.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// The rows that are longer than the medium takes.
+    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        Ok(Vec::new())
+    }
 
     /// Makes the staged rows visible, atomically where the medium can.
     fn commit(&mut self) -> Result<()>;

@@ -110,6 +110,11 @@ impl ClosedQuery {
         Self { rows_per_advance, ..self }
     }
 
+    /// As [`Self::with_rows_per_advance`], from the next advance on.
+    pub fn limit_rows(&mut self, rows_per_advance: usize) {
+        self.rows_per_advance = rows_per_advance;
+    }
+
     /// Goes on where the last owner stopped: all windows that end at or before `reached` are given out, and some of the next one.
     #[must_use]
     pub fn resumed(self, reached: i64, resume: Option<PartlyClosed>) -> Self {

@@ -17,6 +17,7 @@ mod reset;
 mod row_errors;
 mod source;
 mod timed;
+mod too_long;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -203,6 +204,13 @@ impl Task {
         self.uncommitted + made
     }
 
+    /// Limits, about, how many rows of closed windows come between two commits.
+    pub fn limit_rows(&mut self, rows_max: usize) {
+        if let Body::Windows(body) = &mut self.body {
+            body.limit_rows(rows_max);
+        }
+    }
+
     /// Whether a commit is due because partials fill the task's memory; the next stage has more use for them.
     pub fn is_full(&self) -> bool {
         let Body::Source(body) = &self.body else { return false };
@@ -253,6 +261,7 @@ impl Task {
     }
 
     fn commit_flushed(&mut self, flushed: Flushed) -> Result<()> {
+        too_long::take_out(&mut self.context, self.commit.as_mut())?;
         let rows = std::mem::take(&mut self.context.rows);
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
         let Flushed { partials, record, watermarks } = flushed;

@@ -96,6 +96,7 @@ pub(super) struct WindowsBody {
     watermark: i64,
     /// What they had reported to the last owner: restored when the replay is over.
     expected: i64,
+    rows_per_advance: usize,
 }
 
 impl WindowsBody {
@@ -159,6 +160,7 @@ impl WindowsBody {
             closed_through,
             watermark: closed_through,
             expected: last.expected.unwrap_or(i64::MIN),
+            rows_per_advance: context.rows_per_advance,
         })
     }
 
@@ -232,6 +234,10 @@ impl WindowsBody {
         }
         let combined = self.inputs.values_mut().map(|input| input.watermarks.combined()).min();
         self.watermark = self.watermark.max(self.expected).max(combined.unwrap_or(Watermark::MIN).0);
+    }
+
+    pub(super) fn limit_rows(&mut self, rows_max: usize) {
+        self.query.limit_rows(rows_max.min(self.rows_per_advance));
     }
 
     /// Whether there are windows to close, or early results to give out, that did not fit into the last advance.

@@ -43,6 +43,7 @@ pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) {
 /// The next request that goes on; `None` breaks the connection.
 fn read_request(from: &mut TcpStream, target: u16, shared: &Shared, loses_answers: &AtomicBool) -> Option<Vec<u8>> {
     let frame = read_frame(from)?;
+    shared.wait_for_room(frame.len());
     match shared.requests().judge(&frame, target) {
         Verdict::Pass => Some(frame),
         Verdict::LoseAnswer => {

@@ -9,6 +9,7 @@ mod requests;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
+use std::time::Duration;
 
 use requests::Requests;
 pub use requests::{Request, RequestFault};
@@ -47,6 +48,7 @@ struct State {
     cut: Option<Cut>,
     /// None while no server is there.
     target: Option<u16>,
+    bytes_per_second: Option<u32>,
     is_over: bool,
     /// Both ends of each connection.
     ends: Vec<TcpStream>,
@@ -109,6 +111,11 @@ impl Proxy {
         state.break_connections();
     }
 
+    /// Passes at most this many bytes per second on to the server, on each connection.
+    pub fn slow_down(&self, bytes_per_second: u32) {
+        self.shared.lock().bytes_per_second = Some(bytes_per_second);
+    }
+
     /// From now on, requests to Kafka have this fault, or none.
     pub fn set_fault(&self, fault: Option<RequestFault>) {
         self.shared.requests().fault = fault;
@@ -152,6 +159,15 @@ impl Shared {
         let is_silent = |state: &mut State| state.cut == Some(Cut::Silent) && !state.is_over;
         let state = self.changed.wait_while(self.lock(), is_silent).unwrap_or_else(PoisonError::into_inner);
         state.cut.is_none() && !state.is_over
+    }
+
+    /// Waits for as long as so many bytes take.
+    fn wait_for_room(&self, n_bytes: usize) {
+        let state = self.lock();
+        let Some(bytes_per_second) = state.bytes_per_second else { return };
+        let takes = Duration::from_secs_f64(n_bytes as f64 / f64::from(bytes_per_second));
+        let waited = self.changed.wait_timeout_while(state, takes, |state| !state.is_over);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -8,10 +8,11 @@ use arrow::array::RecordBatch;
 use davy_engine::Result;
 use davy_engine::connector::Share;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog, Unread};
-use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction};
+use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, TooLong, Transaction};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 
+use super::commit_rows::CommitRows;
 use super::control::Control;
 use super::sinks::Sinks;
 use super::work::Work;
@@ -89,8 +90,15 @@ pub(super) fn drive(shared: &Shared, control: &Control, log: &MemoryLog, parts: 
     let mut task = Task::recover(parts, clock::since(shared.begun))?;
     let is_ahead = |unread: Unread| UNREAD_MAX <= unread.n_records || unread_bytes_max <= unread.n_bytes;
     let is_blocked = || exchanges.iter().any(|exchange| is_ahead(log.unread(exchange, 0)));
-    let work =
-        Work { name: &name, shared, control, is_blocked: &is_blocked, idle_rest: REST, on_stop: Ending::Stopped };
+    let work = Work {
+        name: &name,
+        shared,
+        control,
+        is_blocked: &is_blocked,
+        idle_rest: REST,
+        commit_rows: &CommitRows::unlimited(),
+        on_stop: Ending::Stopped,
+    };
     work.run(&mut task)
 }
 
@@ -101,6 +109,10 @@ struct HostCommit {
 }
 
 impl Commit for HostCommit {
+    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        self.sinks.too_long(table, rows)
+    }
+
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
         self.inner.take_over(splits)
     }

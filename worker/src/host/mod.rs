@@ -8,6 +8,7 @@
 //! one. Over Kafka an owner that was replaced meanwhile repeats them too.
 
 mod budget;
+mod commit_rows;
 pub(crate) mod control;
 pub(crate) mod kafka;
 mod memory;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use davy_engine::connector::{OverKafka, SinkTask, Writers};
-use davy_engine::log::Sink;
 use davy_engine::log::sink_state::SinkState;
 use davy_engine::log::transactions::{Closing, OutsideSink, TransactionalSink};
+use davy_engine::log::{Sink, TooLong};
 use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, Stage};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
@@ -103,6 +103,12 @@ impl Sinks {
         written
     }
 
+    /// The rows of a table that are longer than it takes.
+    pub(super) fn too_long(&self, name: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        let Some(sink) = self.open.get(name) else { return Ok(Vec::new()) };
+        sink.lock().unwrap_or_else(PoisonError::into_inner).too_long(rows)
+    }
+
     /// Closes all with their committed rows.
     pub(super) fn finish(&self) -> Result<()> {
         self.for_each(|sink| sink.finish())
@@ -174,6 +180,10 @@ impl OutsideSink for Shared {
             probe::reached("after_write_outside");
         }
         Ok(())
+    }
+
+    fn too_long(&mut self, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        self.sinks.too_long(&self.name, rows)
     }
 }
 

@@ -7,6 +7,7 @@ use davy_engine::Result;
 use davy_engine::task::{Finding, Step, Task};
 use tracing::{info, warn};
 
+use super::commit_rows::CommitRows;
 use super::control::{Control, Phase};
 use super::{Ending, HostOptions, Shared};
 use crate::clock;
@@ -20,6 +21,8 @@ pub(super) struct Work<'a> {
     pub(super) is_blocked: &'a dyn Fn() -> bool,
     /// How long a task rests after a step that found nothing; none where the source itself waits for input.
     pub(super) idle_rest: Duration,
+    /// How many rows its commits may have.
+    pub(super) commit_rows: &'a CommitRows,
     /// How a task ends that was requested to stop.
     pub(super) on_stop: Ending,
 }
@@ -42,6 +45,7 @@ impl Work<'_> {
                 continue;
             }
             let elapsed = clock::since(self.shared.begun);
+            task.limit_rows(self.commit_rows.rows_max());
             let step = task.step(elapsed)?;
             self.show(task, step);
             if step == Step::Ended {
@@ -50,13 +54,19 @@ impl Work<'_> {
             }
             // An idle task commits too: its watermark may have moved, and the next stage waits for it.
             let since_last = elapsed.saturating_sub(last_commit);
-            if task.is_full() || is_commit_due(&self.shared.options, since_last, task.uncommitted()) {
+            let commit_rows = self.commit_rows();
+            if task.is_full() || is_commit_due(&self.shared.options, commit_rows, since_last, task.uncommitted()) {
                 self.commit(task)?;
                 last_commit = elapsed;
             } else if step == Step::Idle {
                 clock::rest(self.idle_rest);
             }
         }
+    }
+
+    /// How many uncommitted rows make a commit due.
+    fn commit_rows(&self) -> usize {
+        self.shared.options.commit_rows.min(self.commit_rows.due_after())
     }
 
     /// Shows how far the task has come.
@@ -87,8 +97,14 @@ impl Work<'_> {
     /// Commits what has changed, and counts how long that took.
     pub(super) fn commit(&self, task: &mut Task) -> Result<()> {
         let (begun, on_core) = (clock::now(), clock::on_core());
-        let has_committed = task.commit_changes()?;
+        let n_rows = task.uncommitted();
+        let committed = task.commit_changes();
         let took = clock::since(begun);
+        match committed {
+            Ok(_) => self.commit_rows.note(n_rows, took),
+            Err(_) => self.commit_rows.note_failure(n_rows, took),
+        }
+        let has_committed = committed?;
         if has_committed {
             self.shared.metrics.commit_seconds.observe(took.as_secs_f64());
         }
@@ -98,8 +114,8 @@ impl Work<'_> {
     }
 }
 
-fn is_commit_due(options: &HostOptions, since_last: Duration, uncommitted_rows: usize) -> bool {
-    options.commit_interval <= since_last || options.commit_rows <= uncommitted_rows
+fn is_commit_due(options: &HostOptions, commit_rows: usize, since_last: Duration, uncommitted_rows: usize) -> bool {
+    options.commit_interval <= since_last || commit_rows <= uncommitted_rows
 }
 
 #[cfg(test)]
@@ -108,8 +124,7 @@ mod tests {
 
     #[test]
     fn a_commit_is_due_after_the_interval_or_enough_rows() {
-        let options =
-            HostOptions { commit_interval: Duration::from_secs(1), commit_rows: 100, ..HostOptions::default() };
+        let options = HostOptions { commit_interval: Duration::from_secs(1), ..HostOptions::default() };
         let cases = [
             (Duration::ZERO, 0, false),
             (Duration::from_millis(999), 99, false),
@@ -117,7 +132,7 @@ mod tests {
             (Duration::ZERO, 100, true),
         ];
         for (since_last, rows, expected) in cases {
-            assert_eq!(is_commit_due(&options, since_last, rows), expected, "{since_last:?}, {rows} rows");
+            assert_eq!(is_commit_due(&options, 100, since_last, rows), expected, "{since_last:?}, {rows} rows");
         }
     }
 }

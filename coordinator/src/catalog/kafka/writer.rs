@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use davy_kafka::Error as KafkaError;
-use davy_kafka::producer::{Compression, Record, TransactionalOptions, TransactionalProducer, Unfenced};
+use davy_kafka::producer::{Compression, Record, Sizes, TransactionalOptions, TransactionalProducer, Unfenced};
 
 use super::codec::Message;
 use super::{CatalogTopic, Halt};
@@ -26,6 +26,7 @@ impl Writer {
     pub(super) fn init(topic: &CatalogTopic, proceed: &dyn Fn() -> Result<(), Halt>) -> Result<Self, Halt> {
         let CatalogTopic { options, connection } = topic;
         let transactional = TransactionalOptions {
+            sizes: Sizes::default(),
             transactional_id: options.transactional_id(),
             transaction_timeout: TRANSACTION_TIMEOUT,
             compression: Compression::Zstd,

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use super::super::offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState};
 use super::super::wire::{self, Record, Wire};
-use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, Transaction};
+use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, TooLong, Transaction};
 use super::sinks::TaskSinks;
 use super::{Closing, Destination, Message, Transactions};
 use crate::error::{Error, Result};
@@ -237,6 +239,10 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
             self.transact(Vec::new(), &transaction.record)?;
         }
         Ok(())
+    }
+
+    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        self.sinks.too_long(table, rows)
     }
 
     fn has_open_files(&self) -> bool {

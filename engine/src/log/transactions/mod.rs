@@ -31,7 +31,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::sink_state::SinkState;
-use super::{Position, SplitId};
+use super::{Position, SplitId, TooLong};
 use crate::error::Result;
 
 pub use commit::{TransactionalCommit, TransactionalOptions};
@@ -82,12 +82,22 @@ pub trait Transactions: Send {
 pub trait RowEncoder: Send {
     /// Appends the messages of a batch.
     fn encode(&mut self, batch: &RecordBatch, messages: &mut Vec<Message>) -> Result<()>;
+
+    /// The rows whose messages the topic would not take.
+    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A sink that takes no part in the transaction: written before it, so its rows come at least once.
 pub trait OutsideSink: Send {
     /// Writes the rows and waits until they are safe.
     fn write(&mut self, batches: &[RecordBatch]) -> Result<()>;
+
+    /// The rows that it would not take.
+    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Whether a commit closes a file that is not full yet.

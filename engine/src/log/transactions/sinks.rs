@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::super::TooLong;
 use super::super::sink_state::SinkState;
 use super::{Closing, Destination, Message};
 use crate::error::{Error, Result};
@@ -31,6 +32,14 @@ impl TaskSinks {
             Destination::Files(sink) => sink.has_open_file(),
             Destination::Inside(_) | Destination::Outside(_) => false,
         })
+    }
+
+    pub(super) fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        match self.destinations.get_mut(table) {
+            Some(Destination::Inside(encoder)) => encoder.too_long(rows),
+            Some(Destination::Outside(sink)) => sink.too_long(rows),
+            Some(Destination::Files(_)) | None => Ok(Vec::new()),
+        }
     }
 
     /// Notes what is committed of files. A later state of the same files replaces an earlier one: of splits that were committed

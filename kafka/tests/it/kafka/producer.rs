@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use davy_kafka::offsets::{CommittedOffset, ConsumerGroup};
 use davy_kafka::producer::{
-    Compression, IdempotentProducer, Record, TransactionalOptions, TransactionalProducer, Unfenced,
+    Compression, IdempotentProducer, Record, Sizes, TransactionalOptions, TransactionalProducer, Unfenced,
 };
 use davy_kafka::{Error, Isolation, KafkaConnection, TopicPartition};
 use davy_testkit::broker::{servers, unique};
@@ -18,6 +18,7 @@ fn patience() -> Duration {
 
 pub(crate) fn unfenced(connection: &KafkaConnection, transactional_id: &str) -> Unfenced {
     let options = TransactionalOptions {
+        sizes: Sizes::default(),
         transactional_id: transactional_id.to_owned(),
         transaction_timeout: Duration::from_secs(15),
         compression: Compression::Lz4,
@@ -138,7 +139,7 @@ fn a_key_goes_where_a_java_producer_would_send_it() {
     ] {
         assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
     }
-    let producer = IdempotentProducer::connect(&connection(), Compression::Lz4).expect("a producer");
+    let producer = IdempotentProducer::connect(&connection(), Compression::Lz4, Sizes::default()).expect("a producer");
     let to = topic("keys", 7);
     for number in 0..300 {
         let key = format!("10.0.{}.{number}", number % 3);

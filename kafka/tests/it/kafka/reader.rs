@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use davy_kafka::admin::Admin;
 use davy_kafka::offsets::MetadataClient;
-use davy_kafka::producer::{Compression, IdempotentProducer, Record};
+use davy_kafka::producer::{Compression, IdempotentProducer, Record, Sizes};
 use davy_kafka::reader::{Event, Reader};
 use davy_kafka::{Error, Isolation, TopicPartition};
 use davy_testkit::broker::unique;
@@ -15,7 +15,7 @@ use crate::{PATIENCE, connection, record, topic};
 #[test]
 fn an_open_transaction_ends_a_partition_for_readers_of_committed_records_only() {
     let to = topic("open", 1);
-    let plain = IdempotentProducer::connect(&connection(), Compression::Zstd).expect("a producer");
+    let plain = IdempotentProducer::connect(&connection(), Compression::Zstd, Sizes::default()).expect("a producer");
     plain.send(&record(&to, "before")).expect("queued");
     plain.flush(PATIENCE).expect("written");
     let producer = owner(&connection(), &unique("id"));
@@ -31,7 +31,7 @@ fn an_open_transaction_ends_a_partition_for_readers_of_committed_records_only() 
 #[test]
 fn a_record_is_read_with_its_headers_and_found_by_its_time() {
     let to = topic("headers", 1);
-    let plain = IdempotentProducer::connect(&connection(), Compression::None).expect("a producer");
+    let plain = IdempotentProducer::connect(&connection(), Compression::None, Sizes::default()).expect("a producer");
     let headers = [("a".into(), b"1".to_vec()), ("b".into(), b"2".to_vec())];
     plain.send(&Record { headers: &headers, ..record(&to, "x") }).expect("queued");
     plain.flush(PATIENCE).expect("written");
@@ -57,7 +57,7 @@ fn a_record_is_read_with_its_headers_and_found_by_its_time() {
 #[test]
 fn a_position_that_was_deleted_is_an_error_and_not_a_jump() {
     let to = crate::deletable_topic("deleted");
-    let plain = IdempotentProducer::connect(&connection(), Compression::None).expect("a producer");
+    let plain = IdempotentProducer::connect(&connection(), Compression::None, Sizes::default()).expect("a producer");
     for value in ["a", "b", "c"] {
         plain.send(&record(&to, value)).expect("queued");
     }

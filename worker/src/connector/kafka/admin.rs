@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use davy_engine::log::{Commit, Found, Position, SplitId, Transaction};
+use arrow::array::RecordBatch;
+use davy_engine::log::{Commit, Found, Position, SplitId, TooLong, Transaction};
 use davy_engine::{Error, Result};
 use davy_kafka::admin::{Admin, Created, NewTopic};
 use davy_kafka::offsets::MetadataClient;
@@ -145,6 +146,10 @@ impl<C> PurgingCommit<C> {
 impl<C: Commit> Commit for PurgingCommit<C> {
     fn has_open_files(&self) -> bool {
         self.inner.has_open_files()
+    }
+
+    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        self.inner.too_long(table, rows)
     }
 
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {

@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 pub(crate) mod exchange;
 pub(crate) mod lag;
+pub(crate) mod limits;
 mod options;
 pub(crate) mod sink;
 mod source;
@@ -136,6 +137,7 @@ impl KafkaTable {
             topic: Arc::clone(&self.topic),
             pipeline: Arc::clone(pipeline),
             rows_per_message: options.rows_per_message,
+            message_bytes_max: limits::message_bytes_max(&self.cluster, &self.topic)?,
             expressions: expressions.clone(),
             encoder: self.format.encoder(&plan.schema)?,
         })

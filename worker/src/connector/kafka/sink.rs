@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
 use datafusion::common::{DFSchema, SchemaError};
@@ -13,17 +13,17 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
 use davy_engine::format::Encoder;
-use davy_engine::log::Sink;
 use davy_engine::log::transactions::{Message, RowEncoder};
+use davy_engine::log::{Sink, TooLong};
 use davy_engine::plan::{ORIGIN, ORIGIN_KEY, SinkPlan};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
-use davy_kafka::producer::IdempotentProducer;
+use davy_kafka::producer::{IdempotentProducer, Sizes};
 
-use super::of_kafka;
 use super::options::SinkOptions;
 use super::transactions::record;
+use super::{limits, of_kafka};
 
 /// The headers of late rows and dead letters.
 const ORIGIN_TOPIC: &str = "davy-topic";
@@ -31,6 +31,8 @@ const ORIGIN_PARTITION: &str = "davy-partition";
 const ORIGIN_OFFSET: &str = "davy-offset";
 const ORIGIN_REASON: &str = "davy-reason";
 const ORIGIN_PIPELINE: &str = "davy-pipeline";
+/// What a person can do about a message that is too long.
+const RAISE: &str = "raise the topic's `max.message.bytes`";
 /// How long it is waited for messages that were written outside of a transaction.
 const FLUSH: Duration = Duration::from_secs(30);
 
@@ -89,6 +91,8 @@ pub(crate) struct Encode {
     pub(crate) topic: Arc<str>,
     pub(crate) pipeline: Arc<str>,
     pub(crate) rows_per_message: usize,
+    /// The longest that key, value and headers may be together.
+    pub(crate) message_bytes_max: usize,
     pub(crate) expressions: Expressions,
     pub(crate) encoder: Box<dyn Encoder>,
 }
@@ -116,51 +120,165 @@ impl Encode {
     }
 }
 
+/// The rows of a batch as messages' parts.
+struct Rows {
+    lines: Vec<Vec<u8>>,
+    keys: Option<ArrayRef>,
+    headers: Vec<(String, ArrayRef)>,
+    origin: Option<Origin>,
+    /// Rows that had no value, and of which nothing else is written.
+    are_tombstones: Option<ArrayRef>,
+}
+
+impl Rows {
+    /// The message of one row.
+    fn message(&mut self, row: usize, encode: &Encode) -> Message {
+        let mut message = Message {
+            topic: Arc::clone(&encode.topic),
+            key: self.keys.as_ref().and_then(|keys| text_at(keys, row)),
+            value: std::mem::take(&mut self.lines[row]),
+            is_tombstone: self.are_tombstones.as_ref().is_some_and(|values| values.is_null(row)),
+            ..Message::default()
+        };
+        for (name, values) in &self.headers {
+            if let Some(value) = text_at(values, row) {
+                message.headers.push((name.clone().into(), value));
+            }
+        }
+        if let Some(origin) = &self.origin {
+            message.headers.extend(origin.headers(row, &encode.pipeline));
+        }
+        message
+    }
+}
+
+impl Encode {
+    fn rows(&mut self, given: &RecordBatch) -> Result<Rows> {
+        let batch = fit_to_sink(&self.plan, given)?;
+        let lines = self.lines(&batch)?;
+        let origin = Origin::of(given)?;
+        let key = self.expressions.key.as_ref().map(|key| texts(key, &batch)).transpose()?;
+        let keys = key.or_else(|| given.column_by_name(ORIGIN_KEY).cloned());
+        let headers = self.expressions.headers.iter();
+        let headers = headers.map(|(name, value)| Ok((name.clone(), texts(value, &batch)?))).collect::<Result<_>>()?;
+        let are_tombstones = (origin.is_some() && batch.num_columns() == 1).then(|| Arc::clone(batch.column(0)));
+        Ok(Rows { lines, keys, headers, origin, are_tombstones })
+    }
+
+    /// Rows share a message only if they share its key; headers are of a row, so they keep it alone.
+    fn message_may_be_shared(&self, origin: Option<&Origin>) -> bool {
+        origin.is_none() && self.expressions.headers.is_empty() && 1 < self.rows_per_message
+    }
+
+    /// A dead letter whose value is shortened until its message fits.
+    fn shortened(&mut self, given: &RecordBatch) -> Result<Message> {
+        let mut dead_letter = given.clone();
+        loop {
+            let message = self.rows(&dead_letter)?.message(0, self);
+            if n_bytes(&message) <= self.message_bytes_max {
+                return Ok(message);
+            }
+            dead_letter = halved(&dead_letter)?.ok_or_else(|| {
+                Error::invalid(format!(
+                    "table `{}`: a dead letter without its value has {} bytes, topic `{}` takes {}",
+                    self.plan.name,
+                    n_bytes(&message),
+                    self.topic,
+                    self.message_bytes_max
+                ))
+                .hint(RAISE)
+            })?;
+        }
+    }
+}
+
+fn n_bytes(message: &Message) -> usize {
+    let headers = message.headers.iter().map(|(name, value)| (&**name, value.len()));
+    limits::n_bytes(message.key.as_deref(), &message.value, headers)
+}
+
+/// A dead letter with half of its value, or of its details if there is no value; `None` where there is neither.
+fn halved(dead_letter: &RecordBatch) -> Result<Option<RecordBatch>> {
+    let mut columns = dead_letter.columns().to_vec();
+    for (field, column) in dead_letter.schema().fields().iter().zip(&mut columns) {
+        let half: ArrayRef = match (field.name().as_str(), column.data_type()) {
+            ("value", DataType::Binary) => {
+                let bytes = column.as_binary::<i32>();
+                if bytes.is_null(0) || bytes.value(0).is_empty() {
+                    continue;
+                }
+                Arc::new(BinaryArray::from_iter_values([&bytes.value(0)[..bytes.value(0).len() / 2]]))
+            }
+            ("detail", DataType::Utf8) if !column.as_string::<i32>().value(0).is_empty() => {
+                let text = column.as_string::<i32>().value(0);
+                Arc::new(StringArray::from(vec![&text[..text.floor_char_boundary(text.len() / 2)]]))
+            }
+            _ => continue,
+        };
+        *column = half;
+        return Ok(Some(RecordBatch::try_new(dead_letter.schema(), columns)?));
+    }
+    Ok(None)
+}
+
 impl RowEncoder for Encode {
     fn encode(&mut self, given: &RecordBatch, messages: &mut Vec<Message>) -> Result<()> {
         if given.num_rows() == 0 {
             return Ok(());
         }
-        let batch = fit_to_sink(&self.plan, given)?;
-        let lines = self.lines(&batch)?;
-        let origin = Origin::of(given)?;
-        let origin_keys = given.column_by_name(ORIGIN_KEY);
-        let keys = self.expressions.key.as_ref().map(|key| texts(key, &batch)).transpose()?;
-        // What had no value keeps none, where nothing else is written of it.
-        let has_no_value = |row: usize| origin.is_some() && batch.num_columns() == 1 && batch.column(0).is_null(row);
-        let headers = self.expressions.headers.iter();
-        let headers =
-            headers.map(|(name, value)| Ok((name.clone(), texts(value, &batch)?))).collect::<Result<Vec<_>>>()?;
-        // Rows share a message only if they share its key; headers are of a row, so they keep it alone.
-        let is_alone = origin.is_some() || !headers.is_empty() || self.rows_per_message == 1;
+        let mut rows = self.rows(given)?;
+        let is_shared = self.message_may_be_shared(rows.origin.as_ref());
+        let is_dead_letter = given.column_by_name(ORIGIN_KEY).is_some();
         let mut open: BTreeMap<Option<Vec<u8>>, (usize, usize)> = BTreeMap::new();
-        for (row, line) in lines.into_iter().enumerate() {
-            let key = keys.as_ref().or(origin_keys).and_then(|keys| text_at(keys, row));
-            if !is_alone
-                && let Some((at, n_rows)) = open.get_mut(&key)
+        for row in 0..given.num_rows() {
+            let mut message = rows.message(row, self);
+            if is_shared
+                && let Some((at, n_rows)) = open.get_mut(&message.key)
                 && *n_rows < self.rows_per_message
+                && n_bytes(&messages[*at]) + message.value.len() < self.message_bytes_max
             {
                 let value: &mut Vec<u8> = &mut messages[*at].value;
                 value.push(b'\n');
-                value.extend_from_slice(&line);
+                value.append(&mut message.value);
                 *n_rows += 1;
                 continue;
             }
-            let mut message =
-                Message { topic: Arc::clone(&self.topic), key: key.clone(), value: line, ..Message::default() };
-            message.is_tombstone = has_no_value(row);
-            for (name, values) in &headers {
-                if let Some(value) = text_at(values, row) {
-                    message.headers.push((name.clone().into(), value));
-                }
+            if is_dead_letter && self.message_bytes_max < n_bytes(&message) {
+                message = self.shortened(&given.slice(row, 1))?;
             }
-            if let Some(origin) = &origin {
-                message.headers.extend(origin.headers(row, &self.pipeline));
+            if is_shared {
+                open.insert(message.key.clone(), (messages.len(), 1));
             }
-            open.insert(key, (messages.len(), 1));
             messages.push(message);
         }
         Ok(())
+    }
+
+    fn too_long(&mut self, given: &RecordBatch) -> Result<Vec<TooLong>> {
+        // Dead letters are shortened.
+        if given.num_rows() == 0 || given.column_by_name(ORIGIN_KEY).is_some() {
+            return Ok(Vec::new());
+        }
+        let of_expressions = self.expressions.key.iter().chain(self.expressions.headers.iter().map(|(_, value)| value));
+        let batch = fit_to_sink(&self.plan, given)?;
+        let mut bound = limits::longest_row(&batch);
+        for expression in of_expressions {
+            bound += limits::longest_value(&texts(expression, &batch)?);
+        }
+        bound += self.expressions.headers.iter().map(|(name, _)| name.len() + limits::HEADER_OVERHEAD).sum::<usize>();
+        if bound <= self.message_bytes_max {
+            return Ok(Vec::new());
+        }
+        let mut rows = self.rows(given)?;
+        let mut too_long = Vec::new();
+        for row in 0..given.num_rows() {
+            let n_bytes = n_bytes(&rows.message(row, self));
+            if self.message_bytes_max < n_bytes {
+                let place = format!("topic `{}`", self.topic).into();
+                too_long.push(TooLong { row, n_bytes, bytes_max: self.message_bytes_max, place, remedy: RAISE });
+            }
+        }
+        Ok(too_long)
     }
 }
 
@@ -219,7 +337,8 @@ pub(crate) struct PlainSink {
 
 impl PlainSink {
     pub(crate) fn open(connection: &KafkaConnection, options: &SinkOptions, encode: Encode) -> Result<Self> {
-        let producer = IdempotentProducer::connect(connection, options.compression).map_err(of_kafka)?;
+        let sizes = limits::with_topic(Sizes::default(), encode.message_bytes_max);
+        let producer = IdempotentProducer::connect(connection, options.compression, sizes).map_err(of_kafka)?;
         Ok(Self { producer, encode, staged: Vec::new() })
     }
 
@@ -234,6 +353,10 @@ impl PlainSink {
 impl Sink for PlainSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.encode.encode(batch, &mut self.staged)
+    }
+
+    fn too_long(&mut self, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+        self.encode.too_long(rows)
     }
 
     fn commit(&mut self) -> Result<()> {

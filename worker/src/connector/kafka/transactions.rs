@@ -10,7 +10,7 @@ use davy_engine::log::transactions::{Message, Transactions};
 use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
 use davy_kafka::offsets::{CommittedOffset, ConsumerGroup, GroupMetadata};
-use davy_kafka::producer::{Record, TransactionalOptions, TransactionalProducer, Unfenced};
+use davy_kafka::producer::{Record, Sizes, TransactionalOptions, TransactionalProducer, Unfenced};
 use davy_kafka::{Error as KafkaError, Isolation, KafkaConnection, TopicPartition};
 
 use super::source::partition_of;
@@ -44,11 +44,24 @@ impl Identity {
     }
 }
 
+/// How long a task's transaction may be open.
+pub(crate) fn transaction_timeout(connection: &KafkaConnection) -> Duration {
+    let given = connection.property("transaction.timeout.ms").and_then(|text| text.parse().ok());
+    given.map_or(TRANSACTION, Duration::from_millis)
+}
+
+/// How a task's messages are written. One producer writes to all its topics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writing {
+    pub(crate) compression: Compression,
+    pub(crate) sizes: Sizes,
+}
+
 /// A task's transactional client.
 pub(crate) struct KafkaTransactions {
     connection: KafkaConnection,
     identity: Identity,
-    compression: Compression,
+    writing: Writing,
     /// Made by `init`; dropped after a commit in doubt.
     producer: Option<TransactionalProducer>,
     /// The group that positions are committed for, as soon as they have been read. It has no members.
@@ -61,11 +74,11 @@ impl KafkaTransactions {
     pub(crate) fn new(
         connection: &KafkaConnection,
         identity: Identity,
-        compression: Compression,
+        writing: Writing,
         is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Self {
         let connection = connection.clone();
-        Self { connection, identity, compression, producer: None, group: None, is_stopping }
+        Self { connection, identity, writing, producer: None, group: None, is_stopping }
     }
 
     fn producer(&self) -> Result<&TransactionalProducer> {
@@ -87,7 +100,8 @@ impl Transactions for KafkaTransactions {
         let options = TransactionalOptions {
             transactional_id: self.identity.transactional_id.clone(),
             transaction_timeout: TRANSACTION,
-            compression: self.compression,
+            compression: self.writing.compression,
+            sizes: self.writing.sizes,
         };
         let unfenced = Unfenced::connect(&self.connection, &options).map_err(of_kafka)?;
         self.producer = Some(unfenced.take_over(&|| self.patience()).map_err(of_kafka)?);

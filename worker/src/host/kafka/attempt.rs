@@ -11,14 +11,16 @@ use davy_engine::log::transactions::{Destination, TransactionalCommit, Transacti
 use davy_engine::plan::StageInput;
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 use davy_engine::{Error, Result};
+use davy_kafka::producer::Sizes;
 use tracing::{info, warn};
 
 use super::KafkaTask;
 use super::beginning::wait_for_readers;
 use crate::clock;
 use crate::connector::kafka::admin::PurgingCommit;
-use crate::connector::kafka::transactions::KafkaTransactions;
-use crate::connector::kafka::{Compression, Delivery, KafkaTable};
+use crate::connector::kafka::transactions::{KafkaTransactions, Writing, transaction_timeout};
+use crate::connector::kafka::{Compression, Delivery, KafkaTable, limits};
+use crate::host::commit_rows::CommitRows;
 use crate::host::control::{Control, Phase};
 use crate::host::sinks::{Fitted, Shared as SharedSink};
 use crate::host::work::Work;
@@ -40,12 +42,13 @@ const FENCED_WAIT: Duration = Duration::from_secs(3);
 /// Runs a task until a stop is requested, or until an error that a retry does not fix.
 pub(crate) fn drive(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
     let mut back_off = BACK_OFF_MIN;
+    let commit_rows = CommitRows::new(transaction_timeout(&task.cluster));
     loop {
         if control.is_over() {
             return Ok(Ending::Released);
         }
         let begun = clock::now();
-        let error = match run_attempt(shared, control, task) {
+        let error = match run_attempt(shared, control, task, &commit_rows) {
             Ok(ending) => return Ok(ending),
             Err(error) => error,
         };
@@ -92,7 +95,7 @@ pub(super) fn rest(control: &Control, duration: Duration) {
 }
 
 /// One attempt: takes over, reads and commits, until the task ends or fails.
-fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Ending> {
+fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask, commit_rows: &CommitRows) -> Result<Ending> {
     let mut running = begin(shared, control, task)?;
     if !wait_for_readers(shared, control, task, &mut running)? {
         return Ok(Ending::Released);
@@ -108,6 +111,7 @@ fn run_attempt(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<E
         control,
         is_blocked: &|| false,
         idle_rest: Duration::ZERO,
+        commit_rows,
         on_stop: Ending::Released,
     };
     // Commits at once, so that others see which process owns the task.
@@ -160,7 +164,7 @@ fn outside(shared: &Shared, name: &Arc<str>) -> Destination {
 /// The commits of one attempt.
 fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box<dyn Commit>> {
     let mut sinks = BTreeMap::new();
-    let mut compression = Compression::Lz4;
+    let mut writing = Writing { compression: Compression::Lz4, sizes: Sizes::default() };
     for (name, ()) in task.tables() {
         let plan = shared.sinks.plan(&name)?;
         let table = plan.table.as_deref().and_then(KafkaTable::of);
@@ -168,9 +172,11 @@ fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box
             Some(table) if table.delivery() != Some(Delivery::AtLeastOnce) => {
                 // One producer writes them all: dead letters and late rows go like the results.
                 if name == task.dataflow.sink {
-                    compression = table.compression();
+                    writing.compression = table.compression();
                 }
-                Destination::Inside(Box::new(table.encoder(plan, &shared.name)?))
+                let encoder = table.encoder(plan, &shared.name)?;
+                writing.sizes = limits::with_topic(writing.sizes, encoder.message_bytes_max);
+                Destination::Inside(Box::new(encoder))
             }
             Some(_) => outside(shared, &name),
             None => {
@@ -185,7 +191,7 @@ fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box
     }
     let stop = Arc::clone(&control.stop);
     let is_stopping = Arc::new(move || stop.load(Ordering::Relaxed));
-    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), compression, is_stopping);
+    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), writing, is_stopping);
     let options = TransactionalOptions {
         name: Arc::clone(&task.name),
         task: task.index,

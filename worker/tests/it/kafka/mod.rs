@@ -21,7 +21,9 @@ mod refusals;
 mod reset;
 mod restart;
 mod security;
+mod slow;
 mod spill;
+mod too_long;
 mod topics;
 mod writing;
 

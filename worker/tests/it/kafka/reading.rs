@@ -39,6 +39,30 @@ fn reading_begins_where_the_table_says() {
 }
 
 #[test]
+fn a_message_that_is_one_row_may_have_line_ends_in_quotes() {
+    let messages = ["1,\"two\nlines\"", "2,plain\n", "3,a\n4,b", "5,\"a \"\"quote\"\"\"\r\n", ""];
+    let cases = [
+        ("one", "1|two\nlines 2|plain 5|a \"quote\"", "too_long empty"),
+        ("many", "2|plain 3|a 4|b 5|a \"quote\"", "malformed too_short empty"),
+    ];
+    at_once(&cases, |&(rows, expected, expected_bad)| {
+        let (from, to, dead) = (topic("from", 1), topic("to", 1), topic("dead", 1));
+        put(&from, &messages.map(|message| value(0, message)));
+        let options = format!("format = 'csv', 'csv.rows_per_message' = '{rows}', dead_letter_topic = '{dead}'");
+        let script = table("a", "n INT, x TEXT", &from, &options)
+            + &table("b", "x TEXT", &to, "format = 'raw_string'")
+            + "INSERT INTO b SELECT concat(n, '|', x) AS x FROM a;";
+        let mut run = start(&unique("rows"), &script);
+        run.wait_for(&to, expected.split(' ').filter(|row| row.contains('|')).count());
+        let bad = run.wait_for(&dead, expected_bad.split(' ').count());
+        run.stop();
+        assert_eq!(texts(&all(&to)).join(" "), expected, "{rows}");
+        let reasons: Vec<&str> = bad.iter().map(|message| message.header("davy-reason")).collect();
+        assert_eq!(reasons.join(" "), expected_bad, "{rows}: {:?}", texts(&bad));
+    });
+}
+
+#[test]
 fn what_is_not_committed_is_read_only_on_request() {
     let from = topic("from", 1);
     put(&from, &[value(0, "plain")]);

@@ -116,6 +116,6 @@ fn a_row_that_is_too_large_for_its_topic_is_an_error_and_not_a_loop() {
         + &table("b", "x TEXT", &to, "format = 'raw_string', compression = 'none'")
         + "INSERT INTO b SELECT x FROM a;";
     let said = refusal(&unique("large"), &script);
-    assert!(said.contains("raise the topic's `max.message.bytes`, or lower `rows_per_message`"), "{said}");
+    assert!(said.contains("raise the topic's `max.message.bytes`, or say on_error"), "{said}");
     assert_eq!(super::topics::all(&to), []);
 }

@@ -125,6 +125,16 @@ pub enum SplitTime {
     Idle(Watermark),
 }
 
+impl SplitTime {
+    /// The same, where it is not later than `limit`.
+    pub(crate) fn at_most(self, limit: Watermark) -> Self {
+        match self {
+            Self::Active(watermark) => Self::Active(watermark.min(limit)),
+            Self::Idle(watermark) => Self::Idle(watermark.min(limit)),
+        }
+    }
+}
+
 /// What a poll found.
 #[derive(Clone, Debug)]
 pub enum Polled {

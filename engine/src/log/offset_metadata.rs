@@ -50,8 +50,10 @@ pub struct Parts {
 pub struct Reset {
     /// Partials before this are not merged again.
     pub read_until: Position,
-    /// Watermarks before this are not used.
+    /// Watermarks before this close nothing, and judge sessions by no more than `to`.
     pub written_until: Position,
+    /// The watermark that was set, ns since 1970.
+    pub to: i64,
 }
 
 /// What a stage remembers of a split.
@@ -177,8 +179,8 @@ impl Parts {
         if self.is_idle {
             put_part(&mut bytes, IDLE, &[]);
         }
-        if let Some(Reset { read_until, written_until }) = self.reset {
-            let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes()].concat();
+        if let Some(Reset { read_until, written_until, to }) = self.reset {
+            let body = [read_until.0.to_le_bytes(), written_until.0.to_le_bytes(), to.to_le_bytes()].concat();
             put_part(&mut bytes, RESET, &body);
         }
         if let Some(PartlyClosed { window_end, place }) = self.partly_closed {
@@ -205,11 +207,13 @@ impl Parts {
             *rest = after;
             match tag {
                 IDLE if body.is_empty() => parts.is_idle = true,
-                RESET if body.len() == 16 => {
+                RESET if [16, 24].contains(&body.len()) => {
                     let mut body = body;
                     let read_until = Position(u64::from_le_bytes(take(&mut body)?));
                     let written_until = Position(u64::from_le_bytes(take(&mut body)?));
-                    parts.reset = Some(Reset { read_until, written_until });
+                    // Earlier builds used none of these watermarks.
+                    let to = if body.is_empty() { i64::MIN } else { i64::from_le_bytes(take(&mut body)?) };
+                    parts.reset = Some(Reset { read_until, written_until, to });
                 }
                 PARTLY_CLOSED if body.len() == 16 => {
                     let mut body = body;
@@ -302,7 +306,7 @@ mod tests {
     fn samples() -> [SplitMetadata; 4] {
         let windows = SplitState::Windows { replay_from: Position(5), closed_through: -1, expected: i64::MAX };
         let source = metadata(SplitState::Source { watermark: i64::MIN });
-        let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX) });
+        let reset = Some(Reset { read_until: Position(7), written_until: Position(u64::MAX), to: -1 });
         let file = |is_closed| CommittedFile { is_closed, length: 1 << 40, generation: 3, owner: u64::MAX };
         let sink = |file| SinkState { target: 7, generation: 4, sequence: 1 << 33, file, id: u64::MAX - 1 };
         let partly_closed = Some(PartlyClosed { window_end: 90, place: 7 });
@@ -360,6 +364,7 @@ mod tests {
             (with_parts(&[IDLE, 1, 0, 7]), "its part 1 has 1 bytes"),
             (with_parts(&[IDLE, 1, 0]), "it is cut off"),
             (with_parts(&[SINK, 1, 0, 7]), "it is cut off"),
+            (with_parts(&[RESET, 1, 0, 7]), "its part 8 has 1 bytes"),
             (with_parts(&[&[SINK, 25, 0], &[7; 25][..]].concat()), "it has a file of the unknown kind 7"),
         ];
         for (text, why) in cases {

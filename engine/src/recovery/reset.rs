@@ -23,12 +23,15 @@ pub fn set_back(record: CommitRecord, to: i64, ends: &BTreeMap<SplitId, Position
     }
     let is_wrong = |watermark: i64| to < watermark;
     let expected_too_much = record.expected.is_some_and(is_wrong);
-    if closed_too_much || expected_too_much {
+    let is_unread = |(split, end): (&SplitId, &Position)| record.positions.get(split).is_some_and(|read| read < end);
+    if closed_too_much || expected_too_much || ends.iter().any(is_unread) {
         for (split, end) in ends {
             let Some(read_until) = record.positions.get(split).copied() else { continue };
             // What a task over exchanges has read is closed or given up only if it has closed too much.
             let read_until = if closed_too_much { read_until } else { Position(0) };
-            record.resets.insert(split.clone(), Reset { read_until, written_until: *end });
+            // Of an earlier reset, whose records may still be needed.
+            let earlier = record.resets.get(split).map_or(to, |reset| reset.to.min(to));
+            record.resets.insert(split.clone(), Reset { read_until, written_until: *end, to: earlier });
         }
     }
     if closed_too_much && ends.is_empty() {
@@ -68,14 +71,22 @@ mod tests {
 
     #[test]
     fn a_watermark_that_is_not_beyond_stays() {
-        assert_eq!(set_back(record(100), 100, &ends()), record(100));
+        let is_read = BTreeMap::from([(SplitId::from("x/0"), Position(20))]);
+        assert_eq!(set_back(record(100), 100, &is_read), record(100));
+    }
+
+    #[test]
+    fn a_wrong_watermark_that_was_not_read_yet_is_left_out() {
+        let left_out = Reset { read_until: Position(0), written_until: Position(25), to: 100 };
+        let reset = [(SplitId::from("x/0"), left_out)].into();
+        assert_eq!(set_back(record(100), 100, &ends()), CommitRecord { resets: reset, ..record(100) });
     }
 
     #[test]
     fn a_stage_over_exchanges_neither_hears_nor_reads_what_was_there() {
         let reset = set_back(record(100), 50, &ends());
         let split = SplitId::from("x/0");
-        let left_out = Reset { read_until: Position(20), written_until: Position(25) };
+        let left_out = Reset { read_until: Position(20), written_until: Position(25), to: 50 };
         assert_eq!((reset.closed_through, reset.expected), (Some(50), Some(50)));
         assert_eq!(reset.resets, [(split.clone(), left_out)].into());
         assert_eq!(reset.replay_from[&split], Position(10), "a record in pieces may have begun there");
@@ -106,7 +117,7 @@ mod tests {
     fn windows_that_are_still_being_closed_are_kept() {
         let closing = CommitRecord { closed_through: Some(40), ..record(100) };
         let reset = set_back(closing, 50, &ends());
-        let left_out = Reset { read_until: Position(0), written_until: Position(25) };
+        let left_out = Reset { read_until: Position(0), written_until: Position(25), to: 50 };
         assert_eq!(reset.resets[&SplitId::from("x/0")], left_out);
         assert_eq!((reset.closed_through, reset.expected), (Some(40), Some(50)));
     }

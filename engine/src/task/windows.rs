@@ -65,6 +65,15 @@ impl Input {
         }
     }
 
+    /// Takes in watermarks from before a reset to `to`: what was judged by right ones is judged alike again.
+    fn hear_until(&mut self, partials: &Partials, start: Position, to: i64) {
+        if let Some(time) = &mut self.time {
+            let limited = partials.watermarks.iter().map(|(split, time)| (split.clone(), time.at_most(Watermark(to))));
+            let partials = Partials { watermarks: Arc::new(limited.collect()), batch: None, ..*partials };
+            time.hear(&partials, start, self.position);
+        }
+    }
+
     /// Notes that open windows may need a record that begins at `from`.
     fn need(&mut self, from: Moment, stamp: i64) {
         // A record in pieces may have begun before one that was whole first.
@@ -207,8 +216,10 @@ impl WindowsBody {
         // A flush that was cut: its watermarks come with its last piece. A sender that truly has no splits has no rows either.
         let is_piece = partials.batch.is_some() && partials.watermarks.is_empty();
         let is_wrong = input.reset.is_some_and(|reset| start < reset.written_until);
-        if !is_piece && !is_wrong {
-            input.hear(&partials, start);
+        match input.reset.filter(|_| is_wrong) {
+            _ if is_piece => {}
+            None => input.hear(&partials, start),
+            Some(reset) => input.hear_until(&partials, start, reset.to),
         }
         let is_given_up = input.reset.is_some_and(|reset| start < reset.read_until);
         if let (Some(batch), false, true) = (&partials.batch, is_given_up, input.is_judged(start)) {

@@ -8,10 +8,10 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use davy_engine::Result;
 use davy_engine::log::memory::exchange_split;
-use davy_engine::log::{Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
+use davy_engine::log::{Bounds, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use davy_engine::operator::partial::WindowedAggregate;
 use davy_engine::plan::StageInput;
-use davy_engine::task::{Step, Task};
+use davy_engine::task::{Step, Task, reset_watermark};
 use davy_engine::time::Watermark;
 
 use super::model::{GAP, MAX, NS, Partial, Record, sessions};
@@ -67,6 +67,10 @@ impl Source for LogSource {
         Ok(self.log.keys().cloned().collect())
     }
 
+    fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
+        Ok(Some(Bounds { first: self.store.purged_below(split), end: Position(self.log[split].len() as u64) }))
+    }
+
     fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
         assert!(self.store.purged_below(split) <= from, "`{split}` is purged below what is read");
         self.positions.insert(split.clone(), from.0);
@@ -113,15 +117,18 @@ struct Schedule {
     broken: Broken,
 }
 
+fn source(rig: &Rig, log: &Arc<Log>, store: &Store, rng: Rng) -> Box<dyn Source> {
+    let schema = aggregate(rig).partial_schema().expect("a planned aggregate has a schema");
+    Box::new(LogSource { log: Arc::clone(log), schema, positions: BTreeMap::new(), rng, store: store.clone() })
+}
+
 /// The rows that are committed in the end, and how many commits there were.
 fn run(rig: &Rig, log: &Arc<Log>, schedule: &Schedule) -> (Vec<String>, usize) {
     let store = Store::broken(schedule.broken);
     let mut rng = Rng::new(schedule.seed);
-    let schema = aggregate(rig).partial_schema().expect("a planned aggregate has a schema");
     let start = |rng: &mut Rng| -> Task {
-        let (log, schema, rng) = (Arc::clone(log), Arc::clone(&schema), Rng::new(rng.next()));
-        let source = LogSource { log, schema, positions: BTreeMap::new(), rng, store: store.clone() };
-        rig.start(Box::new(source), &store, Duration::ZERO)
+        let source = source(rig, log, &store, Rng::new(rng.next()));
+        rig.start(source, &store, Duration::ZERO)
     };
     let mut task = start(&mut rng);
     let mut n_crashes = 0;
@@ -246,6 +253,52 @@ fn regained() -> Vec<Record> {
 #[test]
 fn a_watermark_that_no_record_repeats_still_holds() {
     check_small(regained(), (&[line("x", 21, 35, 4), line("y", 21, 33, 2)], 2));
+}
+
+/// The other partition is behind, so session x [0, 5] is still open when its rest comes too late. Then a sender says that it is far in the
+/// future, which the task has not read when the watermark is set back.
+#[test]
+fn what_came_too_late_does_not_come_back_after_a_reset() {
+    let read = vec![
+        nothing(),
+        record(0, &[partial("x", 0, 5), partial("y", 0, 18)], [Active(at(18)), Idle(at(0))]),
+        record(0, &[], [Active(at(20)), Idle(at(0))]),
+        record(0, &[partial("x", 2, 4), partial("y", 18, 25)], [Active(at(20)), Idle(at(0))]),
+    ];
+    let behind = vec![nothing(), record(0, &[], [Active(at(5)), Idle(at(0))])];
+    let wrong = record(0, &[], [Active(at(1_000_000)), Idle(at(0))]);
+    let rest = record(0, &[partial("y", 26, 28)], [Active(at(27)), Idle(at(0))]);
+    for seed in 0..6 {
+        let (rig, store, mut rng) = (rig(2), Store::default(), Rng::new(seed));
+        let log = |first: &[Record], second: &[Record]| {
+            Arc::new(Log::from([(split(0), first.to_vec()), (split(1), second.to_vec())]))
+        };
+        let run = |log: &Arc<Log>, rng: Rng| {
+            let mut task = rig.start(source(&rig, log, &store, rng), &store, Duration::ZERO);
+            while task.step(Duration::ZERO).expect("a step") != Step::Idle {
+                task.commit().expect("a commit");
+            }
+        };
+        run(&log(&read, &behind), Rng::new(rng.next()));
+        let with_wrong = log(
+            &[&read[..], std::slice::from_ref(&wrong)].concat(),
+            &[&behind[..], std::slice::from_ref(&wrong)].concat(),
+        );
+        let parts = rig.parts(source(&rig, &with_wrong, &store, Rng::new(rng.next())), &store);
+        reset_watermark(parts, 22 * NS).expect("reset");
+        let all = |partition: &SplitId| {
+            [
+                &with_wrong[partition][..],
+                &[nothing(), rest.clone()][..usize::from(*partition == split(0)) + 1],
+                &last_reports(),
+            ]
+            .concat()
+        };
+        run(&log(&all(&split(0)), &all(&split(1))), Rng::new(rng.next()));
+        let mut rows: Vec<String> = store.committed().rows.values().flatten().cloned().collect();
+        rows.sort();
+        assert_eq!(rows, [line("x", 0, 15, 5), line("y", 0, 38, 27)], "seed {seed}");
+    }
 }
 
 /// Records of one partition: senders whose splits are now and then idle, and come back far behind.

@@ -42,6 +42,11 @@ impl Rig {
 
     /// A new owner.
     pub fn start(&self, source: Box<dyn Source>, store: &Store, now: Duration) -> Task {
+        let recovered = Task::recover(self.parts(source, store), now);
+        recovered.unwrap_or_else(|error| panic!("the task does not recover: {error}"))
+    }
+
+    pub fn parts(&self, source: Box<dyn Source>, store: &Store) -> TaskParts {
         let rows = |sink: &SinkPlan| {
             let rows: Destination = Destination::Inside(Box::new(TextRows::new(Arc::clone(&sink.name), sink.clone())));
             (Arc::clone(&sink.name), rows)
@@ -55,7 +60,7 @@ impl Rig {
             sinks: self.sinks.iter().map(rows).collect::<BTreeMap<_, _>>(),
             record_bytes_max: 1 << 20,
         };
-        let parts = TaskParts {
+        TaskParts {
             name: "0/0/0".into(),
             dataflow: Arc::clone(&self.dataflow),
             stage: self.stage,
@@ -70,7 +75,6 @@ impl Rig {
             run_start: 0,
             rows_per_advance: self.rows_per_advance,
             probe: |_| (),
-        };
-        Task::recover(parts, now).unwrap_or_else(|error| panic!("the task does not recover: {error}"))
+        }
     }
 }

@@ -20,6 +20,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, reset_plan_states,
 };
@@ -180,6 +181,7 @@ impl BoundedPlan {
     /// Plans an optimised logical plan whose leaves are [`PlaceholderTable`]s.
     pub fn new(state: &SessionState, logical: &LogicalPlan) -> Result<Self, DataFusionError> {
         let plan = block_on(state.query_planner().create_physical_plan(logical, state))?;
+        check_aggregates(&plan)?;
         Ok(Self::of(plan, state.config().clone()))
     }
 
@@ -241,6 +243,19 @@ impl BoundedPlan {
     pub(crate) fn dropping(&self, failures: &Failures) -> Result<Self> {
         Ok(Self { plan: guard::plan::dropping(&self.plan, failures)?, keeps_state: true, ..self.clone() })
     }
+}
+
+/// Some aggregates are not made for every type, and only say so when they are to begin.
+fn check_aggregates(plan: &Arc<dyn ExecutionPlan>) -> Result<(), DataFusionError> {
+    let calls = (plan.as_ref() as &dyn Any).downcast_ref::<AggregateExec>().map_or(&[][..], AggregateExec::aggr_expr);
+    for call in calls {
+        if call.groups_accumulator_supported() {
+            call.create_groups_accumulator()?;
+        } else {
+            call.create_accumulator()?;
+        }
+    }
+    plan.children().into_iter().try_for_each(check_aggregates)
 }
 
 fn collect_placeholders(plan: &Arc<dyn ExecutionPlan>, placeholders: &mut BTreeMap<Arc<str>, Vec<String>>) {

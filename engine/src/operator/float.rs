@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use crate::error::Result;
 
 /// The column with one zero and one NaN.
-pub(super) fn canonical(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn canonical(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float64 => Arc::new(
             column

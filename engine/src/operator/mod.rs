@@ -8,7 +8,7 @@ pub mod bounded;
 pub(crate) mod checked;
 pub mod closed;
 mod cut;
-mod float;
+pub(crate) mod float;
 pub(crate) mod guard;
 pub mod keys;
 pub mod merge;

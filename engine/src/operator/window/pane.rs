@@ -13,6 +13,7 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::extreme::{self, Extreme};
 use super::sum::{WideSum, wide_type};
 use crate::error::{Error, Result};
 use crate::operator::float::canonical;
@@ -66,11 +67,27 @@ impl AggregateCall {
         wide_type(self.function.field().data_type()).filter(|_| is_sum)
     }
 
+    /// Whether there is state for it at all: some functions are not made for every type.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.accumulates_alone() {
+            self.function.create_accumulator()?;
+        }
+        self.accumulator().map(drop)
+    }
+
+    /// Whether the function has state of one group only.
+    fn accumulates_alone(&self) -> bool {
+        !self.function.groups_accumulator_supported()
+    }
+
     fn accumulator(&self) -> Result<Accumulator> {
         if let Some(sum) = self.wide_sum().map(WideSum::new) {
             return Ok(Accumulator::WideSum(sum));
         }
-        if self.function.groups_accumulator_supported() {
+        if let Some(extreme) = Extreme::of(&self.function) {
+            return Ok(Accumulator::Extreme(extreme));
+        }
+        if !self.accumulates_alone() {
             return Ok(Accumulator::Other(self.function.create_groups_accumulator()?));
         }
         let function = Arc::clone(&self.function);
@@ -81,6 +98,7 @@ impl AggregateCall {
 /// The states of one call for all groups.
 enum Accumulator {
     WideSum(WideSum),
+    Extreme(Extreme),
     Other(Box<dyn GroupsAccumulator>),
 }
 
@@ -88,6 +106,7 @@ impl Accumulator {
     fn size(&self) -> usize {
         match self {
             Self::WideSum(sum) => sum.size(),
+            Self::Extreme(extreme) => extreme.size(),
             Self::Other(other) => other.size(),
         }
     }
@@ -101,6 +120,7 @@ impl Accumulator {
     ) -> Result<()> {
         match self {
             Self::WideSum(sum) => sum.update(&values[0], groups, filter, n_groups),
+            Self::Extreme(extreme) => extreme.update(&values[0], groups, filter, n_groups),
             Self::Other(other) => Ok(other.update_batch(values, groups, filter, n_groups)?),
         }
     }
@@ -108,6 +128,7 @@ impl Accumulator {
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], n_groups: usize) -> Result<()> {
         match self {
             Self::WideSum(sum) => sum.update(&states[0], groups, None, n_groups),
+            Self::Extreme(extreme) => extreme.update(&states[0], groups, None, n_groups),
             Self::Other(other) => Ok(other.merge_batch(states, groups, n_groups)?),
         }
     }
@@ -115,6 +136,7 @@ impl Accumulator {
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         match self {
             Self::WideSum(sum) => Ok(vec![sum.of_rows(&values[0], filter)?]),
+            Self::Extreme(_) => Ok(vec![extreme::of_rows(&values[0], filter)?]),
             Self::Other(other) => Ok(other.convert_to_state(values, filter)?),
         }
     }
@@ -122,6 +144,7 @@ impl Accumulator {
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
         match self {
             Self::WideSum(sum) => Ok(vec![sum.emit()]),
+            Self::Extreme(extreme) => Ok(vec![extreme.emit()]),
             Self::Other(other) => Ok(other.state(EmitTo::All)?),
         }
     }
@@ -129,6 +152,7 @@ impl Accumulator {
     fn evaluate(&mut self) -> Result<ArrayRef> {
         match self {
             Self::WideSum(sum) => Ok(sum.emit()),
+            Self::Extreme(extreme) => Ok(extreme.emit()),
             Self::Other(other) => Ok(other.evaluate(EmitTo::All)?),
         }
     }

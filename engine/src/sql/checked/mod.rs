@@ -3,6 +3,7 @@
 //! [`arithmetic`] is applied just before a plan is optimised: after what describes it (fingerprints, windows), which knows operators
 //! only, and before constants are folded. [`sums`] is applied before a plan is cut.
 
+mod floats;
 mod sums;
 
 use datafusion::common::DFSchema;
@@ -14,6 +15,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use crate::operator::checked::{Argument, Operation};
+pub(super) use floats::floats;
 pub(super) use sums::sums;
 
 /// The plan with checked functions in place of operators that may wrap.

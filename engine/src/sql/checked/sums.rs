@@ -136,6 +136,11 @@ fn wide_arguments(function: &str, arguments: &[Expr], below: &DFSchema) -> Resul
     let bigint = DataType::Decimal128(BIGINT_DIGITS, 0);
     let wide = match (function, &given) {
         ("sum" | "avg", DataType::Duration(_)) => cast(cast(argument.clone(), DataType::Int64), bigint),
+        ("sum", DataType::Interval(_)) => {
+            return plan_err!(
+                "sum of INTERVAL is not supported, since months have no fixed length; sum differences of timestamps, or numbers"
+            );
+        }
         ("sum", integer) if integer.is_integer() => cast(argument.clone(), bigint),
         ("sum" | "avg", DataType::Decimal128(precision, scale)) if BIGINT_DIGITS < *precision => {
             cast(argument.clone(), DataType::Decimal256(DECIMAL256_MAX_PRECISION - 10, *scale))

@@ -231,7 +231,14 @@ pub(super) fn aggregate_calls(aggregates: &[Expr], schema: &DFSchema, catalog: &
                 .hint("use an approximate one such as approx_distinct or approx_percentile_cont")
                 .about(Subject::Call(name)));
         }
-        Ok(AggregateCall { function, filter: lowered.filter })
+        let call = AggregateCall { function, filter: lowered.filter };
+        if let Err(error) = call.check() {
+            let name = call.function.fun().name().to_owned();
+            return Err(Error::invalid(format!("aggregate {name} does not work: {error}"))
+                .hint("cast its argument to another type, or use another aggregate")
+                .about(Subject::Call(name)));
+        }
+        Ok(call)
     };
     aggregates.iter().map(lower).collect()
 }

@@ -38,7 +38,7 @@ use stages::{AboveWindows, Queries, SourceBranch, Target};
 
 /// Cuts the plan of one INSERT whose rows go to `sink`.
 pub(super) fn lower(catalog: &Catalog, dataflow: usize, plan: LogicalPlan, sink: &Arc<str>) -> Result<Vec<Stage>> {
-    let plan = checked::sums(plan).map_err(sql_error)?;
+    let plan = checked::sums(plan).and_then(checked::floats).map_err(sql_error)?;
     let mut lowering = Lowering { catalog, dataflow, queries: Queries::default(), n_windows: 0 };
     lowering.add_query(plan, &Target::Sink(Arc::clone(sink)))?;
     lowering.queries.finish(catalog, sink)

@@ -42,7 +42,7 @@ fn reading_begins_where_the_table_says() {
 fn a_message_that_is_one_row_may_have_line_ends_in_quotes() {
     let messages = ["1,\"two\nlines\"", "2,plain\n", "3,a\n4,b", "5,\"a \"\"quote\"\"\"\r\n", ""];
     let cases = [
-        ("one", "1|two\nlines 2|plain 5|a \"quote\"", "too_long empty"),
+        ("one", "1|two\nlines 2|plain 5|a \"quote\"", "malformed empty"),
         ("many", "2|plain 3|a 4|b 5|a \"quote\"", "malformed too_short empty"),
     ];
     at_once(&cases, |&(rows, expected, expected_bad)| {

@@ -27,6 +27,7 @@ use crate::plan::RowPolicy;
 use early::Early;
 use steps::{Limits, Rows, Step, Waiting};
 
+mod changed;
 mod early;
 mod steps;
 
@@ -134,6 +135,9 @@ impl ClosedQuery {
         split: Option<&SplitId>,
         watermark: i64,
     ) -> Result<LeftOut> {
+        if let Some(early) = &mut self.early {
+            early.note(index, batch)?;
+        }
         self.merges[index].1.merge(batch, split, watermark)
     }
 

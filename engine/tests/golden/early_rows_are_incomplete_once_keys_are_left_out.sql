@@ -27,7 +27,6 @@ beyond the limit: 3 keys, 3 rows
 1970-01-01T00:00:00 | b | 2 | false | true
 1970-01-01T00:00:00 | b | 2 | true | false
 1970-01-01T00:00:10 | c | 64 | false | true
-1970-01-01T00:00:10 | c | 64 | false | true
 1970-01-01T00:00:10 | c | 64 | true | true
 1970-01-01T00:00:10 | d | 128 | false | true
 1970-01-01T00:00:10 | d | 128 | true | true

@@ -1,7 +1,7 @@
 //! Early results: the query above the windows, run over windows that are still open.
 //!
 //! They are due when the watermark has passed a multiple of the interval, and everything that it closes has been given out. Each window
-//! into which rows have come since the last time is given as it is so far. As of closed windows, one advance gives out a limited number of
+//! into which rows have come since the last time is given as it is so far, or only those of its keys, where the query goes by keys. As of closed windows, one advance gives out a limited number of
 //! rows; no partials are merged before the rest is out.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::changed::Changed;
 use super::steps::{Step, Waiting};
 use super::{ClosedQuery, ClosedRows, Ended, Inputs, ROWS_PER_RUN, n_rows_of};
 use crate::error::{Error, Result};
@@ -25,7 +26,22 @@ pub(super) struct Early {
     /// Whether no key was left out of the windows whose rows are gathered or given out.
     is_complete: bool,
     /// A window that is given out in steps: it has too many rows for one advance, or is spilled.
-    waiting: Option<Waiting>,
+    waiting: Option<(Window, Waiting)>,
+    /// The keys with new rows since they were given out last, where the query goes by keys.
+    changed: Option<Changed>,
+}
+
+impl Early {
+    pub(super) fn note(&mut self, merge: usize, partials: &RecordBatch) -> Result<()> {
+        self.changed.as_mut().map_or(Ok(()), |changed| changed.note(merge, partials))
+    }
+
+    fn keep_changed(&mut self, window: Window, placeholder: &str, rows: &mut RecordBatch) -> Result<()> {
+        if let Some(changed) = &mut self.changed {
+            *rows = changed.filter(window, placeholder, rows)?;
+        }
+        Ok(())
+    }
 }
 
 impl ClosedQuery {
@@ -38,6 +54,7 @@ impl ClosedQuery {
             windows: BTreeSet::new(),
             is_complete: true,
             waiting: None,
+            changed: Changed::of(&self.merges).filter(|_| !self.window_by_window),
         });
         if self.early.is_some() {
             self.merges.iter_mut().for_each(|(_, merge)| merge.watch());
@@ -74,24 +91,33 @@ impl ClosedQuery {
         }
         // A window that has begun to be given out at its close has no early rows any more.
         early.windows.retain(|window| watermark < window.end);
-        early.waiting.take_if(|waiting| waiting.window_end <= watermark);
+        early.waiting.take_if(|(window, _)| window.end <= watermark);
         let mut rows = Vec::new();
         let mut inputs = Inputs::new();
         let (mut n_rows, mut n_given) = (0, 0);
         while n_given + n_rows < self.rows_per_advance {
-            if let Some(waiting) = &mut early.waiting {
+            if let Some((window, waiting)) = &mut early.waiting {
                 // A large place is not divided: the early plan runs once over all that it combines.
                 let Some(Step::Places(last) | Step::LargePlace(last)) = waiting.next_places(self.limits()) else {
                     early.waiting = None;
                     continue;
                 };
-                let step = waiting.take(last)?;
+                let (window, mut step) = (*window, waiting.take(last)?);
+                for (name, batches) in step.iter_mut().filter(|_| self.are_complete(window.end)) {
+                    batches.iter_mut().try_for_each(|batch| early.keep_changed(window, name, batch))?;
+                }
                 n_given += n_rows_of(&step);
                 rows.extend(self.run_early(early, step)?);
                 continue;
             }
-            let Some((end, of_step)) = self.peek(&mut early.windows)? else { break };
-            let is_complete = self.are_complete(end);
+            let Some((window, mut of_step)) = self.peek(&mut early.windows)? else { break };
+            let is_complete = self.are_complete(window.end);
+            // Of a window with keys left out, all rows say so.
+            for (name, rows) in of_step.iter_mut().filter(|_| is_complete) {
+                if let ClosedRows::Whole(batch) = rows {
+                    early.keep_changed(window, name, batch)?;
+                }
+            }
             if is_complete != early.is_complete {
                 rows.extend(self.run_early(early, std::mem::take(&mut inputs))?);
                 n_given += std::mem::take(&mut n_rows);
@@ -100,7 +126,7 @@ impl ClosedQuery {
             let n_open: usize = of_step.iter().map(|(_, rows)| rows.len()).sum();
             let is_spilled = of_step.iter().any(|(_, rows)| matches!(rows, ClosedRows::Spilled(_)));
             if self.has_steps() && (is_spilled || self.rows_per_advance < n_open) {
-                early.waiting = Some(Waiting::new(end, 0, self.ordered(of_step)?));
+                early.waiting = Some((window, Waiting::new(window.end, 0, self.ordered(of_step)?)));
                 continue;
             }
             if is_spilled {
@@ -117,11 +143,15 @@ impl ClosedQuery {
             }
         }
         rows.extend(self.run_early(early, inputs)?);
+        let is_all_given = !is_first && early.windows.is_empty() && early.waiting.is_none();
+        if let Some(changed) = early.changed.as_mut().filter(|_| is_all_given) {
+            changed.clear();
+        }
         Ok(rows)
     }
 
-    /// The rows of the next window and its end, from all merges; sessions have one step together.
-    fn peek(&mut self, windows: &mut BTreeSet<Window>) -> Result<Option<(i64, Ended)>> {
+    /// The next window and its rows, from all merges; sessions have one step together.
+    fn peek(&mut self, windows: &mut BTreeSet<Window>) -> Result<Option<(Window, Ended)>> {
         let Some(first) = windows.first().copied() else { return Ok(None) };
         let step = if self.merges.iter().any(|(_, merge)| merge.has_sessions()) {
             std::mem::take(windows)
@@ -133,7 +163,7 @@ impl ClosedQuery {
         for (name, merge) in &mut self.merges {
             rows.extend(merge.peek(&step)?.into_iter().map(|rows| (Arc::clone(name), rows)));
         }
-        Ok(Some((first.end, rows)))
+        Ok(Some((first, rows)))
     }
 
     /// An early row on which an expression fails is left out: the final one decides.

@@ -205,3 +205,39 @@ fn other_functions_fit_or_are_null() {
         ],
     );
 }
+
+#[test]
+fn quotients_of_decimals_have_no_digit_too_many() {
+    let lines: Vec<String> = (18..37).map(|n_zeros| format!("12{},0.1", "0".repeat(n_zeros))).collect();
+    let found = rows("a DECIMAL(38, 0), b DECIMAL(1, 1)", &lines, "a / b");
+    let n_digits = |row: &String| row.chars().filter(char::is_ascii_digit).count();
+    assert!(found.iter().all(|row| row == "∅" || n_digits(row) <= 38), "{found:#?}");
+    let n_null = found.iter().filter(|row| *row == "∅").count();
+    assert!(0 < n_null && n_null < found.len(), "some fit and some do not: {found:#?}");
+}
+
+#[test]
+fn durations_fit_or_are_null() {
+    // The days from 1970 to 2200 are three quarters of what a duration holds.
+    let lines = ["2200-01-01,1970-01-01", "1970-01-02,1970-01-01"].map(str::to_owned);
+    let query = "CAST((a - b) + (a - b) AS BIGINT), CAST((b - a) - (a - b) AS BIGINT)";
+    let mut found = rows("a TIMESTAMP, b TIMESTAMP", &lines, query);
+    found.sort();
+    assert_eq!(found, ["172800000000000 | -172800000000000", "∅ | ∅"]);
+}
+
+#[test]
+fn decimals_of_256_bits_have_at_most_76_digits_or_are_null() {
+    let lines = [format!("9{}", "0".repeat(37)), "3".to_owned()];
+    let mut found = rows("a DECIMAL(38, 0)", &lines, "CAST(a AS DECIMAL(76, 0)) * a * 7");
+    found.sort();
+    assert_eq!(found, ["63", "∅"], "5.67e76 is less than 2^255");
+}
+
+#[test]
+fn seconds_at_the_ends_of_nanoseconds_are_null() {
+    let lines = ["9223372036.854775808", "-9223372036.854775808", "1"].map(str::to_owned);
+    let mut found = rows("x DOUBLE", &lines, "CAST(to_timestamp(x) AS BIGINT)");
+    found.sort();
+    assert_eq!(found, ["1000000000", "∅", "∅"]);
+}

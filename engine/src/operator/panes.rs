@@ -94,8 +94,9 @@ pub(super) struct SpilledWindow {
 }
 
 impl SpilledWindow {
-    pub(super) fn starts(&self) -> impl Iterator<Item = &Start> {
-        self.states.iter().flat_map(Cursor::starts)
+    /// Of each run.
+    pub(super) fn starts(&self) -> Vec<&[Start]> {
+        self.states.iter().map(Cursor::starts).collect()
     }
 
     /// The rows of the keys with a rank in `from..=last`; ranks before `from` cannot be taken any more.

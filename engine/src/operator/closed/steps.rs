@@ -46,10 +46,11 @@ impl Rows {
         Ok(Self::Closed(Cursor::new(Arc::new(run)), order))
     }
 
-    fn starts(&self) -> Vec<Start> {
+    /// Of each run.
+    fn starts(&self) -> Vec<&[Start]> {
         match self {
-            Self::Closed(cursor, _) => cursor.starts().to_vec(),
-            Self::Spilled(window) => window.starts().copied().collect(),
+            Self::Closed(cursor, _) => vec![cursor.starts()],
+            Self::Spilled(window) => window.starts(),
         }
     }
 
@@ -73,7 +74,7 @@ pub(super) enum Step {
 impl Waiting {
     pub(super) fn new(window_end: i64, place: u64, rows: Vec<(Arc<str>, Rows)>) -> Self {
         let from = (place < PLACES).then_some(place << 32);
-        let mut starts: Vec<Start> = rows.iter().flat_map(|(_, rows)| rows.starts()).collect();
+        let mut starts = staggered(&rows.iter().flat_map(|(_, rows)| rows.starts()).collect::<Vec<_>>());
         starts.sort_unstable_by_key(|start| start.rank);
         starts.retain(|start| place <= place_of(start.rank));
         Self { window_end, from, starts, rows }
@@ -125,6 +126,22 @@ impl Waiting {
     }
 }
 
+/// All starts, where the chunks of each run begin a little later than those of the run before. Runs of one size have chunks that begin at
+/// about the same ranks; counted there, a step would have one chunk of each run or none.
+fn staggered(runs: &[&[Start]]) -> Vec<Start> {
+    let n_runs = runs.len().max(1) as u64;
+    let mut staggered = Vec::with_capacity(runs.iter().map(|starts| starts.len()).sum());
+    for (number, starts) in runs.iter().enumerate() {
+        let ends = starts.iter().skip(1).map(|next| next.rank).chain(std::iter::once(u64::MAX));
+        let later = |(start, end): (&Start, u64)| Start {
+            rank: start.rank + (end - start.rank) / n_runs * number as u64,
+            ..*start
+        };
+        staggered.extend(starts.iter().zip(ends).map(later));
+    }
+    staggered
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, Int64Array};
@@ -172,6 +189,20 @@ mod tests {
         }
         let all = Limits { n_rows: usize::MAX, n_bytes: usize::MAX };
         assert_eq!(steps(waiting(N_ROWS, 0), all), [(N_ROWS as usize, PLACES)]);
+    }
+
+    #[test]
+    fn chunks_of_many_runs_that_begin_together_do_not_come_together() {
+        let run = |number: i64| {
+            let keys = Int64Array::from_iter_values(number * N_ROWS..(number + 1) * N_ROWS);
+            let batch = RecordBatch::try_from_iter([("key", Arc::new(keys) as ArrayRef)]).expect("a batch");
+            let rows = Rows::closed(KeyOrder::new(vec![0], vec![0]), batch, 4_000).expect("rows");
+            (format!("w{number}").into(), rows)
+        };
+        let steps =
+            steps(Waiting::new(90, 0, (0..20).map(run).collect()), Limits { n_rows: 4_000, n_bytes: usize::MAX });
+        assert_eq!(steps.iter().map(|(n_rows, _)| n_rows).sum::<usize>(), 20 * N_ROWS as usize);
+        assert!(steps.iter().all(|(n_rows, _)| *n_rows < 6_000), "{steps:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Windows: which one a row is in, and the state that its rows make.
 
+mod emit;
 mod extreme;
 pub mod pane;
 pub mod session;

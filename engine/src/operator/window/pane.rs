@@ -13,6 +13,7 @@ use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
+use super::emit::emit_in_steps;
 use super::extreme::{self, Extreme};
 use super::sum::{WideSum, wide_type};
 use crate::error::{Error, Result};
@@ -91,7 +92,7 @@ impl AggregateCall {
             return Ok(Accumulator::Other(self.function.create_groups_accumulator()?));
         }
         let function = Arc::clone(&self.function);
-        Ok(Accumulator::Other(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))))
+        Ok(Accumulator::PerGroup(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))))
     }
 }
 
@@ -99,6 +100,8 @@ impl AggregateCall {
 enum Accumulator {
     WideSum(WideSum),
     Extreme(Extreme),
+    /// An object for each group, each of which gives out arrays with one value.
+    PerGroup(Box<dyn GroupsAccumulator>),
     Other(Box<dyn GroupsAccumulator>),
 }
 
@@ -107,7 +110,7 @@ impl Accumulator {
         match self {
             Self::WideSum(sum) => sum.size(),
             Self::Extreme(extreme) => extreme.size(),
-            Self::Other(other) => other.size(),
+            Self::PerGroup(other) | Self::Other(other) => other.size(),
         }
     }
 
@@ -121,7 +124,7 @@ impl Accumulator {
         match self {
             Self::WideSum(sum) => sum.update(&values[0], groups, filter, n_groups),
             Self::Extreme(extreme) => extreme.update(&values[0], groups, filter, n_groups),
-            Self::Other(other) => Ok(other.update_batch(values, groups, filter, n_groups)?),
+            Self::PerGroup(other) | Self::Other(other) => Ok(other.update_batch(values, groups, filter, n_groups)?),
         }
     }
 
@@ -129,7 +132,7 @@ impl Accumulator {
         match self {
             Self::WideSum(sum) => sum.update(&states[0], groups, None, n_groups),
             Self::Extreme(extreme) => extreme.update(&states[0], groups, None, n_groups),
-            Self::Other(other) => Ok(other.merge_batch(states, groups, n_groups)?),
+            Self::PerGroup(other) | Self::Other(other) => Ok(other.merge_batch(states, groups, n_groups)?),
         }
     }
 
@@ -137,23 +140,25 @@ impl Accumulator {
         match self {
             Self::WideSum(sum) => Ok(vec![sum.of_rows(&values[0], filter)?]),
             Self::Extreme(_) => Ok(vec![extreme::of_rows(&values[0], filter)?]),
-            Self::Other(other) => Ok(other.convert_to_state(values, filter)?),
+            Self::PerGroup(other) | Self::Other(other) => Ok(other.convert_to_state(values, filter)?),
         }
     }
 
-    fn state(&mut self) -> Result<Vec<ArrayRef>> {
+    fn state(&mut self, n_groups: usize) -> Result<Vec<ArrayRef>> {
         match self {
             Self::WideSum(sum) => Ok(vec![sum.emit()]),
             Self::Extreme(extreme) => Ok(vec![extreme.emit()]),
+            Self::PerGroup(other) => emit_in_steps(n_groups, |groups| Ok(other.state(groups)?)),
             Self::Other(other) => Ok(other.state(EmitTo::All)?),
         }
     }
 
-    fn evaluate(&mut self) -> Result<ArrayRef> {
+    fn evaluate(&mut self, n_groups: usize) -> Result<Vec<ArrayRef>> {
         match self {
-            Self::WideSum(sum) => Ok(sum.emit()),
-            Self::Extreme(extreme) => Ok(extreme.emit()),
-            Self::Other(other) => Ok(other.evaluate(EmitTo::All)?),
+            Self::Extreme(extreme) => Ok(vec![extreme.emit()]),
+            Self::WideSum(sum) => Ok(vec![sum.emit()]),
+            Self::PerGroup(other) => emit_in_steps(n_groups, |groups| Ok(vec![other.evaluate(groups)?])),
+            Self::Other(other) => Ok(vec![other.evaluate(EmitTo::All)?]),
         }
     }
 }
@@ -342,7 +347,7 @@ impl GroupStates {
     pub fn emit_states(&mut self) -> Result<Vec<ArrayRef>> {
         let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
-            columns.extend(accumulator.state()?);
+            columns.extend(accumulator.state(self.rows.len())?);
         }
         columns.push(Arc::new(Int64Array::from(std::mem::take(&mut self.rows))));
         Ok(columns)
@@ -352,7 +357,7 @@ impl GroupStates {
     pub fn emit_values(&mut self) -> Result<Vec<ArrayRef>> {
         let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
-            columns.push(accumulator.evaluate()?);
+            columns.extend(accumulator.evaluate(self.rows.len())?);
         }
         self.rows.clear();
         Ok(columns)

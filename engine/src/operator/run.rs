@@ -39,6 +39,10 @@ impl Start {
         Self { rank, n_rows: chunk.batch.num_rows(), n_bytes: chunk.batch.get_array_memory_size() }
     }
 
+    pub(super) fn later_by(&self, ranks: u64) -> Self {
+        Self { rank: self.rank + ranks, ..*self }
+    }
+
     /// What its rows take when they are given out, if each is a group of its own.
     pub(super) fn cost(&self) -> usize {
         (self.n_rows * BYTES_PER_GROUP).max(self.n_bytes * COPIES)

@@ -132,12 +132,14 @@ fn staggered(runs: &[&[Start]]) -> Vec<Start> {
     let n_runs = runs.len().max(1) as u64;
     let mut staggered = Vec::with_capacity(runs.iter().map(|starts| starts.len()).sum());
     for (number, starts) in runs.iter().enumerate() {
-        let ends = starts.iter().skip(1).map(|next| next.rank).chain(std::iter::once(u64::MAX));
-        let later = |(start, end): (&Start, u64)| Start {
-            rank: start.rank + (end - start.rank) / n_runs * number as u64,
-            ..*start
-        };
-        staggered.extend(starts.iter().zip(ends).map(later));
+        for (index, start) in starts.iter().enumerate() {
+            let width = match (starts.get(index + 1), index.checked_sub(1)) {
+                (Some(next), _) => next.rank - start.rank,
+                (None, Some(before)) => (start.rank - starts[before].rank).min(u64::MAX - start.rank),
+                (None, None) => u64::MAX - start.rank,
+            };
+            staggered.push(start.later_by(width / n_runs * number as u64));
+        }
     }
     staggered
 }

@@ -19,7 +19,7 @@ ROWS ?= 20000000
 RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench bench-kafka bench-memory bench-cluster check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka bench-memory bench-cluster soak check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,10 @@ bench-kafka: setup ## Measure throughput, commits, recovery and latency over a K
 bench-memory: setup ## Measure the memory that a scan of ten million addresses takes
 	cargo build --release --locked -p davy
 	benches/memory.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
+
+soak: setup ## Run sessions and hopping windows for an hour and look whether anything grows
+	cargo build --release --locked -p davy
+	KAFKA_OPTS=-XX:TieredStopAtLevel=4 scripts/kafka.sh with soak-$$$$ -- benches/soak.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
 
 bench-cluster: setup ## Measure failover, hand-over and scaling of a cluster over a Kafka broker
 	cargo build --release --locked -p davy

@@ -17,6 +17,7 @@ pub mod admin;
 mod client;
 mod clock;
 pub mod connection;
+mod detached;
 pub mod error;
 pub mod features;
 pub mod membership;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -118,7 +119,7 @@ pub struct CommittedOffset {
 }
 
 /// What a transaction needs to commit offsets for a group.
-pub struct GroupMetadata(pub(crate) ConsumerGroupMetadata);
+pub struct GroupMetadata(pub(crate) Arc<ConsumerGroupMetadata>);
 
 /// A consumer group without members, for which offsets are committed in transactions.
 pub struct ConsumerGroup(MetadataClient);
@@ -159,7 +160,7 @@ impl ConsumerGroup {
 
     /// Outlives the client.
     pub fn metadata(&self) -> GroupMetadata {
-        GroupMetadata(self.0.consumer.group_metadata().expect("the consumer has a `group.id`"))
+        GroupMetadata(Arc::new(self.0.consumer.group_metadata().expect("the consumer has a `group.id`")))
     }
 }
 

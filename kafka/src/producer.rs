@@ -12,6 +12,7 @@
 //! a fresh producer, so take a fresh one after [trouble](TransactionalProducer::had_trouble).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -24,7 +25,7 @@ use crate::client::{self, Context};
 use crate::connection::SOCKET_TIMEOUT;
 use crate::error::{Error, Result, classified, code_of, failed, is_unknown_topic};
 use crate::offsets::{CommittedOffset, GroupMetadata, native};
-use crate::{KafkaConnection, clock};
+use crate::{KafkaConnection, clock, detached};
 
 /// How long one try of a call takes: after each the producer calls the patience.
 const SLICE: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ const DRAIN: Duration = Duration::from_micros(500);
 const QUEUE_FULL: Duration = Duration::from_secs(30);
 /// About how many events a client queues between two commits.
 const N_EVENTS: usize = 64;
+/// A call that sends positions has no answer after this time: it waits for something that does not come. Its requests time out earlier.
+const HANGS: Duration = Duration::from_secs(12);
 /// How long an abort may take; the next producer aborts the transaction anyway.
 const ABORT: Duration = Duration::from_secs(2);
 
@@ -186,7 +189,15 @@ impl TransactionalProducer {
             set.map_err(|error| self.0.failed(&format!("commit an offset of `{partition}`"), &error))?;
             element.set_metadata(metadata.as_str());
         }
-        let sent = self.0.insist(patience, |producer| producer.send_offsets_to_transaction(&list, &group.0, SLICE));
+        let sent = self.0.insist(patience, |producer| {
+            let (producer, list, group) = (Arc::clone(producer), list.clone(), Arc::clone(&group.0));
+            let call = move || producer.send_offsets_to_transaction(&list, &group, SLICE);
+            let sent = detached::call(|| patience().clamp(SLICE, HANGS), call).unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot start a thread that sends positions");
+                None
+            });
+            sent.unwrap_or(Err(KafkaError::MessageProduction(RDKafkaErrorCode::OperationTimedOut)))
+        });
         sent.map_err(|error| self.0.failed("send positions", &error))
     }
 
@@ -267,12 +278,12 @@ fn config(connection: &KafkaConnection, compression: Compression, sizes: Sizes) 
 /// What all producers do.
 struct Inner {
     connection: KafkaConnection,
-    producer: BaseProducer<Context>,
+    producer: Arc<BaseProducer<Context>>,
 }
 
 impl Inner {
     fn connect(connection: &KafkaConnection, config: &ClientConfig) -> Result<Self> {
-        Ok(Self { connection: connection.clone(), producer: client::producer(connection, config)? })
+        Ok(Self { connection: connection.clone(), producer: Arc::new(client::producer(connection, config)?) })
     }
 
     fn context(&self) -> &Context {
@@ -288,7 +299,7 @@ impl Inner {
     fn insist(
         &self,
         patience: Patience<'_>,
-        call: impl Fn(&BaseProducer<Context>) -> Result<(), KafkaError>,
+        call: impl Fn(&Arc<BaseProducer<Context>>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let begun = clock::now();
         loop {

@@ -87,6 +87,9 @@ fn create(connection: &KafkaConnection, topic: &str, n_partitions: u32) -> Resul
             ("cleanup.policy", "delete"),
             ("retention.ms", "-1"),
             ("retention.bytes", "-1"),
+            // What is purged leaves the disk with its whole segment, and the newest segment stays.
+            ("segment.bytes", "33554432"),
+            ("segment.ms", "600000"),
             // Whatever the broker's limit is, records of partials have one of their own; the broker's replicas follow this one.
             ("max.message.bytes", "1048588"),
         ],

@@ -1,12 +1,17 @@
-//! Arguments for which a function of DataFusion would give a wrong result: they fail before it is called.
+//! Arguments for which a function of DataFusion would give a wrong result: before it is called, they fail, or become what it gets right.
 
-use arrow::array::{Array, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, TimeUnit, TimestampNanosecondType};
 use arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::operator::float::canonical;
 
 /// What an argument has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +20,8 @@ pub(crate) enum Argument {
     Truncatable,
     /// Seconds since 1970 that nanoseconds can hold.
     Epoch,
+    /// A number with one zero and one NaN, for functions that compare bits.
+    Canonical,
 }
 
 /// Which argument of a function has to be what.
@@ -35,10 +42,11 @@ impl Argument {
         match self {
             Self::Truncatable => matches!(argument, DataType::Timestamp(TimeUnit::Nanosecond, _)),
             Self::Epoch => *argument == DataType::Float64,
+            Self::Canonical => matches!(argument, DataType::Float32 | DataType::Float64),
         }
     }
 
-    /// The function that gives its argument, whose name is `name`, back.
+    /// The function that gives its argument, whose name is `name`, back as it has to be.
     pub(crate) fn function(self, name: String) -> ScalarUDF {
         ScalarUDF::new_from_impl(CheckedArgument {
             argument: self,
@@ -47,7 +55,7 @@ impl Argument {
         })
     }
 
-    fn check(self, array: &dyn Array) -> Result<(), ArrowError> {
+    fn checked(self, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let overflow =
             |value: String| Err(ArrowError::ArithmeticOverflow(format!("a timestamp out of range: {value}")));
         match self {
@@ -55,16 +63,17 @@ impl Argument {
                 let values = array.as_primitive::<TimestampNanosecondType>();
                 match values.iter().flatten().find(|value| *value < i64::MIN + NANOS_PER_DAY) {
                     Some(value) => overflow(value.to_string()),
-                    None => Ok(()),
+                    None => Ok(Arc::clone(array)),
                 }
             }
             Self::Epoch => {
                 let holds = |seconds: f64| (seconds * 1e9).abs() < i64::MAX as f64;
                 match array.as_primitive::<Float64Type>().iter().flatten().find(|seconds| !holds(*seconds)) {
                     Some(seconds) => overflow(format!("{seconds} s")),
-                    None => Ok(()),
+                    None => Ok(Arc::clone(array)),
                 }
             }
+            Self::Canonical => Ok(canonical(array)),
         }
     }
 }
@@ -102,10 +111,12 @@ impl ScalarUDFImpl for CheckedArgument {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match &args.args[0] {
-            ColumnarValue::Array(array) => self.argument.check(array.as_ref())?,
-            ColumnarValue::Scalar(scalar) => self.argument.check(scalar.to_array()?.as_ref())?,
-        }
-        Ok(args.args[0].clone())
+        Ok(match &args.args[0] {
+            ColumnarValue::Array(array) => ColumnarValue::Array(self.argument.checked(array)?),
+            ColumnarValue::Scalar(scalar) => {
+                let checked = self.argument.checked(&scalar.to_array()?)?;
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&checked, 0)?)
+            }
+        })
     }
 }

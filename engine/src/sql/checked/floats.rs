@@ -6,18 +6,19 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{
-    Accumulator, Aggregate, AggregateUDF, AggregateUDFImpl, ColumnarValue, Expr, ExprSchemable, LogicalPlan,
-    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, Window,
+    Accumulator, Aggregate, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, LogicalPlan, Signature, Window,
 };
 
 use super::super::window::window_of;
+use super::check_argument;
+use crate::operator::checked::Argument;
 use crate::operator::float::canonical;
 
 /// The plan in which equal numbers are equal above windows too.
@@ -50,7 +51,7 @@ fn in_call(mut call: AggregateFunction, below: &DFSchema) -> Result<Transformed<
         is_changed |= wrap_all(call.params.args.iter_mut(), below)?;
     } else if ["min", "max"].contains(&call.func.name())
         && let [argument] = call.params.args.as_slice()
-        && is_float(argument, below)?
+        && Argument::Canonical.may_not_fit(&argument.get_type(below)?)
     {
         call.func = Arc::new(AggregateUDF::from(Extreme { inner: Arc::clone(&call.func) }));
         is_changed = true;
@@ -90,68 +91,13 @@ fn replace_all(
     Ok(Transformed::new_transformed(replaced, is_changed))
 }
 
-fn is_float(expression: &Expr, below: &DFSchema) -> Result<bool> {
-    Ok(matches!(expression.get_type(below)?, DataType::Float32 | DataType::Float64))
-}
-
-/// Puts [`Canonical`] around those that are floating-point numbers; says whether there were any.
+/// Makes those canonical that are floating-point numbers; says whether there were any.
 fn wrap_all<'a>(expressions: impl Iterator<Item = &'a mut Expr>, below: &DFSchema) -> Result<bool> {
     let mut is_changed = false;
     for expression in expressions {
-        if is_float(expression, below)? {
-            let name = expression.schema_name().to_string();
-            let function = Canonical { name, signature: Signature::any(1, Volatility::Immutable) };
-            let given = std::mem::take(expression);
-            *expression = Expr::ScalarFunction(ScalarFunction::new_udf(
-                Arc::new(ScalarUDF::new_from_impl(function)),
-                vec![given],
-            ));
-            is_changed = true;
-        }
+        is_changed |= check_argument(Argument::Canonical, expression, below)?;
     }
     Ok(is_changed)
-}
-
-/// Its argument with one zero and one NaN, under the argument's name.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Canonical {
-    name: String,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Canonical {
-    fn name(&self) -> &'static str {
-        "canonical"
-    }
-
-    fn schema_name(&self, _: &[Expr]) -> Result<String> {
-        Ok(self.name.clone())
-    }
-
-    fn display_name(&self, _: &[Expr]) -> Result<String> {
-        Ok(self.name.clone())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types[0].clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(FieldRef::clone(&args.arg_fields[0]))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(match &args.args[0] {
-            ColumnarValue::Array(array) => ColumnarValue::Array(canonical(array)),
-            ColumnarValue::Scalar(scalar) => {
-                ColumnarValue::Scalar(ScalarValue::try_from_array(&canonical(&scalar.to_array()?), 0)?)
-            }
-        })
-    }
 }
 
 /// `min` or `max`, group by group.

@@ -65,11 +65,17 @@ fn checked_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transform
         return Ok(Transformed::no(Expr::ScalarFunction(call)));
     };
     let Some(argument) = call.args.get_mut(index) else { return Ok(Transformed::no(Expr::ScalarFunction(call))) };
-    if !check.may_not_fit(&argument.get_type(schema)?) {
-        return Ok(Transformed::no(Expr::ScalarFunction(call)));
+    let is_changed = check_argument(check, argument, schema)?;
+    Ok(Transformed::new_transformed(Expr::ScalarFunction(call), is_changed))
+}
+
+/// Puts the function around an argument that makes it what it has to be; says whether its type needs that.
+fn check_argument(check: Argument, argument: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    let is_needed = check.may_not_fit(&argument.get_type(schema)?);
+    if is_needed {
+        let function = check.function(argument.schema_name().to_string());
+        let given = std::mem::take(argument);
+        *argument = Expr::ScalarFunction(ScalarFunction::new_udf(function.into(), vec![given]));
     }
-    let function = check.function(argument.schema_name().to_string());
-    let given = std::mem::take(argument);
-    *argument = Expr::ScalarFunction(ScalarFunction::new_udf(function.into(), vec![given]));
-    Ok(Transformed::yes(Expr::ScalarFunction(call)))
+    Ok(is_needed)
 }

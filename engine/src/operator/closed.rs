@@ -20,12 +20,13 @@ use super::keys::Dropped;
 use super::merge::{LeftOut, WindowMerge};
 use super::order::KeyOrder;
 use super::panes::ClosedRows;
+use super::run::Limits;
 use super::spill::Budget;
 use crate::error::{Error, Result};
 use crate::log::{PartlyClosed, SplitId};
 use crate::plan::RowPolicy;
 use early::Early;
-use steps::{Limits, Rows, Step, Waiting};
+use steps::{Rows, Step, Waiting};
 
 mod changed;
 mod early;
@@ -156,6 +157,23 @@ impl ClosedQuery {
         &self.merges[index].1
     }
 
+    /// Through where windows should close when the watermark is here: sessions that are spilled may wait a little.
+    pub fn goal(&self, watermark: i64) -> i64 {
+        // Only when they are back is it known how much stays spilled.
+        if let Some(sessions) = self.waiting.as_ref().filter(|waiting| waiting.has_rest()) {
+            return sessions.window_end;
+        }
+        let goals = self.merges.iter().map(|(_, merge)| merge.goal(watermark));
+        let goal = goals.min().unwrap_or(watermark);
+        // What an earlier owner has begun to give out is given out as it was begun.
+        self.resume.map_or(goal, |resume| goal.max(resume.window_end.min(watermark)))
+    }
+
+    /// Whether windows that end at or before `through` are still to be given out.
+    pub fn is_behind(&self, through: i64) -> bool {
+        self.waiting.is_some() || self.reached < through
+    }
+
     /// Closes windows that end at or before `through`, in order of their ends, as many as one advance may hold.
     pub fn advance(&mut self, through: i64) -> Result<Closed> {
         let mut closed = Closed::default();
@@ -205,6 +223,7 @@ impl ClosedQuery {
                 self.run(std::mem::take(&mut inputs), closed)?;
                 let mut window = Waiting::new(step, 0, self.ordered(ended)?);
                 *n_given += std::mem::take(&mut n_rows) + self.run_in_two(&mut window, u64::MAX, closed)?;
+                self.restore(window)?;
             } else {
                 for (name, rows) in ended {
                     inputs.entry(name).or_default().extend(rows.batch().cloned());
@@ -245,7 +264,7 @@ impl ClosedQuery {
                 ClosedRows::Whole(batch) => {
                     Rows::closed(KeyOrder::of_closed(merge.aggregate()), batch, self.rows_per_advance)?
                 }
-                ClosedRows::Spilled(window) => Rows::Spilled(window),
+                ClosedRows::Spilled(rows) => Rows::Spilled(rows),
             };
             Ok((name, rows))
         });
@@ -288,6 +307,7 @@ impl ClosedQuery {
             match waiting.next_places(self.limits()) {
                 None => {
                     self.reached = waiting.window_end;
+                    self.restore(waiting)?;
                     return Ok(n_given);
                 }
                 Some(Step::Places(last)) => {
@@ -300,6 +320,15 @@ impl ClosedQuery {
         }
         self.waiting = Some(waiting);
         Ok(n_given)
+    }
+
+    /// Gives sessions that stay open back.
+    fn restore(&mut self, window: Waiting) -> Result<()> {
+        for (name, rest) in window.into_rest() {
+            let merge = self.merges.iter_mut().find(|(other, _)| *other == name);
+            merge.ok_or_else(|| Error::internal("sessions that no placeholder stands for"))?.1.restore(rest)?;
+        }
+        Ok(())
     }
 
     fn run(&self, inputs: Inputs, closed: &mut Closed) -> Result<()> {

@@ -15,10 +15,10 @@ use arrow::datatypes::Int64Type;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 
 use super::keys::{Dropped, KeyGuard};
-use super::panes::{ClosedRows, Panes};
+use super::panes::{ClosedRows, Panes, SpilledRows};
 use super::partial::WindowedAggregate;
 use super::spill::Budget;
-use super::window::session::{ClosedSessions, SessionMerge, batch_of};
+use super::window::session::{ClosedSessions, SessionMerge, Sessions, batch_of};
 use super::window::spec::{WindowSpec, floor};
 use super::window::window_fields;
 use crate::error::{Error, Result};
@@ -62,7 +62,9 @@ impl WindowMerge {
     pub fn new(aggregate: Arc<WindowedAggregate>, closed_through: i64, n_splits: u32, budget: &Budget) -> Result<Self> {
         let state = match aggregate.spec {
             WindowSpec::Hop { .. } => State::Panes(Panes::new(Arc::clone(&aggregate), budget.clone())),
-            WindowSpec::Session(limits) => State::Sessions(SessionMerge::new(Arc::clone(&aggregate.layout), limits)?),
+            WindowSpec::Session(limits) => {
+                State::Sessions(SessionMerge::new(Arc::clone(&aggregate), limits, budget.clone())?)
+            }
         };
         let memory = MemoryConsumer::new(format!("window `{}`", aggregate.exchange.0)).register(budget.pool());
         let guard = KeyGuard::new(&aggregate, closed_through, n_splits);
@@ -155,7 +157,7 @@ impl WindowMerge {
     /// stop at each of [`Self::ends_through`].
     pub(super) fn close_through(&mut self, through: i64) -> Result<Option<ClosedRows>> {
         let WindowSpec::Hop { slide, width } = self.aggregate.spec else {
-            return Ok(self.close_sessions(through)?.map(ClosedRows::Whole));
+            return self.close_sessions(through);
         };
         let State::Panes(panes) = &mut self.state else { return Err(Error::internal("sessions with panes")) };
         let start = through.saturating_sub(width);
@@ -180,12 +182,26 @@ impl WindowMerge {
         }
     }
 
-    fn close_sessions(&mut self, through: i64) -> Result<Option<RecordBatch>> {
+    fn close_sessions(&mut self, through: i64) -> Result<Option<ClosedRows>> {
         let State::Sessions(sessions) = &mut self.state else { return Err(Error::internal("panes with sessions")) };
         let closed = sessions.close_through(self.closed_through, through)?;
         self.advance(through);
         self.resize_reservation()?;
-        closed.map(|closed| session_rows(&self.aggregate, closed)).transpose()
+        closed.map(|closed| closed_rows(&self.aggregate, closed)).transpose()
+    }
+
+    /// Sessions that stay open, after all that closed have been given out.
+    pub(super) fn restore(&mut self, rest: SessionMerge) -> Result<()> {
+        self.state = State::Sessions(rest);
+        self.resize_reservation()
+    }
+
+    /// How far windows are closed when the watermark is here.
+    pub(super) fn goal(&self, watermark: i64) -> i64 {
+        match &self.state {
+            State::Panes(_) => watermark,
+            State::Sessions(sessions) => sessions.goal(watermark),
+        }
     }
 
     /// What to remember of a batch of partials, as the argument of [`Self::needs`].
@@ -216,7 +232,14 @@ fn time_column(spec: WindowSpec) -> usize {
     }
 }
 
-fn session_rows(aggregate: &WindowedAggregate, sessions: ClosedSessions) -> Result<RecordBatch> {
+fn closed_rows(aggregate: &WindowedAggregate, sessions: Sessions) -> Result<ClosedRows> {
+    Ok(match sessions {
+        Sessions::InMemory(sessions) => ClosedRows::Whole(session_rows(aggregate, sessions)?),
+        Sessions::Spilled(sessions) => ClosedRows::Spilled(SpilledRows::Sessions(sessions)),
+    })
+}
+
+pub(super) fn session_rows(aggregate: &WindowedAggregate, sessions: ClosedSessions) -> Result<RecordBatch> {
     let are_cut = Some(BooleanArray::from(sessions.are_cut));
     let windows = window_array(aggregate.spec, sessions.starts, sessions.ends, are_cut);
     output(aggregate, windows, sessions.columns)

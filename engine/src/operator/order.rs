@@ -59,6 +59,13 @@ impl KeyOrder {
         Self::new(combined, (0..aggregate.layout.keys.len()).map(column).collect())
     }
 
+    /// Of partial sessions.
+    pub(super) fn of_sessions(aggregate: &WindowedAggregate) -> Self {
+        const KEYS_FROM: usize = 2;
+        let combined = aggregate.spread.iter().map(|key| KEYS_FROM + key).collect();
+        Self::new(combined, (KEYS_FROM..KEYS_FROM + aggregate.layout.keys.len()).collect())
+    }
+
     /// Of rows that the query above combines by some of their keys.
     pub(super) fn new(combined: Vec<usize>, keys: Vec<usize>) -> Self {
         Self { combined: KeyHashes::new(combined), all: KeyHashes::new(keys) }

@@ -17,6 +17,7 @@ use super::partial::WindowedAggregate;
 use super::run::{Cursor, Run, Start, rows_per_chunk};
 use super::spill::{Budget, ROWS_PER_STEP};
 use super::window::pane::{GroupLayout, GroupStates};
+use super::window::session::SpilledSessions;
 use crate::error::Result;
 
 /// The state of one pane.
@@ -65,7 +66,36 @@ impl Pane {
 /// The rows of a window that has closed.
 pub(super) enum ClosedRows {
     Whole(RecordBatch),
-    Spilled(SpilledWindow),
+    Spilled(SpilledRows),
+}
+
+/// Rows of which some are spilled.
+pub(super) enum SpilledRows {
+    Window(SpilledWindow),
+    Sessions(SpilledSessions),
+}
+
+impl SpilledRows {
+    /// Of each run.
+    pub(super) fn starts(&self) -> Vec<&[Start]> {
+        match self {
+            Self::Window(window) => window.states.iter().map(Cursor::starts).collect(),
+            Self::Sessions(sessions) => sessions.starts(),
+        }
+    }
+
+    /// Whether every range has to be taken.
+    pub(super) fn has_rest(&self) -> bool {
+        matches!(self, Self::Sessions(sessions) if sessions.has_rest())
+    }
+
+    /// The rows of the keys with a rank in `from..=last`; ranks before `from` cannot be taken any more.
+    pub(super) fn take(&mut self, from: u64, last: u64) -> Result<Option<RecordBatch>> {
+        match self {
+            Self::Window(window) => window.take(from, last),
+            Self::Sessions(sessions) => sessions.take(from, last),
+        }
+    }
 }
 
 impl ClosedRows {
@@ -94,13 +124,7 @@ pub(super) struct SpilledWindow {
 }
 
 impl SpilledWindow {
-    /// Of each run.
-    pub(super) fn starts(&self) -> Vec<&[Start]> {
-        self.states.iter().map(Cursor::starts).collect()
-    }
-
-    /// The rows of the keys with a rank in `from..=last`; ranks before `from` cannot be taken any more.
-    pub(super) fn take(&mut self, from: u64, last: u64) -> Result<Option<RecordBatch>> {
+    fn take(&mut self, from: u64, last: u64) -> Result<Option<RecordBatch>> {
         let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
         for states in &mut self.states {
             for batch in states.take(from, last, &mut self.order)? {
@@ -196,7 +220,7 @@ impl Panes {
         let inside: Vec<i64> =
             self.panes.range(start..end).map(|(pane, _)| *pane).filter(|pane| spec.is_for(*pane, end)).collect();
         if inside.iter().any(|pane| !self.panes[pane].spilled.is_empty()) {
-            return self.close_spilled(&inside, start, end).map(|window| Some(ClosedRows::Spilled(window)));
+            return self.close_spilled(&inside, start, end).map(Some);
         }
         let mut merged: Option<GroupStates> = None;
         for pane_start in inside {
@@ -229,7 +253,7 @@ impl Panes {
             states.extend(pane.peek(&self.aggregate.layout)?);
         }
         if !spilled.is_empty() {
-            return Ok(Some(ClosedRows::Spilled(self.spilled_window(start, end, spilled, states)?)));
+            return self.spilled_window(start, end, spilled, states).map(Some);
         }
         let mut merged = GroupStates::new(Arc::clone(&self.aggregate.layout))?;
         for states in states {
@@ -238,7 +262,7 @@ impl Panes {
         Ok(rows_of(&self.aggregate, merged, start, end)?.map(ClosedRows::Whole))
     }
 
-    fn close_spilled(&mut self, inside: &[i64], start: i64, end: i64) -> Result<SpilledWindow> {
+    fn close_spilled(&mut self, inside: &[i64], start: i64, end: i64) -> Result<ClosedRows> {
         let mut spilled = Vec::new();
         let mut rest = Vec::new();
         for pane_start in inside {
@@ -256,7 +280,7 @@ impl Panes {
         end: i64,
         mut runs: Vec<Arc<Run>>,
         rest: Vec<RecordBatch>,
-    ) -> Result<SpilledWindow> {
+    ) -> Result<ClosedRows> {
         for states in rest {
             let n_rows = rows_per_chunk(&self.budget, &states);
             runs.push(Arc::new(Run::kept(&self.order.sort(states)?, n_rows)?));
@@ -265,7 +289,8 @@ impl Panes {
         let memory = MemoryConsumer::new(name).register(self.budget.pool());
         let states = runs.into_iter().map(Cursor::new).collect();
         let order = KeyOrder::of_states(&self.aggregate);
-        Ok(SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, states, order, memory })
+        let window = SpilledWindow { aggregate: Arc::clone(&self.aggregate), start, end, states, order, memory };
+        Ok(ClosedRows::Spilled(SpilledRows::Window(window)))
     }
 
     /// Drops the panes of windows that have all closed.

@@ -29,7 +29,7 @@ pub(super) fn rows_per_chunk(budget: &Budget, batch: &RecordBatch) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     pub(super) rank: u64,
-    pub(super) n_rows: usize,
+    n_rows: usize,
     n_bytes: usize,
 }
 
@@ -39,14 +39,56 @@ impl Start {
         Self { rank, n_rows: chunk.batch.num_rows(), n_bytes: chunk.batch.get_array_memory_size() }
     }
 
-    pub(super) fn later_by(&self, ranks: u64) -> Self {
+    fn later_by(&self, ranks: u64) -> Self {
         Self { rank: self.rank + ranks, ..*self }
     }
 
     /// What its rows take when they are given out, if each is a group of its own.
-    pub(super) fn cost(&self) -> usize {
+    fn cost(&self) -> usize {
         (self.n_rows * BYTES_PER_GROUP).max(self.n_bytes * COPIES)
     }
+}
+
+/// What a step may have, about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) n_rows: usize,
+    /// See [`Start::cost`].
+    pub(super) n_bytes: usize,
+}
+
+/// The rank with which a step ends that begins at `from`, where these chunks are left.
+pub(super) fn end_of_step(starts: &[Start], from: u64, limits: Limits) -> u64 {
+    let first = starts.first().map_or(from, |start| start.rank);
+    let (mut n_rows, mut n_bytes) = (0_usize, 0_usize);
+    for start in starts {
+        n_rows += start.n_rows;
+        n_bytes = n_bytes.saturating_add(start.cost());
+        let is_full = limits.n_rows < n_rows || limits.n_bytes < n_bytes;
+        if is_full && first < start.rank && from < start.rank {
+            return start.rank - 1;
+        }
+    }
+    u64::MAX
+}
+
+/// Where the chunks of all runs begin, in order, where those of each run begin a little later than those of the run before. Runs of one
+/// size have chunks that begin at about the same ranks; counted there, a step would have one chunk of each run or none.
+pub(super) fn starts_of(runs: &[&[Start]]) -> Vec<Start> {
+    let n_runs = runs.len().max(1) as u64;
+    let mut staggered = Vec::with_capacity(runs.iter().map(|starts| starts.len()).sum());
+    for (number, starts) in runs.iter().enumerate() {
+        for (index, start) in starts.iter().enumerate() {
+            let width = match (starts.get(index + 1), index.checked_sub(1)) {
+                (Some(next), _) => next.rank - start.rank,
+                (None, Some(before)) => (start.rank - starts[before].rank).min(u64::MAX - start.rank),
+                (None, None) => u64::MAX - start.rank,
+            };
+            staggered.push(start.later_by(width / n_runs * number as u64));
+        }
+    }
+    staggered.sort_unstable_by_key(|start| start.rank);
+    staggered
 }
 
 /// Rows in the order of their ranks.

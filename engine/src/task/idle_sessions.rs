@@ -15,8 +15,8 @@ pub(super) struct Edge {
     pub(super) last_end: i64,
 }
 
-/// Through where sessions may close.
-pub(super) fn session_watermark(edges: &[Edge]) -> i64 {
+/// Through where sessions may close, where they close through `goal` of a watermark.
+pub(super) fn session_watermark(edges: &[Edge], goal: impl Fn(i64) -> i64) -> i64 {
     if edges.is_empty() {
         return i64::MAX;
     }
@@ -24,14 +24,14 @@ pub(super) fn session_watermark(edges: &[Edge]) -> i64 {
         SplitTime::Active(watermark) => Some(watermark.0),
         SplitTime::Idle(_) => None,
     });
-    let Some(mut least) = active.min() else { return i64::MIN };
+    let Some(mut least) = active.min().map(&goal) else { return i64::MIN };
     loop {
         // A split that holds the others back may be what keeps them from passing another one.
         let holding = edges.iter().filter_map(|edge| match edge.time {
             SplitTime::Idle(watermark) if least < edge.last_end => Some(watermark.0),
             SplitTime::Idle(_) | SplitTime::Active(_) => None,
         });
-        let held = holding.fold(least, i64::min);
+        let held = holding.map(&goal).fold(least, i64::min);
         if held == least {
             return least;
         }
@@ -60,7 +60,17 @@ mod tests {
             (&[active(20), idle(5, 12), idle(12, 30)], 12),
         ];
         for (edges, expected) in cases {
-            assert_eq!(session_watermark(edges), *expected, "{edges:?}");
+            assert_eq!(session_watermark(edges, |watermark| watermark), *expected, "{edges:?}");
+        }
+    }
+
+    #[test]
+    fn an_idle_split_holds_the_others_where_sessions_close_late() {
+        let tens = |watermark: i64| watermark.div_euclid(10) * 10;
+        let active = Edge { time: SplitTime::Active(Watermark(27)), last_end: i64::MAX };
+        for (last_end, expected) in [(20, 20), (21, 10)] {
+            let idle = Edge { time: SplitTime::Idle(Watermark(15)), last_end };
+            assert_eq!(session_watermark(&[active, idle], tens), expected, "{last_end}");
         }
     }
 }

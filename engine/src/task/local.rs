@@ -85,7 +85,7 @@ impl LocalBody {
             context.metrics.late_rows.inc_by(if is_replay { 0 } else { left_out.late_rows });
         }
         let Some(watermark) = watermark else { return Ok(()) };
-        while self.closed_through < watermark {
+        while self.query.is_behind(watermark) {
             let closed = self.query.advance(watermark)?;
             context.metrics.windows_closed.inc_by(closed.n_windows);
             self.closed_through = closed.reached;
@@ -116,6 +116,11 @@ impl LocalBody {
             WindowSpec::Session(limits) => Some(limits.gap),
             WindowSpec::Hop { .. } => None,
         }
+    }
+
+    /// See [`ClosedQuery::goal`].
+    pub(super) fn goal(&self, watermark: i64) -> i64 {
+        self.query.goal(watermark)
     }
 
     pub(super) fn closed_through(&self) -> i64 {

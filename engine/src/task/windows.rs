@@ -253,7 +253,7 @@ impl WindowsBody {
 
     /// Whether there are windows to close, or early results to give out, that did not fit into the last advance.
     pub(super) fn is_behind(&self) -> bool {
-        self.closed_through < self.watermark || self.query.is_early_due(self.watermark)
+        self.query.is_behind(self.query.goal(self.watermark)) || self.query.is_early_due(self.watermark)
     }
 
     /// Closes windows up to the watermark, and then gives out early results, as many as one advance may hold.
@@ -261,10 +261,11 @@ impl WindowsBody {
         if self.query.is_early_due(self.watermark) {
             return self.give_early(context);
         }
-        if self.watermark <= self.closed_through {
+        let through = self.query.goal(self.watermark);
+        if !self.query.is_behind(through) {
             return Ok(());
         }
-        let closed = self.query.advance(self.watermark)?;
+        let closed = self.query.advance(through)?;
         context.metrics.windows_closed.inc_by(closed.n_windows);
         self.closed_through = closed.reached;
         let dataflow = Arc::clone(&context.dataflow);

@@ -65,7 +65,7 @@ impl ClosedQuery {
     /// Whether there are early results to give out: not while windows are being closed.
     pub fn is_early_due(&self, watermark: i64) -> bool {
         self.early.as_ref().is_some_and(|early| {
-            let is_closed = self.reached == watermark && self.partly_closed().is_none();
+            let is_closed = !self.is_behind(self.goal(watermark)) && self.partly_closed().is_none();
             let has_rest = !early.windows.is_empty() || early.waiting.is_some();
             is_closed && (has_rest || early.reached < floor(watermark, early.results.interval_ns))
         })

@@ -11,22 +11,17 @@ use super::Inputs;
 use crate::error::Result;
 use crate::log::PartlyClosed;
 use crate::operator::order::{KeyOrder, PLACES, Sorted, last_before, place_of};
-use crate::operator::panes::SpilledWindow;
-use crate::operator::run::{Cursor, Run, Start};
-
-/// What a step may have, about.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) n_rows: usize,
-    /// See [`Start::cost`].
-    pub(super) n_bytes: usize,
-}
+use crate::operator::panes::SpilledRows;
+use crate::operator::run::{Cursor, Limits, Run, Start, end_of_step, starts_of};
+use crate::operator::window::session::SessionMerge;
 
 /// What remains of a window.
 pub(super) struct Waiting {
     pub(super) window_end: i64,
-    /// The first rank that is not given out; `None` after the last.
+    /// The first rank that is not taken; `None` after the last.
     from: Option<u64>,
+    /// The last rank that an earlier owner has given out.
+    given_through: Option<u64>,
     /// The chunks that begin there or later, in their order.
     starts: Vec<Start>,
     rows: Vec<(Arc<str>, Rows)>,
@@ -34,7 +29,7 @@ pub(super) struct Waiting {
 
 pub(super) enum Rows {
     Closed(Cursor, KeyOrder),
-    Spilled(SpilledWindow),
+    Spilled(SpilledRows),
 }
 
 impl Rows {
@@ -50,14 +45,18 @@ impl Rows {
     fn starts(&self) -> Vec<&[Start]> {
         match self {
             Self::Closed(cursor, _) => vec![cursor.starts()],
-            Self::Spilled(window) => window.starts(),
+            Self::Spilled(rows) => rows.starts(),
         }
+    }
+
+    fn has_rest(&self) -> bool {
+        matches!(self, Self::Spilled(rows) if rows.has_rest())
     }
 
     fn take(&mut self, from: u64, last: u64) -> Result<Vec<RecordBatch>> {
         match self {
             Self::Closed(cursor, order) => cursor.take(from, last, order),
-            Self::Spilled(window) => Ok(window.take(from, last)?.into_iter().collect()),
+            Self::Spilled(rows) => Ok(rows.take(from, last)?.into_iter().collect()),
         }
     }
 }
@@ -73,38 +72,43 @@ pub(super) enum Step {
 
 impl Waiting {
     pub(super) fn new(window_end: i64, place: u64, rows: Vec<(Arc<str>, Rows)>) -> Self {
-        let from = (place < PLACES).then_some(place << 32);
-        let mut starts = staggered(&rows.iter().flat_map(|(_, rows)| rows.starts()).collect::<Vec<_>>());
-        starts.sort_unstable_by_key(|start| start.rank);
-        starts.retain(|start| place <= place_of(start.rank));
-        Self { window_end, from, starts, rows }
+        let given_through = (0 < place).then(|| last_before(place));
+        let mut starts = starts_of(&rows.iter().flat_map(|(_, rows)| rows.starts()).collect::<Vec<_>>());
+        let has_rest = rows.iter().any(|(_, rows)| rows.has_rest());
+        let from = if has_rest { 0 } else { place };
+        starts.retain(|start| from <= place_of(start.rank));
+        Self { window_end, from: (from < PLACES).then_some(from << 32), given_through, starts, rows }
+    }
+
+    /// Whether sessions stay open.
+    pub(super) fn has_rest(&self) -> bool {
+        self.rows.iter().any(|(_, rows)| rows.has_rest())
     }
 
     /// Between two steps of [`Self::next_places`].
     pub(super) fn progress(&self) -> PartlyClosed {
-        PartlyClosed { window_end: self.window_end, place: self.from.map_or(PLACES, place_of) }
+        let after = |rank: Option<u64>| rank.map_or(PLACES, place_of);
+        let given = self.given_through.map_or(0, |last| after(last.checked_add(1)));
+        PartlyClosed { window_end: self.window_end, place: after(self.from).max(given) }
     }
 
     /// The rank with which the next step ends, however places are divided; `None` after the last.
     pub(super) fn next(&self, limits: Limits) -> Option<u64> {
-        let from = self.from?;
-        let first = self.starts.first().map_or(from, |start| start.rank);
-        let (mut n_rows, mut n_bytes) = (0_usize, 0_usize);
-        for start in &self.starts {
-            n_rows += start.n_rows;
-            n_bytes = n_bytes.saturating_add(start.cost());
-            let is_full = limits.n_rows < n_rows || limits.n_bytes < n_bytes;
-            if is_full && first < start.rank && from < start.rank {
-                return Some(start.rank - 1);
-            }
-        }
-        Some(u64::MAX)
+        let last = end_of_step(&self.starts, self.from?, limits);
+        Some(self.given_again().map_or(last, |given_through| last.min(given_through)))
+    }
+
+    /// The last rank of those that are next and have been given out.
+    fn given_again(&self) -> Option<u64> {
+        self.given_through.filter(|given_through| self.from.is_some_and(|from| from <= *given_through))
     }
 
     /// The next step of whole places.
     pub(super) fn next_places(&self, limits: Limits) -> Option<Step> {
         let last = self.next(limits)?;
-        let Some(after) = last.checked_add(1) else { return Some(Step::Places(last)) };
+        let Some(after) = last.checked_add(1).filter(|_| self.given_again().is_none()) else {
+            return Some(Step::Places(last));
+        };
         let place = place_of(self.from?);
         Some(if place < place_of(after) {
             Step::Places(last_before(place_of(after)))
@@ -113,35 +117,29 @@ impl Waiting {
         })
     }
 
-    /// The rows up to a rank, which is not before the first that is left.
+    /// The rows up to a rank, which is not before the first that is left; none where they have been given out.
     pub(super) fn take(&mut self, last: u64) -> Result<Inputs> {
         let mut inputs = Inputs::new();
         let Some(from) = self.from else { return Ok(inputs) };
+        let is_given = self.given_again().is_some();
         for (name, rows) in &mut self.rows {
-            inputs.entry(Arc::clone(name)).or_default().extend(rows.take(from, last)?);
+            let taken = rows.take(from, last)?;
+            if !is_given {
+                inputs.entry(Arc::clone(name)).or_default().extend(taken);
+            }
         }
         self.starts.drain(..self.starts.partition_point(|start| start.rank <= last));
         self.from = last.checked_add(1);
         Ok(inputs)
     }
-}
 
-/// All starts, where the chunks of each run begin a little later than those of the run before. Runs of one size have chunks that begin at
-/// about the same ranks; counted there, a step would have one chunk of each run or none.
-fn staggered(runs: &[&[Start]]) -> Vec<Start> {
-    let n_runs = runs.len().max(1) as u64;
-    let mut staggered = Vec::with_capacity(runs.iter().map(|starts| starts.len()).sum());
-    for (number, starts) in runs.iter().enumerate() {
-        for (index, start) in starts.iter().enumerate() {
-            let width = match (starts.get(index + 1), index.checked_sub(1)) {
-                (Some(next), _) => next.rank - start.rank,
-                (None, Some(before)) => (start.rank - starts[before].rank).min(u64::MAX - start.rank),
-                (None, None) => u64::MAX - start.rank,
-            };
-            staggered.push(start.later_by(width / n_runs * number as u64));
-        }
+    /// After the last step: the sessions that stay open.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = (Arc<str>, SessionMerge)> {
+        self.rows.into_iter().filter_map(|(name, rows)| match rows {
+            Rows::Spilled(SpilledRows::Sessions(sessions)) => Some((name, sessions.into_rest()?)),
+            Rows::Spilled(SpilledRows::Window(_)) | Rows::Closed(..) => None,
+        })
     }
-    staggered
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::changes::Changes;
-use super::{State, WindowMerge, session_rows};
+use super::{State, WindowMerge, closed_rows};
 use crate::error::Result;
 use crate::operator::panes::ClosedRows;
 use crate::operator::window::spec::{WindowSpec, floor};
@@ -28,12 +28,9 @@ impl WindowMerge {
     /// The open windows into which rows have come since the last call.
     pub fn take_changed(&mut self) -> Result<BTreeSet<Window>> {
         let Some(changes) = self.changes.as_mut().map(std::mem::take) else { return Ok(BTreeSet::new()) };
-        match &self.state {
+        match &mut self.state {
             State::Panes(_) => Ok(self.open_windows(&changes)),
-            State::Sessions(sessions) => {
-                let windows = sessions.open(self.closed_through)?.map(|open| open.windows_of(&changes.sessions));
-                Ok(windows.transpose()?.unwrap_or_default())
-            }
+            State::Sessions(sessions) => sessions.windows_of(self.closed_through, &changes.sessions),
         }
     }
 
@@ -56,10 +53,8 @@ impl WindowMerge {
                 Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
             }
             State::Sessions(sessions) => {
-                let Some(open) = sessions.open(self.closed_through)? else { return Ok(Vec::new()) };
-                let rows = open.rows(windows)?;
-                let rows = rows.map(|rows| session_rows(&self.aggregate, rows)).transpose()?;
-                Ok(rows.into_iter().map(ClosedRows::Whole).collect())
+                let open = sessions.peek(self.closed_through, windows)?;
+                open.into_iter().map(|open| closed_rows(&self.aggregate, open)).collect()
             }
         }
     }

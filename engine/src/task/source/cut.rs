@@ -36,10 +36,10 @@ impl SourceBody {
 
     /// Through where windows in this task may close.
     fn local_watermark(&self, watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
-        let Some((_, gap)) = self.local_sessions() else { return least(watermarks) };
+        let Some((local, gap)) = self.local_sessions() else { return least(watermarks) };
         let last_end = |id: &SplitId| self.splits.get(id).map_or(i64::MIN, |split| split.latest.saturating_add(gap));
         let edges = watermarks.iter().map(|(id, time)| Edge { time: *time, last_end: last_end(id) });
-        session_watermark(&edges.collect::<Vec<_>>())
+        session_watermark(&edges.collect::<Vec<_>>(), |watermark| local.goal(watermark))
     }
 
     fn is_replay(&self) -> bool {
@@ -161,5 +161,5 @@ impl SourceBody {
 /// The watermark over a task's own splits: the least of those that are not idle; without any, nothing moves, unless there is no split.
 fn least(watermarks: &BTreeMap<SplitId, SplitTime>) -> i64 {
     let edges = watermarks.values().map(|time| Edge { time: *time, last_end: i64::MIN });
-    session_watermark(&edges.collect::<Vec<_>>())
+    session_watermark(&edges.collect::<Vec<_>>(), |watermark| watermark)
 }

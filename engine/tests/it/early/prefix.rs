@@ -138,14 +138,17 @@ fn check_within(case: &Case, text: &str, restart_percent: usize, state_bytes: us
             model.has_restarted = true;
         }
         let rows = rig.read();
+        for row in &rows {
+            if row.is_final {
+                closed.insert(row.window());
+            } else if closed.contains(&row.window()) {
+                return Err(format!("{:?} has early rows after its final ones", row.window()));
+            }
+        }
         let (now_final, early): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.is_final);
         n_early += early.len();
-        closed.extend(now_final.iter().map(Row::window));
         finals.extend(now_final);
         let early = by_window(early);
-        if let Some(window) = early.keys().find(|window| closed.contains(*window)) {
-            return Err(format!("{window:?} has early rows after its final ones"));
-        }
         let checked = match record {
             Some(record) => {
                 model.read(record);

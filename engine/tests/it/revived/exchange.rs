@@ -11,7 +11,7 @@ use davy_engine::log::memory::exchange_split;
 use davy_engine::log::{Bounds, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
 use davy_engine::operator::partial::WindowedAggregate;
 use davy_engine::plan::StageInput;
-use davy_engine::task::{Step, Task, reset_watermark};
+use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task, reset_watermark};
 use davy_engine::time::Watermark;
 
 use super::model::{GAP, MAX, NS, Partial, Record, sessions};
@@ -22,14 +22,16 @@ use crate::support::World;
 
 const N_SENDERS: u32 = 2;
 
-fn rig(n_partitions: u32) -> Rig {
+/// Of some seeds, a task that spills everything and gives out few rows at once.
+fn rig(n_partitions: u32, seed: u64) -> Rig {
     let text = format!(
         "SET max_session = '{MAX} seconds';
          CREATE TABLE flows (ts TIMESTAMP, k TEXT, WATERMARK FOR ts AS ts) WITH (connector = 'test', format = 'json');
          SELECT k, session(INTERVAL '{GAP} seconds') AS window, count(*) AS n FROM flows GROUP BY k, window;"
     );
     let pipeline = World::default().plan(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    Rig::new(pipeline, 1, n_partitions)
+    let state_bytes = crate::support::state_bytes(seed, usize::MAX);
+    Rig::new(pipeline, 1, n_partitions).with_limits(state_bytes, *Rng::new(seed).pick(&[1, 3, ROWS_PER_ADVANCE]))
 }
 
 fn aggregate(rig: &Rig) -> Arc<WindowedAggregate> {
@@ -156,7 +158,7 @@ fn run(rig: &Rig, log: &Arc<Log>, schedule: &Schedule) -> (Vec<String>, usize) {
 
 /// Runs with a crash after each commit and another one soon after it, and compares with the model.
 fn check(log: Log, seed: u64, broken: Broken) -> std::result::Result<(), String> {
-    let rig = rig(log.len() as u32);
+    let rig = rig(log.len() as u32, seed);
     let mut expected: Vec<String> = log.values().flat_map(|records| sessions(records, N_SENDERS).0).collect();
     expected.sort();
     let log = Arc::new(log);
@@ -177,7 +179,7 @@ fn check(log: Log, seed: u64, broken: Broken) -> std::result::Result<(), String>
 }
 
 fn split(partition: u32) -> SplitId {
-    exchange_split(&aggregate(&rig(1)).exchange, partition)
+    exchange_split(&aggregate(&rig(1, 0)).exchange, partition)
 }
 
 fn partial(key: &str, first: i64, last: i64) -> Partial {
@@ -269,7 +271,7 @@ fn what_came_too_late_does_not_come_back_after_a_reset() {
     let wrong = record(0, &[], [Active(at(1_000_000)), Idle(at(0))]);
     let rest = record(0, &[partial("y", 26, 28)], [Active(at(27)), Idle(at(0))]);
     for seed in 0..6 {
-        let (rig, store, mut rng) = (rig(2), Store::default(), Rng::new(seed));
+        let (rig, store, mut rng) = (rig(2, seed), Store::default(), Rng::new(seed));
         let log = |first: &[Record], second: &[Record]| {
             Arc::new(Log::from([(split(0), first.to_vec()), (split(1), second.to_vec())]))
         };

@@ -11,7 +11,7 @@ use davy_engine::log::{Fetched, Messages, Payload, Polled, Position, Sink, Sourc
 use davy_engine::options::Options;
 use davy_engine::plan::Output;
 use davy_engine::sql::{PlanRequest, plan};
-use davy_engine::task::{Step, Task};
+use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task};
 use davy_engine::time::format_ns;
 
 use super::model::{GAP, MAX, NS};
@@ -75,7 +75,8 @@ impl Table for Topic {
     }
 }
 
-fn rig() -> Rig {
+/// Of some seeds, a task that spills everything.
+fn rig(seed: u64) -> Rig {
     let text = format!(
         "SET max_session = '{MAX} seconds';
          CREATE TABLE late (ts TIMESTAMP, k TEXT) WITH (connector = 'sink', format = 'json');
@@ -83,7 +84,7 @@ fn rig() -> Rig {
          WITH (connector = 'test', format = 'json', partitioned_by = 'k', idle_timeout = '1 hour', late_table = 'late');
          SELECT k, session(INTERVAL '{GAP} seconds') AS window, count(*) AS n FROM flows GROUP BY k, window;"
     );
-    rig_of(&text)
+    rig_of(&text).with_limits(crate::support::state_bytes(seed, usize::MAX), ROWS_PER_ADVANCE)
 }
 
 /// The task of a script with windows in one hop.
@@ -267,7 +268,7 @@ pub fn with_end(events: &[Event]) -> Vec<Event> {
 }
 
 fn check(events: &[Event], seed: u64) -> std::result::Result<(), String> {
-    let rig = rig();
+    let rig = rig(seed);
     let events = with_end(events);
     let calm = run(&rig, &events, &Crashes::default(), seed);
     let count = |line: &String| line.rsplit(" | ").next().and_then(|n| n.parse::<usize>().ok()).expect("a count");
@@ -310,7 +311,7 @@ fn rows_of_a_split_that_was_idle_join_no_session_that_has_closed() {
         Row(1, 'x', 22),
         Commit,
     ];
-    let rows = run(&rig(), &with_end(&events), &Crashes::default(), 0);
+    let rows = run(&rig(0), &with_end(&events), &Crashes::default(), 0);
     assert_eq!(rows["late"], ["1970-01-01T00:00:06 | 1x", "1970-01-01T00:00:08 | 1x"], "{rows:#?}");
     check(&events, 0).unwrap();
 }

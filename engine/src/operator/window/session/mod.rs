@@ -14,6 +14,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 pub use merge::{ClosedSessions, SessionMerge};
+pub(in crate::operator) use merge::{Sessions, SpilledSessions};
 pub use partial::SessionPartial;
 pub use runs::SessionLimits;
 

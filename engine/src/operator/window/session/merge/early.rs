@@ -6,48 +6,51 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat;
 use arrow::datatypes::Int64Type;
 
-use super::{ClosedSessions, Joined, Run, SessionMerge, number_keys};
+use super::shape::{Joined, Shape};
+use super::{ClosedSessions, Run, SessionLimits, number_keys};
 use crate::error::Result;
 use crate::operator::merge::Window;
 
 /// Sessions of one moment.
-pub(in crate::operator) struct OpenSessions<'a> {
-    merge: &'a SessionMerge,
+pub(super) struct OpenSessions<'a> {
+    shape: &'a Shape,
     joined: Joined,
     /// Those of no closed session.
     runs: Vec<Run>,
 }
 
-impl SessionMerge {
+impl Window {
+    pub(super) fn of(session: &Run, limits: SessionLimits) -> Self {
+        Self { end: session.end(limits), start: session.first }
+    }
+}
+
+impl Shape {
     /// The sessions whose window ends after `after`; earlier ones have been given out.
-    pub(in crate::operator) fn open(&self, after: i64) -> Result<Option<OpenSessions<'_>>> {
-        if self.open.is_empty() {
-            return Ok(None);
-        }
-        let joined = self.join_open()?;
+    pub(super) fn open(&self, joined: Joined, after: i64) -> OpenSessions<'_> {
         let is_open = |run: &&Run| after < run.end(self.limits);
         let runs = joined.sorted.runs.iter().filter(is_open).copied().collect();
-        Ok(Some(OpenSessions { merge: self, joined, runs }))
+        OpenSessions { shape: self, joined, runs }
     }
 }
 
 impl OpenSessions<'_> {
     fn window(&self, run: &Run) -> Window {
-        Window { end: run.end(self.merge.limits), start: run.first }
+        Window::of(run, self.shape.limits)
     }
 
     /// The windows of the sessions that partial sessions (`__first, __last, keys…`) have become part of.
-    pub(in crate::operator) fn windows_of(&self, partials: &[RecordBatch]) -> Result<BTreeSet<Window>> {
+    pub(super) fn windows_of(&self, partials: &[RecordBatch]) -> Result<BTreeSet<Window>> {
         let n_open = self.joined.batch.num_rows();
         let n_rows = n_open + partials.iter().map(RecordBatch::num_rows).sum::<usize>();
-        let n_keys = self.merge.layout.keys.len();
+        let keys = &self.shape.layout.keys;
         let batches = || std::iter::once(&self.joined.batch).chain(partials);
         let column = |index: usize| {
             let parts: Vec<_> = batches().map(|batch| batch.column(index).as_ref()).collect();
             Ok(concat(&parts)?)
         };
-        let keys: Vec<ArrayRef> = (2..2 + n_keys).map(column).collect::<Result<_>>()?;
-        let numbers = number_keys(&self.merge.layout.keys, &keys, n_rows)?;
+        let columns: Vec<ArrayRef> = (2..2 + keys.len()).map(column).collect::<Result<_>>()?;
+        let numbers = number_keys(keys, &columns, n_rows)?;
         let firsts = column(0)?;
         let firsts = &firsts.as_primitive::<Int64Type>().values()[n_open..];
         let key_of = |run: &Run| numbers[self.joined.sorted.order[run.from] as usize];
@@ -61,13 +64,8 @@ impl OpenSessions<'_> {
     }
 
     /// The sessions with these windows, whichever their keys.
-    pub(in crate::operator) fn rows(&self, windows: &BTreeSet<Window>) -> Result<Option<ClosedSessions>> {
-        let is_wanted = |run: &&Run| windows.contains(&self.window(run));
-        let mut runs: Vec<Run> = self.runs.iter().filter(is_wanted).copied().collect();
-        runs.sort_by_key(|run| self.window(run));
-        if runs.is_empty() {
-            return Ok(None);
-        }
-        self.merge.rows_of(&self.joined, &runs).map(Some)
+    pub(super) fn rows(&self, windows: &BTreeSet<Window>) -> Result<Option<ClosedSessions>> {
+        let runs = self.runs.iter().filter(|run| windows.contains(&self.window(run)));
+        self.shape.closed(&self.joined, runs.copied().collect())
     }
 }

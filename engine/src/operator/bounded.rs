@@ -273,8 +273,11 @@ fn collect_placeholders(plan: &Arc<dyn ExecutionPlan>, placeholders: &mut BTreeM
 }
 
 fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    matches!(plan.name(), "PlaceholderExec" | "EmptyExec" | "FilterExec" | "ProjectionExec" | "UnnestExec")
-        && plan.children().into_iter().all(is_stateless)
+    let is_stateless_itself = matches!(
+        plan.name(),
+        "PlaceholderExec" | "CooperativeExec" | "EmptyExec" | "FilterExec" | "ProjectionExec" | "UnnestExec"
+    );
+    is_stateless_itself && plan.children().into_iter().all(is_stateless)
 }
 
 /// Drives a future on this thread. Nothing in it waits for I/O; the runtime is there because some operators spawn.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -64,7 +65,7 @@ fn reads_row_by_row(plan: &Plan) -> Option<Arc<str>> {
         return Some(Arc::clone(&placeholder.name));
     }
     let is_limited = any.downcast_ref::<FilterExec>().is_some_and(|filter| filter.fetch().is_some());
-    if (any.is::<FilterExec>() && !is_limited) || any.is::<ProjectionExec>() {
+    if (any.is::<FilterExec>() && !is_limited) || any.is::<ProjectionExec>() || any.is::<CooperativeExec>() {
         return reads_row_by_row(plan.children().first()?);
     }
     None
@@ -75,4 +76,46 @@ fn has_unique_names(plan: &Plan) -> bool {
     let schema = plan.schema();
     let names: BTreeSet<&String> = schema.fields().iter().map(|field| field.name()).collect();
     names.len() == schema.fields().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+    use crate::operator::bounded::{BoundedPlan, PlaceholderTable, block_on};
+
+    /// The operators of a plan from its top to its leaf, without those that change no row.
+    fn operators(plan: &dyn std::fmt::Display) -> Vec<String> {
+        let all = plan.to_string();
+        let names = all.lines().map(|line| line.split(':').next().unwrap_or_default().trim().to_owned());
+        names.filter(|name| name != "CooperativeExec").collect()
+    }
+
+    #[test]
+    fn filters_and_projections_are_below_the_cut() {
+        // A query, and the operators above and below.
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("SELECT k + 1 AS k FROM w WHERE 3 < v ORDER BY k", &["SortExec"], &["ProjectionExec", "FilterExec"]),
+            ("SELECT k, v FROM w ORDER BY v", &["SortExec"], &[]),
+            ("SELECT k FROM w WHERE v = 1 LIMIT 3", &["FilterExec"], &[]),
+            ("SELECT sum(v) FROM w WHERE k < 9", &["AggregateExec"], &["FilterExec"]),
+            ("SELECT k FROM w WHERE v = 1", &[], &["FilterExec"]),
+        ];
+        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        let fields = ["k", "v"].map(|name| Field::new(name, DataType::Int64, false));
+        let table = PlaceholderTable { name: "w".into(), schema: Arc::new(Schema::new(fields.to_vec())) };
+        context.register_table("w", Arc::new(table)).expect("a table");
+        for (query, upper, lower) in cases {
+            let logical = block_on(context.sql(query)).expect("a query").into_optimized_plan().expect("a plan");
+            let plan = BoundedPlan::new(&context.state(), &logical).expect("a physical plan");
+            let whole = plan.to_string();
+            let cut = plan.cut().expect("a plan in two");
+            let with_leaf = |names: &[&'static str]| [names, &["PlaceholderScan"]].concat();
+            assert_eq!(operators(&cut.upper), with_leaf(upper), "{whole}");
+            assert_eq!(cut.lower.len(), 1);
+            assert_eq!(operators(&cut.lower[0].plan), with_leaf(lower), "{whole}");
+        }
+    }
 }

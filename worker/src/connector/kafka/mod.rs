@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod exchange;
+pub(crate) mod known;
 pub(crate) mod lag;
 pub(crate) mod limits;
 mod options;

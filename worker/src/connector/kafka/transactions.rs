@@ -2,7 +2,7 @@
 //!
 //! Every call blocks, so all of it belongs to the task's own thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use davy_kafka::offsets::{CommittedOffset, ConsumerGroup, GroupMetadata};
 use davy_kafka::producer::{Record, Sizes, TransactionalOptions, TransactionalProducer, Unfenced};
 use davy_kafka::{Error as KafkaError, Isolation, KafkaConnection, TopicPartition};
 
+use super::known::KnownPositions;
 use super::source::partition_of;
 use super::{Compression, of_kafka};
 use crate::probe;
@@ -62,6 +63,9 @@ pub(crate) struct KafkaTransactions {
     connection: KafkaConnection,
     identity: Identity,
     writing: Writing,
+    known: Arc<KnownPositions>,
+    /// The splits whose positions the open transaction has.
+    sent: Vec<SplitId>,
     /// Made by `init`; dropped after a commit in doubt.
     producer: Option<TransactionalProducer>,
     /// The group that positions are committed for, as soon as they have been read. It has no members.
@@ -75,10 +79,11 @@ impl KafkaTransactions {
         connection: &KafkaConnection,
         identity: Identity,
         writing: Writing,
+        known: Arc<KnownPositions>,
         is_stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     ) -> Self {
         let connection = connection.clone();
-        Self { connection, identity, writing, producer: None, group: None, is_stopping }
+        Self { connection, identity, writing, known, sent: Vec::new(), producer: None, group: None, is_stopping }
     }
 
     fn producer(&self) -> Result<&TransactionalProducer> {
@@ -113,13 +118,18 @@ impl Transactions for KafkaTransactions {
         let group = ConsumerGroup::connect(&self.connection, &self.identity.group, Isolation::ReadCommitted);
         let group = group.map_err(of_kafka)?;
         self.group = Some(group.metadata());
-        positions(&group, &self.identity, splits).map_err(|error| match error {
+        let found = positions(&group, &self.identity, splits).map_err(|error| match error {
             Error::Unavailable(message) => Error::Unavailable(format!("{message}{HANGING}")),
             other => other,
-        })
+        })?;
+        let found_splits: BTreeSet<&SplitId> = found.iter().map(|(split, ..)| split).collect();
+        self.known.check(splits, &found_splits)?;
+        self.known.note(found_splits.into_iter());
+        Ok(found)
     }
 
     fn begin(&mut self) -> Result<()> {
+        self.sent.clear();
         probe::reached("before_begin");
         self.producer()?.begin().map_err(of_kafka)
     }
@@ -142,6 +152,7 @@ impl Transactions for KafkaTransactions {
         };
         let offsets = positions.iter().map(offset).collect::<Result<Vec<_>>>()?;
         producer.send_offsets(group, &offsets, &|| self.patience()).map_err(of_kafka)?;
+        self.sent = positions.iter().map(|(split, ..)| split.clone()).collect();
         probe::reached("after_send_offsets");
         Ok(())
     }
@@ -154,6 +165,7 @@ impl Transactions for KafkaTransactions {
             self.producer = None;
         }
         committed.map_err(of_kafka)?;
+        self.known.note(self.sent.iter());
         probe::reached("after_commit");
         Ok(())
     }

@@ -191,7 +191,8 @@ fn commit_of(shared: &Shared, control: &Control, task: &KafkaTask) -> Result<Box
     }
     let stop = Arc::clone(&control.stop);
     let is_stopping = Arc::new(move || stop.load(Ordering::Relaxed));
-    let client = KafkaTransactions::new(&task.cluster, task.identity.clone(), writing, is_stopping);
+    let client =
+        KafkaTransactions::new(&task.cluster, task.identity.clone(), writing, Arc::clone(&task.known), is_stopping);
     let options = TransactionalOptions {
         name: Arc::clone(&task.name),
         task: task.index,

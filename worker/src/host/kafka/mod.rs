@@ -30,6 +30,7 @@ use davy_kafka::KafkaConnection;
 use super::Shared;
 use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
+use crate::connector::kafka::known::KnownPositions;
 use crate::connector::kafka::transactions::Identity;
 use crate::connector::kafka::{Delivery, KafkaTable, admin};
 pub(crate) use attempt::drive;
@@ -53,6 +54,7 @@ pub(crate) struct KafkaTask {
     /// The topic and the form of each exchange that is written.
     writes: HashMap<ExchangeId, (Arc<str>, Wire)>,
     board: Arc<Board>,
+    known: Arc<KnownPositions>,
 }
 
 /// The cluster that a dataflow runs over; `None` when it reads no topic.
@@ -201,6 +203,7 @@ fn tasks_with(
                 readers: readers.clone(),
                 writes: writes.clone(),
                 board: Arc::clone(&board),
+                known: Arc::default(),
             });
         }
     }

@@ -3,6 +3,7 @@
 use davy_worker::host::{HostOptions, TaskCount};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::broker::servers;
@@ -159,6 +160,34 @@ fn windows_whose_topic_has_forgotten_its_positions_are_not_gone_on_with() {
 fn delete_group(group: &str) {
     let deleted = answer(admin().delete_groups(&[group], &admin_options()));
     deleted.into_iter().for_each(|deleted| drop(deleted.expect("a group")));
+}
+
+/// A broker whose group coordinator moves away and back within a second may answer as if a group had never committed, although its log has all
+/// positions. Here an administrator deletes them and puts them back.
+#[test]
+fn a_running_task_waits_for_positions_that_it_knows_to_be_committed() {
+    let begun = Begun::new();
+    let mut run = start(&begun.name, &begun.script(""));
+    put(&begun.from, &[value(0, "4")]);
+    run.wait_for(&begun.to, 4);
+    let metadata = begun.metadata();
+    fence(&format!("davy.{}.1.1.0", begun.name));
+    delete_group(&format!("davy.{}.1.1", begun.name));
+    put(&begun.from, &[value(0, "5")]);
+    let missing = "no position for split";
+    run.until("the task to miss its position", || notices(&begun.name).iter().any(|line| line.contains(missing)));
+    begun.set_position(4, &metadata);
+    run.wait_for(&begun.to, 5);
+    run.stop();
+    assert_eq!(texts(&all(&begun.to)).join(" "), "1 2 3 4 5");
+}
+
+/// As a newer owner of the task would.
+fn fence(transactional_id: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers()).set("transactional.id", transactional_id);
+    let producer: BaseProducer = config.create().expect("a producer");
+    producer.init_transactions(super::topics::PATIENCE).expect("the task is taken over");
 }
 
 /// Kafka deletes the positions of a group a week after its last commit, or when an administrator deletes the group.

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Runs a script: over files to the end of its input, over Kafka until it is stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Runs in place of the Cryptomining Detection System, with its arguments: flows of a topic, with verdicts, into another topic
+    #[command(after_help = crate::cds::EXAMPLES)]
+    Cds(Box<crate::cds::CdsArgs>),
     /// Runs a coordinator: accepts pipelines and assigns their tasks to workers, until it is stopped
     #[command(after_help = crate::cluster::args::COORDINATOR_EXAMPLES)]
     Coordinator(Box<crate::cluster::args::CoordinatorArgs>),

@@ -4,6 +4,7 @@
 //! the standard output has gone (`| head`), as for a program that SIGPIPE ends · 143 ended by SIGTERM before the end of its input.
 
 mod args;
+mod cds;
 mod cluster;
 mod functions;
 mod lag;
@@ -31,10 +32,11 @@ use args::{Args, Command, LogFormat};
 const OUTPUT_CLOSED: u8 = 141;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(cds::with_long_words(std::env::args_os()));
     log_to_stderr(args.log_format);
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
+        Command::Cds(args) => cds::run(*args),
         Command::Coordinator(args) => cluster::coordinator::run(&args),
         Command::Dev(args) => cluster::dev::run(&args),
         Command::Worker(args) => cluster::worker::run(&args),

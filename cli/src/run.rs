@@ -13,7 +13,7 @@ use davy_worker::host::{self, Ending};
 use crate::args::RunArgs;
 use crate::output::{self, Drawn};
 use crate::progress::{Progress, now, summarize, summarize_function};
-use crate::script::load;
+use crate::script::{plan_text, read_script};
 use crate::settings::{host_options, output as output_format, read_file};
 use crate::signals::{INTERRUPTED, TERMINATED, listen};
 
@@ -21,8 +21,13 @@ use crate::signals::{INTERRUPTED, TERMINATED, listen};
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    run_text(args, &read_script(&args.script.script)?)
+}
+
+/// Runs a script with this text; the arguments say what it is called.
+pub(crate) fn run_text(args: &RunArgs, text: &str) -> Result<ExitCode> {
     let file = read_file(args.script.input.config.as_deref())?;
-    let pipeline = load(&args.script, &file)?;
+    let pipeline = plan_text(text, &args.script, &file)?;
     let options = host_options(args, &file)?;
     let format = output_format(args, &file);
     let signals = listen()?;

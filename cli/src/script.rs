@@ -17,13 +17,17 @@ use crate::settings::{FileSettings, connectors, read_file, script_settings};
 
 /// Reads and plans a script.
 pub(crate) fn load(args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
-    let text = read_script(&args.script)?;
+    plan_text(&read_script(&args.script)?, args, file)
+}
+
+/// Plans a script with this text.
+pub(crate) fn plan_text(text: &str, args: &ScriptArgs, file: &FileSettings) -> Result<Pipeline> {
     let mut settings = script_settings(args, file);
     if let Some(input) = &args.input.input {
-        redirect(&text, input, &mut settings)?;
+        redirect(text, input, &mut settings)?;
     }
     let connectors = connectors(args, file);
-    let request = PlanRequest { text: &text, connectors: &connectors, settings: &settings };
+    let request = PlanRequest { text, connectors: &connectors, settings: &settings };
     plan(&request).map_err(|error| name_file(error, &args.script))
 }
 

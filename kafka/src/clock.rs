@@ -12,7 +12,7 @@ pub(crate) fn since(then: Instant) -> Duration {
     then.elapsed()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tokens expire by the time of day")]
+#[expect(clippy::disallowed_methods, reason = "tokens expire by the time of day, and records have one")]
 pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -107,6 +107,10 @@ pub(crate) fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
         RDKafkaErrorCode::MessageSizeTooLarge => Some(
             "raise the topic's `max.message.bytes`, or lower `rows_per_message`; for a catalog, shorten the script",
         ),
+        RDKafkaErrorCode::InvalidTimestamp => Some(
+            "raise the topic's `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`, or leave out the table's option \
+             `timestamp`",
+        ),
         RDKafkaErrorCode::InvalidTransactionTimeout => {
             Some("lower the client's `transaction.timeout.ms`, or raise the broker's `transaction.max.timeout.ms`")
         }

@@ -55,6 +55,9 @@ pub struct Record<'a> {
     /// `None` deletes the key of a compacted topic.
     pub value: Option<&'a [u8]>,
     pub headers: &'a [(Cow<'static, str>, Vec<u8>)],
+    /// Milliseconds since 1970. `None`, a time before 1970 and one that is still to come give the time of writing: brokers refuse the
+    /// latter, and with it the whole transaction.
+    pub timestamp_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,6 +327,9 @@ impl Inner {
         record.partition = given.partition;
         record.key = given.key;
         record.payload = given.value;
+        // Zero is librdkafka's word for the time of writing, too.
+        record.timestamp =
+            given.timestamp_ms.filter(|ms| 0 < *ms && Duration::from_millis(ms.unsigned_abs()) <= clock::since_1970());
         if !given.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(given.headers.len());
             let insert = |all: OwnedHeaders, (key, value): &(Cow<'static, str>, Vec<u8>)| {

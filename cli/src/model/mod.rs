@@ -26,6 +26,11 @@ pub(crate) fn run(command: &ModelCommand) -> Result<ExitCode> {
     }
 }
 
+/// From which score on a row is of the class that the model looks for.
+pub(crate) fn threshold(card: &Path) -> Result<f64> {
+    open(card).map(|package| package.card.threshold)
+}
+
 /// Reads a package; errors name its card.
 fn open(card: &Path) -> Result<Package> {
     Package::open(card).map_err(|error| about(card, error))

@@ -1,4 +1,7 @@
 //! Raw lines: one text column per line, nothing read into it.
+//!
+//! A sink may have other columns beside it (`raw_string.column`): they are not written, but what its connector makes of a row, such as
+//! the key of a message, can be computed from them.
 
 use std::sync::Arc;
 
@@ -14,22 +17,44 @@ use super::{
 use crate::error::{Error, Result};
 use crate::options::Options;
 
-/// How long a line may be.
+const COLUMN: &str = "raw_string.column";
+
+/// How long a line may be, and which column it is.
 #[derive(Clone, Debug)]
 pub struct RawOptions {
     max_record_bytes: usize,
+    /// Of a sink; `None`: the only one.
+    column: Option<String>,
 }
 
 impl Default for RawOptions {
     fn default() -> Self {
-        Self { max_record_bytes: DEFAULT_MAX_RECORD_BYTES }
+        Self { max_record_bytes: DEFAULT_MAX_RECORD_BYTES, column: None }
     }
 }
 
 impl RawOptions {
-    /// Consumes `raw_string.max_record_bytes`.
+    /// Consumes `raw_string.max_record_bytes` and `raw_string.column`.
     pub fn from_options(options: &mut Options) -> Result<Self> {
-        Ok(Self { max_record_bytes: super::max_record_bytes("raw_string.max_record_bytes", options)? })
+        Ok(Self {
+            max_record_bytes: super::max_record_bytes("raw_string.max_record_bytes", options)?,
+            column: options.take(COLUMN).map(|name| name.trim().to_owned()),
+        })
+    }
+
+    /// Which column of a sink is the line.
+    fn written(&self, schema: &SchemaRef) -> Result<usize> {
+        let n_columns = schema.fields().len();
+        match &self.column {
+            Some(name) => schema.index_of(name).map_err(|_| {
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                Error::invalid(format!("option `{COLUMN} = '{name}'` names no column"))
+                    .hint(format!("columns are `{}`", names.join("`, `")))
+            }),
+            None if n_columns == 1 => Ok(0),
+            None => Err(Error::invalid(format!("a raw line is one column of text, not {n_columns} columns"))
+                .hint(format!("say which one with `{COLUMN} = '…'`, or use `format = 'csv'` or `format = 'json'`"))),
+        }
     }
 
     /// Every column of the table is the line: there is nothing else.
@@ -59,16 +84,13 @@ impl RawOptions {
         }))
     }
 
-    #[allow(clippy::unused_self, reason = "the same shape as every format")]
     pub(super) fn encoder(&self, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
-        match schema.fields().as_ref() {
-            [field] if matches!(field.data_type(), DataType::Utf8 | DataType::Binary) => Ok(Box::new(RawEncoder)),
-            [field] => {
-                Err(Error::invalid(format!("column `{}`: a raw line is text, not {}", field.name(), field.data_type()))
-                    .hint("cast it to TEXT in the query"))
-            }
-            fields => Err(Error::invalid(format!("a raw line is one column of text, not {} columns", fields.len()))
-                .hint("use `format = 'csv'` or `format = 'json'`")),
+        let column = self.written(schema)?;
+        let field = schema.field(column);
+        match field.data_type() {
+            DataType::Utf8 | DataType::Binary => Ok(Box::new(RawEncoder { column })),
+            other => Err(Error::invalid(format!("column `{}`: a raw line is text, not {other}", field.name()))
+                .hint("cast it to TEXT in the query")),
         }
     }
 }
@@ -134,11 +156,13 @@ impl Decoder for RawDecoder {
 
 /// Writes one text per line. A null or a text with a line end cannot be distinguished from others when read again; both are
 /// written as they are, a null as an empty line.
-struct RawEncoder;
+struct RawEncoder {
+    column: usize,
+}
 
 impl Encoder for RawEncoder {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let column = batch.column(0);
+        let column = batch.column(self.column);
         let lines: Box<dyn Iterator<Item = Option<&[u8]>>> = match column.data_type() {
             DataType::Utf8 => Box::new(column.as_string::<i32>().iter().map(|text| text.map(str::as_bytes))),
             DataType::Binary => Box::new(column.as_binary::<i32>().iter()),
@@ -154,6 +178,9 @@ impl Encoder for RawEncoder {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::datatypes::{Field, Schema};
+
     use super::*;
     use crate::format::{DecodeField, FieldFrom, Format};
 
@@ -173,6 +200,31 @@ mod tests {
         let error = |spec| format().decoder(spec).err().expect("refused").to_string();
         assert_eq!(error(spec(DataType::Int64, &["value"])), "column `value`: a raw line is text or bytes, not Int64");
         assert_eq!(error(spec(DataType::Utf8, &["value", "b"])), "column `b`: a raw line has one column, `value`");
+    }
+
+    #[test]
+    fn a_sink_with_several_columns_says_which_one_is_the_line() {
+        let column = |name: &str, data_type| Field::new(name, data_type, true);
+        let schema = Arc::new(Schema::new(vec![column("key", DataType::Int64), column("line", DataType::Utf8)]));
+        let encoder = |name: Option<&str>| {
+            let mut options = Options::new("t");
+            name.into_iter().for_each(|name| options.set("raw_string.column", name, None));
+            Format::from_options("raw_string", &mut options).expect("options").encoder(&schema)
+        };
+        let error = |name| encoder(name).err().expect("refused").to_string();
+        let refused = "a raw line is one column of text, not 2 columns; say which one with `raw_string.column = '…'`, \
+                       or use `format = 'csv'` or `format = 'json'`";
+        assert_eq!(error(None), refused);
+        assert_eq!(error(Some("key")), "column `key`: a raw line is text, not Int64; cast it to TEXT in the query");
+        let refused = "option `raw_string.column = 'value'` names no column; columns are `key`, `line`";
+        assert_eq!(error(Some("value")), refused);
+
+        let lines = StringArray::from(vec![Some("a,\"b"), None, Some("c")]);
+        let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![1, 2, 3])), Arc::new(lines)];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
+        let mut out = Vec::new();
+        encoder(Some("line")).expect("an encoder").encode(&batch, &mut out).expect("encoded");
+        assert_eq!(String::from_utf8_lossy(&out), "a,\"b\n\nc\n");
     }
 
     #[test]

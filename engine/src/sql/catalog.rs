@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
+use super::float_repr::float_repr;
 use super::function::Created;
 use super::functions::window_markers;
 use super::window_flags::WindowFields;
@@ -98,7 +99,7 @@ impl TableDef {
 }
 
 impl Catalog {
-    /// No tables; DataFusion's functions, the JSON functions and the window markers.
+    /// No tables; DataFusion's functions, the JSON functions, `float_repr` and the window markers.
     pub fn new(max_session: Duration) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
@@ -111,6 +112,7 @@ impl Catalog {
         let state = SessionStateBuilder::new().with_config(config).with_expr_planners(ours);
         let mut state = state.with_default_features().build();
         datafusion_functions_json::register_all(&mut state)?;
+        state.register_udf(float_repr())?;
         let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
         for marker in window_markers(max_session) {
             state.register_udf(marker)?;

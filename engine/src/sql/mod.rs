@@ -12,6 +12,7 @@ mod early;
 pub mod explain;
 mod expressions;
 mod fingerprint;
+mod float_repr;
 pub mod function;
 pub mod functions;
 mod limits;

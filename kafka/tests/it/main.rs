@@ -49,7 +49,7 @@ fn create(connection: &KafkaConnection, name: &str, n_partitions: i32) {
 
 /// With a value, and a key as a compacted topic demands it.
 fn record<'a>(topic: &'a str, value: &'a str) -> Record<'a> {
-    Record { topic, partition: None, key: Some(b"k"), value: Some(value.as_bytes()), headers: &[] }
+    Record { topic, partition: None, key: Some(b"k"), value: Some(value.as_bytes()), headers: &[], timestamp_ms: None }
 }
 
 /// A record that was read.

@@ -59,7 +59,9 @@ impl Writer {
         self.producer.begin()?;
         for Message { key, value } in messages {
             let (key, value) = (Some(key.as_bytes()), value.as_deref());
-            self.producer.send(&Record { topic: &self.topic, partition: Some(0), key, value, headers: &[] })?;
+            let record =
+                Record { topic: &self.topic, partition: Some(0), key, value, headers: &[], timestamp_ms: None };
+            self.producer.send(&record)?;
         }
         self.producer.drain(&|| SEND)?;
         self.producer.commit(&|| PATIENCE)

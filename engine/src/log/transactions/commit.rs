@@ -178,6 +178,7 @@ fn of_partials(topic: &Arc<str>, partition: u32, record: Record) -> Message {
         key: None,
         headers: vec![(wire::HEADER.into(), record.header)],
         value: record.value,
+        timestamp_ms: None,
         is_tombstone: false,
     }
 }

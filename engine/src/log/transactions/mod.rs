@@ -45,6 +45,8 @@ pub struct Message {
     pub key: Option<Vec<u8>>,
     pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     pub value: Vec<u8>,
+    /// Milliseconds since 1970; `None`: the time at which it is written.
+    pub timestamp_ms: Option<i64>,
     /// Whether it has no value at all: the dead letter of a message without one.
     pub is_tombstone: bool,
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod exchange;
+mod expressions;
 pub(crate) mod known;
 pub(crate) mod lag;
 pub(crate) mod limits;
@@ -31,9 +32,10 @@ use davy_kafka::{Isolation, KafkaConnection};
 
 use super::Role;
 use super::file::check_types;
+use expressions::Expressions;
 pub(crate) use options::Delivery;
 use options::{SinkOptions, SourceOptions};
-use sink::{Encode, Expressions, PlainSink};
+use sink::{Encode, PlainSink};
 use source::KafkaSource;
 
 /// A topic as a table.
@@ -102,16 +104,25 @@ impl KafkaTable {
         self.sink.as_ref().and_then(|(options, _)| options.delivery)
     }
 
+    /// Whether a partition of its topic is read.
+    pub(crate) fn reads(&self, partition: i32) -> bool {
+        self.source.as_ref().is_none_or(|options| options.index_among_read(partition).is_some())
+    }
+
     /// Whether its topic is there, and this user gets through to it. A message to a topic that is missing would wait for half a minute.
     pub(crate) fn check_topic(&self) -> Result<()> {
+        self.n_partitions().map(drop)
+    }
+
+    fn n_partitions(&self) -> Result<i32> {
         let client = MetadataClient::connect(&self.cluster, Isolation::ReadCommitted);
         let found = client.and_then(|client| client.n_partitions(&self.topic)).map_err(of_kafka);
-        found.map(drop).map_err(|error| error.context(&format!("table `{}`", self.name)))
+        found.map_err(|error| error.context(&format!("table `{}`", self.name)))
     }
 
     /// Refuses a broker on which a record that was late in the network could become part of another transaction.
     pub(crate) fn check_broker(&self) -> Result<()> {
-        if self.source.is_none_or(|source| source.accepts_old_brokers)
+        if self.source.as_ref().is_none_or(|source| source.accepts_old_brokers)
             || checks_transactions(&self.cluster).map_err(of_kafka)?
         {
             return Ok(());
@@ -139,6 +150,7 @@ impl KafkaTable {
             pipeline: Arc::clone(pipeline),
             rows_per_message: options.rows_per_message,
             message_bytes_max: limits::message_bytes_max(&self.cluster, &self.topic)?,
+            n_partitions: if expressions.partition.is_some() { self.n_partitions()? } else { 0 },
             expressions: expressions.clone(),
             encoder: self.format.encoder(&plan.schema)?,
         })
@@ -204,7 +216,8 @@ impl Table for KafkaTable {
     }
 
     fn source(&self, _schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
-        let options = self.source.ok_or_else(|| Error::internal(format!("table `{}` cannot be read", self.name)))?;
+        let options =
+            self.source.clone().ok_or_else(|| Error::internal(format!("table `{}` cannot be read", self.name)))?;
         Ok(Box::new(KafkaSource::open(&self.cluster, &self.topic, options, share)?))
     }
 

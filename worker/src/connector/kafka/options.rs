@@ -1,5 +1,7 @@
 //! The options of a Kafka table, checked.
 
+use std::sync::Arc;
+
 use davy_engine::Result;
 use davy_engine::connector::TableRequest;
 use davy_engine::options::Options;
@@ -42,9 +44,11 @@ pub(crate) enum Start {
     Timestamp(i64),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceOptions {
     pub(crate) start: Start,
+    /// The partitions that are read, in this order; `None`: all.
+    pub(crate) partitions: Option<Arc<[i32]>>,
     /// Whether messages that are gone may be done without.
     pub(crate) accepts_loss: bool,
     /// What of transactions is read.
@@ -70,6 +74,10 @@ pub(crate) struct SinkOptions {
     pub(crate) key: Option<String>,
     /// Pairs of a header's name and an SQL expression.
     pub(crate) headers: Vec<(String, String)>,
+    /// An SQL expression over the table's columns: when a message was made.
+    pub(crate) timestamp: Option<String>,
+    /// An SQL expression over the table's columns: the number of a message's partition.
+    pub(crate) partition: Option<String>,
     pub(crate) rows_per_message: usize,
     pub(crate) compression: Compression,
 }
@@ -87,7 +95,27 @@ impl SourceOptions {
         let isolation = options.parse_choice("source.read_mode", &modes)?.unwrap_or(Isolation::ReadCommitted);
         let old_brokers = options.parse_choice("source.old_brokers", &[("refuse", false), ("allow", true)])?;
         let (accepts_loss, accepts_old_brokers) = (on_loss.unwrap_or(false), old_brokers.unwrap_or(false));
-        Ok(Self { start, accepts_loss, isolation, accepts_old_brokers })
+        Ok(Self { start, partitions: partitions(options)?, accepts_loss, isolation, accepts_old_brokers })
+    }
+
+    /// The index of a partition among those that are read; `None`: it is not one of them.
+    pub(crate) fn index_among_read(&self, partition: i32) -> Option<usize> {
+        match &self.partitions {
+            None => usize::try_from(partition).ok(),
+            Some(read) => read.iter().position(|number| *number == partition),
+        }
+    }
+}
+
+fn partitions(options: &mut Options) -> Result<Option<Arc<[i32]>>> {
+    const NAME: &str = "source.partitions";
+    let Some(text) = options.take(NAME) else { return Ok(None) };
+    let number = |text: &str| text.trim().parse().ok().filter(|number: &i32| 0 <= *number);
+    let numbers: Option<Arc<[i32]>> = text.split(',').map(number).collect();
+    let is_twice = |numbers: &[i32]| (1..numbers.len()).any(|at| numbers[..at].contains(&numbers[at]));
+    match numbers.filter(|numbers| !is_twice(numbers)) {
+        Some(numbers) => Ok(Some(numbers)),
+        None => Err(options.bad_value(NAME, &text, "numbers of partitions, each once, such as '3' or '0,4'")),
     }
 }
 
@@ -123,6 +151,8 @@ impl SinkOptions {
             delivery: options.parse_choice("delivery", &deliveries)?,
             key: options.take("key"),
             headers: options.take_prefixed("header."),
+            timestamp: options.take("timestamp"),
+            partition: options.take("partition"),
             rows_per_message: rows_per_message.unwrap_or(1),
             compression: options.parse_choice("compression", &compressions)?.unwrap_or(Compression::Lz4),
         })

@@ -1,17 +1,12 @@
-//! Rows to messages: keys, headers, several rows per message; and the sink that writes them outside of transactions.
+//! Rows to messages: keys, headers, timestamps, several rows per message; and the sink that writes them outside of transactions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
-use datafusion::common::{DFSchema, SchemaError};
-use datafusion::error::DataFusionError;
+use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::parser::ParserError;
 use davy_engine::format::Encoder;
 use davy_engine::log::transactions::{Message, RowEncoder};
 use davy_engine::log::{Sink, TooLong};
@@ -21,6 +16,7 @@ use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
 use davy_kafka::producer::{IdempotentProducer, Sizes};
 
+use super::expressions::{Expressions, milliseconds, numbers, texts};
 use super::options::SinkOptions;
 use super::transactions::record;
 use super::{limits, of_kafka};
@@ -36,55 +32,6 @@ const RAISE: &str = "raise the topic's `max.message.bytes`";
 /// How long it is waited for messages that were written outside of a transaction.
 const FLUSH: Duration = Duration::from_secs(30);
 
-/// Expressions of a sink's options, over the table's columns.
-#[derive(Clone, Debug)]
-pub(crate) struct Expressions {
-    key: Option<Arc<dyn PhysicalExpr>>,
-    headers: Vec<(String, Arc<dyn PhysicalExpr>)>,
-}
-
-impl Expressions {
-    /// Plans them; an error names the option.
-    pub(crate) fn plan(table: &str, columns: &[FieldRef], options: &SinkOptions) -> Result<Self> {
-        let schema =
-            DFSchema::try_from(Schema::new(columns.to_vec())).map_err(|error| Error::internal(error.to_string()))?;
-        let context = SessionContext::new();
-        let plan = |option: &str, text: &str| -> Result<Arc<dyn PhysicalExpr>> {
-            let planned =
-                context.parse_sql_expr(text, &schema).and_then(|parsed| context.create_physical_expr(parsed, &schema));
-            planned.map_err(|error| {
-                let why = why(&error, columns);
-                Error::invalid(format!(
-                    "table `{table}`: option `{option} = '{text}'` is no expression over its columns: {why}"
-                ))
-                .hint("name a column, or write an expression such as concat(sa, ':', da)")
-            })
-        };
-        let key = options.key.as_deref().map(|text| plan("key", text)).transpose()?;
-        let headers =
-            options.headers.iter().map(|(name, text)| Ok((name.clone(), plan(&format!("header.{name}"), text)?)));
-        Ok(Self { key, headers: headers.collect::<Result<_>>()? })
-    }
-}
-
-/// What is wrong with an expression, in one line.
-fn why(error: &DataFusionError, columns: &[FieldRef]) -> String {
-    match error.find_root() {
-        DataFusionError::SchemaError(why, _) => match why.as_ref() {
-            SchemaError::FieldNotFound { field, .. } => {
-                let names: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name())).collect();
-                format!("there is no column `{}`, they are {}", field.name, names.join(", "))
-            }
-            other => other.to_string(),
-        },
-        DataFusionError::SQL(why, _) => match why.as_ref() {
-            ParserError::ParserError(why) | ParserError::TokenizerError(why) => why.clone(),
-            ParserError::RecursionLimitExceeded => "it is nested too deep".to_owned(),
-        },
-        other => other.strip_backtrace().replace('\n', " "),
-    }
-}
-
 /// Makes messages of the rows of one table.
 pub(crate) struct Encode {
     pub(crate) plan: SinkPlan,
@@ -93,6 +40,8 @@ pub(crate) struct Encode {
     pub(crate) rows_per_message: usize,
     /// The longest that key, value and headers may be together.
     pub(crate) message_bytes_max: usize,
+    /// How many its topic has, where rows say which one.
+    pub(crate) n_partitions: i32,
     pub(crate) expressions: Expressions,
     pub(crate) encoder: Box<dyn Encoder>,
 }
@@ -125,6 +74,9 @@ struct Rows {
     lines: Vec<Vec<u8>>,
     keys: Option<ArrayRef>,
     headers: Vec<(String, ArrayRef)>,
+    /// In milliseconds.
+    timestamps: Option<ArrayRef>,
+    partitions: Option<ArrayRef>,
     origin: Option<Origin>,
     /// Rows that had no value, and of which nothing else is written.
     are_tombstones: Option<ArrayRef>,
@@ -135,8 +87,10 @@ impl Rows {
     fn message(&mut self, row: usize, encode: &Encode) -> Message {
         let mut message = Message {
             topic: Arc::clone(&encode.topic),
+            partition: self.partitions.as_ref().and_then(|numbers| number_at(numbers, row)),
             key: self.keys.as_ref().and_then(|keys| text_at(keys, row)),
             value: std::mem::take(&mut self.lines[row]),
+            timestamp_ms: self.timestamps.as_ref().and_then(|values| milliseconds_at(values, row)),
             is_tombstone: self.are_tombstones.as_ref().is_some_and(|values| values.is_null(row)),
             ..Message::default()
         };
@@ -161,13 +115,32 @@ impl Encode {
         let keys = key.or_else(|| given.column_by_name(ORIGIN_KEY).cloned());
         let headers = self.expressions.headers.iter();
         let headers = headers.map(|(name, value)| Ok((name.clone(), texts(value, &batch)?))).collect::<Result<_>>()?;
+        let timestamps = self.expressions.timestamp.as_ref().map(|at| milliseconds(at, &batch)).transpose()?;
+        let partitions =
+            self.expressions.partition.as_ref().map(|number| self.partitions(number, &batch)).transpose()?;
         let are_tombstones = (origin.is_some() && batch.num_columns() == 1).then(|| Arc::clone(batch.column(0)));
-        Ok(Rows { lines, keys, headers, origin, are_tombstones })
+        Ok(Rows { lines, keys, headers, timestamps, partitions, origin, are_tombstones })
     }
 
-    /// Rows share a message only if they share its key; headers are of a row, so they keep it alone.
+    /// Which partitions rows go to; an error where one is not there, which would be tried for ever.
+    fn partitions(&self, number: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
+        let found = numbers(number, batch)?;
+        let is_there = |number: i64| (0..i64::from(self.n_partitions)).contains(&number);
+        match found.as_primitive::<Int64Type>().iter().flatten().find(|number| !is_there(*number)) {
+            None => Ok(found),
+            Some(missing) => Err(Error::invalid(format!(
+                "table `{}`: option `partition` is {missing}, and topic `{}` has {} partitions, counted from 0",
+                self.plan.name, self.topic, self.n_partitions
+            ))
+            .hint("add partitions to the topic, or change the expression")),
+        }
+    }
+
+    /// Rows share a message only if they share its key; headers, timestamps and partitions are of a row, so they keep it alone.
     fn message_may_be_shared(&self, origin: Option<&Origin>) -> bool {
-        origin.is_none() && self.expressions.headers.is_empty() && 1 < self.rows_per_message
+        let Expressions { headers, timestamp, partition, .. } = &self.expressions;
+        let is_plain = headers.is_empty() && timestamp.is_none() && partition.is_none();
+        origin.is_none() && is_plain && 1 < self.rows_per_message
     }
 
     /// A dead letter whose value is shortened until its message fits.
@@ -282,14 +255,14 @@ impl RowEncoder for Encode {
     }
 }
 
-/// An expression's values as bytes.
-fn texts(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
-    let values = expression.evaluate(batch)?.into_array(batch.num_rows())?;
-    Ok(match values.data_type() {
-        DataType::Binary => values,
-        DataType::Utf8 => cast(&values, &DataType::Binary)?,
-        _ => cast(&cast(&values, &DataType::Utf8)?, &DataType::Binary)?,
-    })
+fn number_at(numbers: &ArrayRef, row: usize) -> Option<u32> {
+    let numbers = numbers.as_primitive::<Int64Type>();
+    (!numbers.is_null(row)).then(|| u32::try_from(numbers.value(row)).ok())?
+}
+
+fn milliseconds_at(values: &ArrayRef, row: usize) -> Option<i64> {
+    let values = values.as_primitive::<TimestampMillisecondType>();
+    (!values.is_null(row)).then(|| values.value(row))
 }
 
 fn text_at(values: &ArrayRef, row: usize) -> Option<Vec<u8>> {

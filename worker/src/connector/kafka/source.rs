@@ -71,8 +71,22 @@ impl KafkaSource {
     }
 
     fn own(&self, from: i32, to: i32) -> Vec<SplitId> {
-        let is_own = |number: &i32| *number as usize % self.share.count == self.share.index;
-        (from..to).filter(is_own).map(|number| split_of(&self.topic, number)).collect()
+        let is_own = |index: usize| index % self.share.count == self.share.index;
+        let own = (from..to).filter(|number| self.options.index_among_read(*number).is_some_and(is_own));
+        own.map(|number| split_of(&self.topic, number)).collect()
+    }
+
+    fn check_partitions(&self) -> Result<()> {
+        let Some(missing) =
+            self.options.partitions.iter().flat_map(|read| read.iter()).find(|read| self.known <= **read)
+        else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!(
+            "topic `{}` has {} partitions, counted from 0, and `source.partitions` names {missing}",
+            self.topic, self.known
+        ))
+        .hint("name partitions that are there, or add some to the topic"))
     }
 
     fn fill(&mut self) -> Result<()> {
@@ -189,6 +203,7 @@ pub(crate) fn bounds(reader: &Reader, partition: &TopicPartition) -> Result<Boun
 impl Source for KafkaSource {
     fn splits(&mut self) -> Result<Vec<SplitId>> {
         self.known = self.reader.metadata().n_partitions(&self.topic).map_err(of_kafka)?;
+        self.check_partitions()?;
         Ok(self.own(0, self.known))
     }
 

@@ -189,6 +189,7 @@ pub(super) fn record(message: &Message) -> Record<'_> {
         key: message.key.as_deref(),
         value: (!message.is_tombstone).then_some(&*message.value),
         headers: &message.headers,
+        timestamp_ms: message.timestamp_ms,
     }
 }
 

@@ -45,11 +45,12 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
         for (stage, planned) in dataflow.stages.iter().enumerate() {
             let group = group(name, index + 1, stage);
             let is_exchange = matches!(planned.input, StageInput::Exchanges(_));
+            let table = match &planned.input {
+                StageInput::Table(plan) => KafkaTable::of(plan.table.table.as_ref()),
+                StageInput::Exchanges(_) => None,
+            };
             let topics: Vec<Arc<str>> = match &planned.input {
-                StageInput::Table(plan) => KafkaTable::of(plan.table.table.as_ref())
-                    .map(|table| Arc::clone(&table.topic))
-                    .into_iter()
-                    .collect(),
+                StageInput::Table(_) => table.map(|table| Arc::clone(&table.topic)).into_iter().collect(),
                 StageInput::Exchanges(inputs) => {
                     inputs.iter().map(|input| exchange_topic(name, &input.aggregate.exchange)).collect()
                 }
@@ -60,7 +61,8 @@ pub fn lag(pipeline: &Pipeline, options: &HostOptions) -> Result<Vec<LagRow>> {
                     Err(Error::Invalid(_)) if is_exchange => continue,
                     found => found?,
                 };
-                rows.extend(found.into_iter().map(|found| LagRow {
+                let is_read = |found: &PartitionLag| table.is_none_or(|table| table.reads(found.partition));
+                rows.extend(found.into_iter().filter(is_read).map(|found| LagRow {
                     dataflow: index + 1,
                     stage: stage + 1,
                     ..row(&topic, found)

@@ -54,6 +54,40 @@ fn rows_become_messages_as_the_table_says() {
 }
 
 #[test]
+fn a_message_has_the_timestamp_that_its_table_says() {
+    // A broker refuses times before 1970 and those that are far ahead, with the whole transaction.
+    const ROWS: &str = "early,2019-11-25 21:02:17.5
+none,
+before,1969-12-31 23:59:59
+epoch,1970-01-01 00:00:00
+ahead,2200-01-01 00:00:00
+first,1970-01-01 00:00:00.001";
+    /// The year 2200, in milliseconds.
+    const AHEAD: i64 = 7_258_118_400_000;
+    let from = topic("from", 1);
+    put(&from, &[value(0, ROWS)]);
+    let sent = all(&from)[0].timestamp;
+    for delivery in ["", ", delivery = 'at_least_once'"] {
+        let to = topic("to", 1);
+        let options = format!("format = 'raw_string', 'raw_string.column' = 'x', timestamp = 'at'{delivery}");
+        let script = table("a", "x TEXT, at TIMESTAMP", &from, "format = 'csv'")
+            + &table("b", "at TIMESTAMP, x TEXT", &to, &options)
+            + "INSERT INTO b SELECT at, x FROM a;";
+        let mut run = start(&unique("timestamps"), &script);
+        run.wait_for(&to, 6);
+        run.stop();
+        let is_now = |at: i64| (sent..AHEAD).contains(&at);
+        let shown = |message: &Got| match message.timestamp {
+            at if is_now(at) => format!("{} now", message.text()),
+            at => format!("{} {at}", message.text()),
+        };
+        let messages: Vec<String> = all(&to).iter().map(shown).collect();
+        let expected = ["early 1574715737500", "none now", "before now", "epoch now", "ahead now", "first 1"];
+        assert_eq!(messages, expected, "{delivery}");
+    }
+}
+
+#[test]
 fn messages_are_compressed_and_in_transactions_as_the_table_says() {
     let here = secure("DAVY_KAFKA");
     let from = on(here, "from", 1);

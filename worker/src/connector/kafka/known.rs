@@ -1,8 +1,8 @@
 //! Whether the positions that a broker answers with are all those that were committed.
 //!
-//! A broker whose group coordinator moves away and back within a second may come to answer for groups as if they had never committed, until it is
-//! restarted (seen with Kafka 4.3 under load). A task that believed it would read its input from the start again, and remove its files. So what this
-//! process knows to be committed is asked for again, and without it no task goes on.
+//! A broker whose group coordinator moves away and back within a second may answer for groups as if they had never committed, until it is
+//! restarted (seen with Kafka 4.3 under load). A task that took that for a beginning would read its input from the start again, and remove its files. So a
+//! process remembers which positions it knows to be committed, reads again where one is missing, and starts no task without it.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -13,10 +13,10 @@ use davy_engine::{Error, Result};
 
 use crate::clock;
 
-/// How long positions that are missing are asked for again.
+/// How long positions that are missing are read again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The splits of a task for which a position is known to be committed, for as long as the process lives.
+/// The splits of a task for which this process knows a position to be committed.
 #[derive(Debug, Default)]
 pub(crate) struct KnownPositions(Mutex<Known>);
 
@@ -37,13 +37,13 @@ impl KnownPositions {
         }
     }
 
-    /// Checks an answer for the splits `asked`: it has a position for those in `found`.
+    /// Checks an answer for `splits`: it has a position for those in `found`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where a position is missing that is known to be committed; after a minute [`Error::Invalid`].
-    pub(super) fn check(&self, asked: &[SplitId], found: &BTreeSet<&SplitId>) -> Result<()> {
+    pub(super) fn check(&self, splits: &[SplitId], found: &BTreeSet<&SplitId>) -> Result<()> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = asked.iter().find(|split| known.splits.contains(split) && !found.contains(split));
+        let missing = splits.iter().find(|split| known.splits.contains(split) && !found.contains(split));
         let Some(split) = missing else {
             known.missing_since = None;
             return Ok(());
@@ -53,8 +53,8 @@ impl KnownPositions {
         if clock::since(since) < PATIENCE {
             return Err(Error::Unavailable(why));
         }
-        let restart = "if nobody has deleted the consumer group, restart the broker that coordinates it: it may have lost what is in its log; \
-                       then start the pipeline again";
+        let restart = "restart the broker that coordinates the consumer group, which may have lost what is in its log, unless the group was \
+                       deleted; then start the pipeline again";
         Err(Error::invalid(why).hint(restart))
     }
 }
@@ -70,22 +70,22 @@ mod tests {
     #[test]
     fn a_position_that_was_committed_has_to_be_found() {
         let known = KnownPositions::default();
-        let (asked, none) = (splits(&["t/0", "t/1"]), BTreeSet::new());
-        known.check(&asked, &none).expect("nothing is known yet");
+        let (all, none) = (splits(&["t/0", "t/1"]), BTreeSet::new());
+        known.check(&all, &none).expect("nothing is known yet");
         known.note(splits(&["t/1"]).iter());
-        let missing = known.check(&asked, &BTreeSet::from([&asked[0]]));
+        let missing = known.check(&all, &BTreeSet::from([&all[0]]));
         assert!(matches!(&missing, Err(Error::Unavailable(why)) if why.contains("`t/1`")), "{missing:?}");
-        known.check(&asked, &BTreeSet::from([&asked[1]])).expect("all that is known");
-        known.check(&splits(&["t/2"]), &none).expect("others are not asked for");
+        known.check(&all, &BTreeSet::from([&all[1]])).expect("all that is known");
+        known.check(&splits(&["t/2"]), &none).expect("others are not read");
     }
 
     #[test]
     fn a_position_that_stays_missing_ends_the_task() {
         let known = KnownPositions::default();
-        let asked = splits(&["t/0"]);
-        known.note(asked.iter());
+        let all = splits(&["t/0"]);
+        known.note(all.iter());
         known.0.lock().expect("a lock").missing_since = clock::now().checked_sub(PATIENCE);
-        let missing = known.check(&asked, &BTreeSet::new());
+        let missing = known.check(&all, &BTreeSet::new());
         assert!(matches!(&missing, Err(Error::Invalid(_))), "{missing:?}");
     }
 }

@@ -20,10 +20,14 @@ struct Case {
     inner_ms: Option<i64>,
     /// Windows of one key do not overlap.
     is_session: bool,
+    /// Of sessions: the gap, in milliseconds.
+    gap_ms: Option<i64>,
+    /// Where sessions are cut, in milliseconds.
+    max_session_ms: i64,
 }
 
 const fn case(name: &'static str, query: &'static str) -> Case {
-    Case { name, query, oracle: None, inner_ms: None, is_session: false }
+    Case { name, query, oracle: None, inner_ms: None, is_session: false, gap_ms: None, max_session_ms: 20_000 }
 }
 
 const CASES: &[Case] = &[
@@ -55,23 +59,30 @@ const CASES: &[Case] = &[
     ),
     Case {
         is_session: true,
+        gap_ms: Some(4_000),
         ..case(
             "session",
             "SELECT w.start, w.\"end\", w.is_final, k, n FROM (
                 SELECT k, session(INTERVAL '4 seconds') AS w, count(*) AS n FROM flows GROUP BY k, w)",
         )
     },
-    case(
-        "session without keys that is cut",
-        "SELECT w.start, w.\"end\", w.is_final, CASE WHEN w.is_cut THEN 'cut' ELSE 'all' END, n FROM (
-            SELECT session(INTERVAL '7 seconds') AS w, count(*) AS n FROM flows GROUP BY w)",
-    ),
+    Case {
+        gap_ms: Some(7_000),
+        ..case(
+            "session without keys that is cut",
+            "SELECT w.start, w.\"end\", w.is_final, CASE WHEN w.is_cut THEN 'cut' ELSE 'all' END, n FROM (
+                SELECT session(INTERVAL '7 seconds') AS w, count(*) AS n FROM flows GROUP BY w)",
+        )
+    },
     // Sessions of several keys with the same window: one that changes brings the others along.
-    case(
-        "sessions by their window",
-        "SELECT w.start, w.\"end\", max(w.is_final), max(k), sum(n) FROM (
-            SELECT k, session(INTERVAL '4 seconds') AS w, count(*) AS n FROM flows GROUP BY k, w) GROUP BY w",
-    ),
+    Case {
+        gap_ms: Some(4_000),
+        ..case(
+            "sessions by their window",
+            "SELECT w.start, w.\"end\", max(w.is_final), max(k), sum(n) FROM (
+                SELECT k, session(INTERVAL '4 seconds') AS w, count(*) AS n FROM flows GROUP BY k, w) GROUP BY w",
+        )
+    },
     Case {
         inner_ms: Some(5_000),
         ..case(
@@ -130,8 +141,9 @@ const CASES: &[Case] = &[
 impl Case {
     /// The script; `source` is the connector of `flows` and its options, `sink` an option of `out`.
     fn script(&self, query: &str, source: &str, sink: &str) -> String {
+        let max_session_ms = self.max_session_ms;
         format!(
-            "SET max_session = '20 seconds';
+            "SET max_session = '{max_session_ms} ms';
              CREATE TABLE flows (ts TIMESTAMP, k TEXT, v BIGINT, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')
              WITH (connector = {source}, format = 'json');
              CREATE TABLE out (start TIMESTAMP, stop TIMESTAMP, is_final BOOLEAN, k TEXT, n BIGINT)
@@ -147,6 +159,11 @@ impl Case {
     /// With its windows in the task that reads the rows.
     fn text_in_one_task(&self) -> String {
         self.script(self.query, "'topic', max_future = 'off', partitioned_by = 'k'", ", emit_early = '7 seconds'")
+    }
+
+    /// Whether a window that starts here may be the later part of a session that is cut.
+    fn may_be_later_part(&self, start_ms: i64) -> bool {
+        self.gap_ms.is_some_and(|gap| start_ms.rem_euclid(self.max_session_ms) < gap)
     }
 
     fn oracle_text(&self) -> String {

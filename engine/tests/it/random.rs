@@ -76,7 +76,7 @@ impl Drop for Replay<'_> {
         if std::thread::panicking() {
             #[expect(clippy::print_stderr, reason = "the test harness shows it with the panic")]
             {
-                eprintln!("replay: SEED={} cargo test -p davy-engine --test it random::{}", self.seed, self.test);
+                eprintln!("replay: SEED={} cargo test -p davy-engine --test it {}", self.seed, self.test);
             }
         }
     }

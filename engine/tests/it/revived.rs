@@ -2,6 +2,7 @@
 //! first read, because sessions had closed meanwhile. However often a task starts again, the sessions are those of a model.
 
 mod exchange;
+pub mod log;
 mod model;
 pub mod one_hop;
 pub mod rig;

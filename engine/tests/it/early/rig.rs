@@ -22,6 +22,13 @@ pub(super) struct Record {
     pub(super) text: String,
 }
 
+impl Record {
+    pub(super) fn new(time_ms: i64, key: &str, value: i64) -> Self {
+        let text = format!("{{\"ts\":\"{}\",\"k\":\"{key}\",\"v\":{value}}}", format_ns(time_ms * 1_000_000));
+        Self { time_ms, text }
+    }
+}
+
 /// Rows within the bound on disorder, in one split.
 pub(super) fn records(rng: &mut Rng) -> Vec<Record> {
     let mut latest = rng.between(-30_000, 30_000);
@@ -29,8 +36,7 @@ pub(super) fn records(rng: &mut Rng) -> Vec<Record> {
         latest += rng.between(0, 3_000);
         let time_ms = latest - if rng.percent(50) { rng.between(0, BOUND_MS - 1) } else { 0 };
         let (key, value) = (rng.pick(&["a", "b", "c"]), rng.between(0, 12));
-        let text = format!("{{\"ts\":\"{}\",\"k\":\"{key}\",\"v\":{value}}}", format_ns(time_ms * 1_000_000));
-        Record { time_ms, text }
+        Record::new(time_ms, key, value)
     };
     (0..40).map(record).collect()
 }

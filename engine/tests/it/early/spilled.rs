@@ -60,9 +60,7 @@ fn spilled_windows_have_the_same_rows() {
 }
 
 fn record(second: i64, k: &str, v: i64) -> Record {
-    let (minutes, seconds) = (second / 60, second % 60);
-    let text = format!("{{\"ts\":\"1970-01-01 00:{minutes:02}:{seconds:02}\",\"k\":\"{k}\",\"v\":{v}}}");
-    Record { time_ms: second * 1_000, text }
+    Record::new(second * 1_000, k, v)
 }
 
 /// All sessions are open together, and all close together; those with an even `v` have two rows far apart in the input.

@@ -42,13 +42,7 @@ fn check(shape: Shape, events: &[Event], seed: u64) -> Result<(), String> {
     let mut expected = model(shape, MAX_KEYS, &arrivals(&events));
     // The windows of the last rows stay open.
     expected.lines.retain(|line| !line.split(" | ").next().is_some_and(|key| key.ends_with('e')));
-    let n_commits = events.iter().filter(|event| event.commits()).count();
-    let after_commits = (1..n_commits).map(|at| Crashes { after_commits: vec![at, at + 1], ..Crashes::default() });
-    let after_events =
-        (0..events.len() - 1).step_by(2).map(|at| Crashes { after_events: vec![at], ..Crashes::default() });
-    let everywhere =
-        Crashes { after_commits: (1..n_commits).collect(), after_events: (0..events.len()).step_by(3).collect() };
-    for crashes in [Crashes::default(), everywhere].into_iter().chain(after_commits).chain(after_events) {
+    for crashes in std::iter::once(Crashes::default()).chain(Crashes::of(&events)) {
         let found = run(&rig, &events, &crashes, seed);
         let lines = found.get("results").cloned().unwrap_or_default();
         let n_late = found.get("late").map_or(0, Vec::len) as i64;

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, SchemaRef};
-use davy_engine::Result;
-use davy_engine::log::memory::exchange_split;
-use davy_engine::log::{Bounds, Fetched, Partials, Payload, Polled, Position, Source, SplitId, SplitTime};
-use davy_engine::operator::partial::WindowedAggregate;
-use davy_engine::plan::StageInput;
-use davy_engine::task::{ROWS_PER_ADVANCE, Step, Task, reset_watermark};
+use davy_engine::log::{Partials, SplitId, SplitTime};
+use davy_engine::task::{ROWS_PER_ADVANCE, Step, reset_watermark};
 use davy_engine::time::Watermark;
 
+use super::log::{self, Log, LogSource, Schedule, batch};
 use super::model::{GAP, MAX, NS, Partial, Record, sessions};
 use super::rig::Rig;
 use super::store::{Broken, Store};
@@ -34,152 +29,44 @@ fn rig(n_partitions: u32, seed: u64) -> Rig {
     Rig::new(pipeline, 1, n_partitions).with_limits(state_bytes, *Rng::new(seed).pick(&[1, 3, ROWS_PER_ADVANCE]))
 }
 
-fn aggregate(rig: &Rig) -> Arc<WindowedAggregate> {
-    let StageInput::Exchanges(inputs) = &rig.dataflow.stages[1].input else { panic!("a stage over windows") };
-    Arc::clone(&inputs[0].aggregate)
-}
+/// By partition.
+type Records = Vec<Vec<Record>>;
 
-fn batch(schema: &SchemaRef, partials: &[Partial]) -> Option<RecordBatch> {
-    let numbers =
-        |value: fn(&Partial) -> i64| -> ArrayRef { Arc::new(partials.iter().map(value).collect::<Int64Array>()) };
-    let columns = schema.fields().iter().map(|field| match (field.name().as_str(), field.data_type()) {
-        ("__first", _) => numbers(|partial| partial.first * NS),
-        ("__last", _) => numbers(|partial| partial.last * NS),
-        (_, DataType::Int64) => numbers(|partial| partial.n),
-        _ => Arc::new(partials.iter().map(|partial| Some(partial.key.as_str())).collect::<StringArray>()),
-    });
-    let columns = columns.collect();
-    (!partials.is_empty()).then(|| RecordBatch::try_new(Arc::clone(schema), columns).expect("a batch of partials"))
-}
-
-/// What is in the exchange, by partition.
-type Log = BTreeMap<SplitId, Vec<Record>>;
-
-/// Reads the partitions in a random order.
-struct LogSource {
-    log: Arc<Log>,
-    schema: SchemaRef,
-    store: Store,
-    positions: BTreeMap<SplitId, u64>,
-    rng: Rng,
-}
-
-impl Source for LogSource {
-    fn splits(&mut self) -> Result<Vec<SplitId>> {
-        Ok(self.log.keys().cloned().collect())
-    }
-
-    fn bounds(&mut self, split: &SplitId) -> Result<Option<Bounds>> {
-        Ok(Some(Bounds { first: self.store.purged_below(split), end: Position(self.log[split].len() as u64) }))
-    }
-
-    fn assign(&mut self, split: &SplitId, from: Position) -> Result<()> {
-        assert!(self.store.purged_below(split) <= from, "`{split}` is purged below what is read");
-        self.positions.insert(split.clone(), from.0);
-        Ok(())
-    }
-
-    fn poll(&mut self) -> Result<Polled> {
-        let is_left = |split: &&SplitId| self.positions[*split] < self.log[*split].len() as u64;
-        let waiting: Vec<SplitId> = self.log.keys().filter(is_left).cloned().collect();
-        if waiting.is_empty() {
-            return Ok(Polled::Pending);
-        }
-        let split = self.rng.pick(&waiting).clone();
-        let start = self.positions[&split];
-        let Record { sender, partials, times } = &self.log[&split][start as usize];
-        self.positions.insert(split.clone(), start + 1);
+fn log_of(rig: &Rig, records: &[Vec<Record>]) -> Arc<Log> {
+    let partials = |Record { sender, partials, times }: &Record| {
+        let rows: Vec<([i64; 2], &str, i64)> = partials
+            .iter()
+            .map(|partial| ([partial.first * NS, partial.last * NS], &*partial.key, partial.n))
+            .collect();
         let watermarks = times.iter().map(|(split, time)| (SplitId::from(*split), *time)).collect();
-        Ok(Polled::Data(Fetched {
-            split,
-            start: Position(start),
-            next: Position(start + 1),
-            preamble: None,
-            payload: Payload::Partials(Partials {
-                sender: *sender,
-                senders: N_SENDERS,
-                batch: batch(&self.schema, partials),
-                watermarks: Arc::new(watermarks),
-            }),
-            messages: None,
-            end_of_split: false,
-        }))
-    }
-}
-
-/// How a run goes.
-#[derive(Clone, Debug)]
-struct Schedule {
-    seed: u64,
-    commit_percent: usize,
-    /// The commits after which the owner is replaced.
-    crashes_after: Vec<usize>,
-    /// How many steps in a hundred the owner is replaced after, some times.
-    crash_percent: usize,
-    broken: Broken,
-}
-
-fn source(rig: &Rig, log: &Arc<Log>, store: &Store, rng: Rng) -> Box<dyn Source> {
-    let schema = aggregate(rig).partial_schema().expect("a planned aggregate has a schema");
-    Box::new(LogSource { log: Arc::clone(log), schema, positions: BTreeMap::new(), rng, store: store.clone() })
+        Partials { sender: *sender, senders: N_SENDERS, batch: batch(rig, &rows), watermarks: Arc::new(watermarks) }
+    };
+    log::log_of(rig, records, partials)
 }
 
 /// The rows that are committed in the end, and how many commits there were.
-fn run(rig: &Rig, log: &Arc<Log>, schedule: &Schedule) -> (Vec<String>, usize) {
-    let store = Store::broken(schedule.broken);
-    let mut rng = Rng::new(schedule.seed);
-    let start = |rng: &mut Rng| -> Task {
-        let source = source(rig, log, &store, Rng::new(rng.next()));
-        rig.start(source, &store, Duration::ZERO)
-    };
-    let mut task = start(&mut rng);
-    let mut n_crashes = 0;
-    loop {
-        let step = task.step(Duration::ZERO).expect("a step");
-        if n_crashes < 12 && rng.percent(schedule.crash_percent) {
-            n_crashes += 1;
-            task = start(&mut rng);
-            continue;
-        }
-        if step != Step::Idle && !rng.percent(schedule.commit_percent) {
-            continue;
-        }
-        task.commit().expect("a commit");
-        let n_commits = store.committed().n_commits;
-        if schedule.crashes_after.contains(&n_commits) {
-            task = start(&mut rng);
-        } else if step == Step::Idle {
-            let mut rows: Vec<String> = store.committed().rows.values().flatten().cloned().collect();
-            rows.sort();
-            return (rows, n_commits);
-        }
-    }
+fn run(rig: &Rig, log: &Arc<Log>, schedule: &Schedule, broken: Broken) -> (Vec<String>, usize) {
+    let store = Store::broken(broken);
+    let n_commits = log::run(rig, log, &store, schedule).expect("a run");
+    (store.rows(), n_commits)
 }
 
 /// Runs with a crash after each commit and another one soon after it, and compares with the model.
-fn check(log: Log, seed: u64, broken: Broken) -> std::result::Result<(), String> {
-    let rig = rig(log.len() as u32, seed);
-    let mut expected: Vec<String> = log.values().flat_map(|records| sessions(records, N_SENDERS).0).collect();
+fn check(records: &[Vec<Record>], seed: u64, broken: Broken) -> Result<(), String> {
+    let rig = rig(records.len() as u32, seed);
+    let mut expected: Vec<String> = records.iter().flat_map(|records| sessions(records, N_SENDERS).0).collect();
     expected.sort();
-    let log = Arc::new(log);
-    let commit_percent = [15, 50, 90][seed as usize % 3];
-    let crash_percent = [5, 25][seed as usize % 2];
-    let calm = Schedule { seed, commit_percent, crashes_after: Vec::new(), crash_percent: 0, broken };
-    let mut schedules = vec![calm.clone(), Schedule { crash_percent, ..calm.clone() }];
-    let (_, n_commits) = run(&rig, &log, &calm);
-    let crashes = (1..n_commits).map(|at| vec![at, at + 1 + (at + seed as usize) % 3]);
-    schedules.extend(crashes.map(|crashes_after| Schedule { crashes_after, ..calm.clone() }));
-    for schedule in schedules {
-        let (found, _) = run(&rig, &log, &schedule);
+    let log = log_of(&rig, records);
+    let calm = Schedule::calm(seed);
+    let (_, n_commits) = run(&rig, &log, &calm, broken);
+    let with_crashes = calm.with_crashes(n_commits, [5, 25][seed as usize % 2]);
+    for schedule in std::iter::once(calm).chain(with_crashes) {
+        let (found, _) = run(&rig, &log, &schedule, broken);
         if found != expected {
             return Err(format!("engine {found:#?}\nmodel {expected:#?}\n{schedule:?}"));
         }
     }
     Ok(())
-}
-
-fn split(partition: u32) -> SplitId {
-    exchange_split(&aggregate(&rig(1, 0)).exchange, partition)
 }
 
 fn partial(key: &str, first: i64, last: i64) -> Partial {
@@ -222,7 +109,7 @@ fn check_small(mut records: Vec<Record>, expected: (&[String], i64)) {
     let (found, n_late) = sessions(&records, N_SENDERS);
     assert_eq!((&*found, n_late), expected);
     for seed in 0..6 {
-        check(Log::from([(split(0), records.clone())]), seed, Broken::Nothing).unwrap();
+        check(&[records.clone()], seed, Broken::Nothing).unwrap();
     }
 }
 
@@ -272,34 +159,25 @@ fn what_came_too_late_does_not_come_back_after_a_reset() {
     let rest = record(0, &[partial("y", 26, 28)], [Active(at(27)), Idle(at(0))]);
     for seed in 0..6 {
         let (rig, store, mut rng) = (rig(2, seed), Store::default(), Rng::new(seed));
-        let log = |first: &[Record], second: &[Record]| {
-            Arc::new(Log::from([(split(0), first.to_vec()), (split(1), second.to_vec())]))
+        let source = |records: &[Vec<Record>; 2], rng: &mut Rng| {
+            Box::new(LogSource::new(&log_of(&rig, records), &store, Rng::new(rng.next())))
         };
-        let run = |log: &Arc<Log>, rng: Rng| {
-            let mut task = rig.start(source(&rig, log, &store, rng), &store, Duration::ZERO);
+        let run = |records: &[Vec<Record>; 2], rng: &mut Rng| {
+            let mut task = rig.start(source(records, rng), &store, Duration::ZERO);
             while task.step(Duration::ZERO).expect("a step") != Step::Idle {
                 task.commit().expect("a commit");
             }
         };
-        run(&log(&read, &behind), Rng::new(rng.next()));
-        let with_wrong = log(
-            &[&read[..], std::slice::from_ref(&wrong)].concat(),
-            &[&behind[..], std::slice::from_ref(&wrong)].concat(),
-        );
-        let parts = rig.parts(source(&rig, &with_wrong, &store, Rng::new(rng.next())), &store);
+        let mut records = [read.clone(), behind.clone()];
+        run(&records, &mut rng);
+        records.iter_mut().for_each(|records| records.push(wrong.clone()));
+        let parts = rig.parts(source(&records, &mut rng), &store);
         reset_watermark(parts, 22 * NS).expect("reset");
-        let all = |partition: &SplitId| {
-            [
-                &with_wrong[partition][..],
-                &[nothing(), rest.clone()][..usize::from(*partition == split(0)) + 1],
-                &last_reports(),
-            ]
-            .concat()
-        };
-        run(&log(&all(&split(0)), &all(&split(1))), Rng::new(rng.next()));
-        let mut rows: Vec<String> = store.committed().rows.values().flatten().cloned().collect();
-        rows.sort();
-        assert_eq!(rows, [line("x", 0, 15, 5), line("y", 0, 38, 27)], "seed {seed}");
+        let [first, second] = &mut records;
+        first.extend([nothing(), rest.clone()].into_iter().chain(last_reports()));
+        second.extend([nothing()].into_iter().chain(last_reports()));
+        run(&records, &mut rng);
+        assert_eq!(store.rows(), [line("x", 0, 15, 5), line("y", 0, 38, 27)], "seed {seed}");
     }
 }
 
@@ -335,18 +213,17 @@ fn records(rng: &mut Rng, partition: u32) -> Vec<Record> {
     all
 }
 
-fn random_log(seed: u64) -> Log {
+fn random_records(seed: u64) -> Records {
     let mut rng = Rng::new(seed);
     let n_partitions = 1 + rng.below(3) as u32;
-    (0..n_partitions).map(|partition| (split(partition), records(&mut rng, partition))).collect()
+    (0..n_partitions).map(|partition| records(&mut rng, partition)).collect()
 }
 
 #[test]
 fn sessions_are_the_models_whatever_crashes() {
     for_seeds("revived::exchange::sessions_are_the_models_whatever_crashes", 30, |seed| {
-        let log = random_log(seed);
-        let shown = format!("{log:#?}");
-        check(log, seed, Broken::Nothing).map_err(|problem| format!("{problem}\n{shown}"))
+        let records = random_records(seed);
+        check(&records, seed, Broken::Nothing).map_err(|problem| format!("{problem}\n{records:#?}"))
     });
 }
 
@@ -359,9 +236,9 @@ fn the_logs_have_late_rows() {
 
 #[test]
 fn each_protection_that_is_taken_away_is_noticed() {
-    let regained = Log::from([(split(0), regained().into_iter().chain(last_reports()).collect())]);
-    let forgotten = (0..50).find(|&seed| check(regained.clone(), seed, Broken::ForgetsJudged).is_err());
-    let unheard = (0..50).find(|&seed| check(random_log(seed), seed, Broken::HearsTooLate).is_err());
+    let regained = [regained().into_iter().chain(last_reports()).collect()];
+    let forgotten = (0..50).find(|&seed| check(&regained, seed, Broken::ForgetsJudged).is_err());
+    let unheard = (0..50).find(|&seed| check(&random_records(seed), seed, Broken::HearsTooLate).is_err());
     for (broken, red) in [(Broken::ForgetsJudged, forgotten), (Broken::HearsTooLate, unheard)] {
         eprintln!("{broken:?} is noticed by seed {red:?}");
         assert!(red.is_some(), "no seed of 50 notices {broken:?}");

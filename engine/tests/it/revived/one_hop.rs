@@ -117,7 +117,7 @@ impl Event {
         }
     }
 
-    pub fn commits(&self) -> bool {
+    fn commits(&self) -> bool {
         !matches!(self, Self::Row(..))
     }
 }
@@ -202,6 +202,19 @@ pub struct Crashes {
     pub after_events: Vec<usize>,
 }
 
+impl Crashes {
+    /// Everywhere, and at each place by itself.
+    pub fn of(events: &[Event]) -> Vec<Self> {
+        let n_commits = events.iter().filter(|event| event.commits()).count();
+        let everywhere =
+            Self { after_commits: (1..n_commits).collect(), after_events: (0..events.len()).step_by(3).collect() };
+        let after_commits = (1..n_commits).map(|at| Self { after_commits: vec![at, at + 1], ..Self::default() });
+        let after_events =
+            (0..events.len() - 1).step_by(2).map(|at| Self { after_events: vec![at], ..Self::default() });
+        std::iter::once(everywhere).chain(after_commits).chain(after_events).collect()
+    }
+}
+
 /// All rows by table, in the end.
 pub fn run(rig: &Rig, events: &[Event], crashes: &Crashes, seed: u64) -> BTreeMap<String, Vec<String>> {
     let (store, written) = (Store::default(), Shared::default());
@@ -279,13 +292,7 @@ fn check(events: &[Event], seed: u64) -> std::result::Result<(), String> {
     if n_counted + n_late != n_rows {
         return Err(format!("{n_counted} rows in sessions and {n_late} late ones of {n_rows}: {calm:#?}"));
     }
-    let n_commits = events.iter().filter(|event| event.commits()).count();
-    let after_commits = (1..n_commits).map(|at| Crashes { after_commits: vec![at, at + 1], ..Crashes::default() });
-    let after_events =
-        (0..events.len() - 1).step_by(2).map(|at| Crashes { after_events: vec![at], ..Crashes::default() });
-    let everywhere =
-        Crashes { after_commits: (1..n_commits).collect(), after_events: (0..events.len()).step_by(3).collect() };
-    for crashes in after_commits.chain(after_events).chain([everywhere]) {
+    for crashes in Crashes::of(&events) {
         let found = run(&rig, &events, &crashes, seed);
         if found != calm {
             return Err(format!("with {crashes:?} {found:#?}\nwithout {calm:#?}"));

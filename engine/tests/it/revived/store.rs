@@ -44,6 +44,17 @@ impl Store {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All committed rows, sorted.
+    pub fn rows(&self) -> Vec<String> {
+        let mut rows: Vec<String> = self.committed().rows.values().flatten().cloned().collect();
+        rows.sort();
+        rows
+    }
+
+    pub fn position(&self, split: &SplitId) -> Position {
+        self.committed().positions.get(split).map_or(Position(0), |(position, _)| *position)
+    }
+
     /// Below this, records of a split have been deleted.
     pub fn purged_below(&self, split: &SplitId) -> Position {
         let committed = self.committed();

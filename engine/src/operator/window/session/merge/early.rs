@@ -15,7 +15,7 @@ use crate::operator::merge::Window;
 pub(super) struct OpenSessions<'a> {
     shape: &'a Shape,
     joined: Joined,
-    /// Those of no closed session.
+    /// Those of no closed session, by key; the parts of a session one after the other.
     runs: Vec<Run>,
 }
 
@@ -39,7 +39,8 @@ impl OpenSessions<'_> {
         Window::of(run, self.shape.limits)
     }
 
-    /// The windows of the sessions that partial sessions (`__first, __last, keys…`) have become part of.
+    /// The windows that partial sessions (`__first, __last, keys…`) have changed: those that they are part of, and of a session that is cut
+    /// also the part before, if it is cut because of them, and all parts after.
     pub(super) fn windows_of(&self, partials: &[RecordBatch]) -> Result<BTreeSet<Window>> {
         let n_open = self.joined.batch.num_rows();
         let n_rows = n_open + partials.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -54,13 +55,26 @@ impl OpenSessions<'_> {
         let firsts = column(0)?;
         let firsts = &firsts.as_primitive::<Int64Type>().values()[n_open..];
         let key_of = |run: &Run| numbers[self.joined.sorted.order[run.from] as usize];
-        let runs: BTreeMap<(usize, i64), &Run> = self.runs.iter().map(|run| ((key_of(run), run.first), run)).collect();
-        let run_at = |(key, first): (&usize, &i64)| {
-            let run = runs.range((*key, i64::MIN)..=(*key, *first)).next_back().map(|(_, run)| *run);
+        let runs: BTreeMap<(usize, i64), usize> =
+            self.runs.iter().enumerate().map(|(at, run)| ((key_of(run), run.first), at)).collect();
+        let mut are_changed = vec![false; self.runs.len()];
+        for (key, first) in numbers[n_open..].iter().zip(firsts) {
+            let begun = runs.range((*key, i64::MIN)..=(*key, *first)).next_back();
             // Otherwise it is part of one that has closed.
-            run.filter(|run| *first <= run.last).map(|run| self.window(run))
-        };
-        Ok(numbers[n_open..].iter().zip(firsts).filter_map(run_at).collect())
+            let Some((_, &at)) = begun.filter(|(_, at)| *first <= self.runs[**at].last) else { continue };
+            are_changed[at] = true;
+            // The row with which a part begins is what cuts the part before.
+            let before = at.checked_sub(1).filter(|before| self.runs[*before].is_cut);
+            if let Some(before) = before.filter(|_| *first == self.runs[at].first) {
+                are_changed[before] = true;
+            }
+        }
+        // Since when a session lasts decides where it is cut later.
+        for at in 1..self.runs.len() {
+            are_changed[at] |= are_changed[at - 1] && self.runs[at - 1].is_cut;
+        }
+        let changed = self.runs.iter().zip(are_changed).filter(|(_, is_changed)| *is_changed);
+        Ok(changed.map(|(run, _)| self.window(run)).collect())
     }
 
     /// The sessions with these windows, whichever their keys.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::error::Result;
+use crate::format::BadReason;
 use crate::log::offset_metadata::{OffsetMetadata, Reset};
 use crate::log::watermarks::WatermarkVector;
 use crate::time::Watermark;
@@ -221,8 +222,8 @@ pub trait Commit: Send {
     /// Makes rows, partials and the record visible, all or nothing. [`crate::Error::Fenced`] when a newer owner exists.
     fn commit(&mut self, transaction: Transaction) -> Result<()>;
 
-    /// The rows for a table that are longer than the place takes where they would go.
-    fn too_long(&mut self, _table: &str, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    /// The rows for a table that the place does not take where they would go.
+    fn unwritable(&mut self, _table: &str, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
     }
 
@@ -232,15 +233,14 @@ pub trait Commit: Send {
     }
 }
 
-/// A row that is longer than the place takes where it would go.
+/// A row that the place does not take where it would go: a commit with it would fail, and be tried again for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TooLong {
+pub struct Unwritable {
     /// Which of the batch.
     pub row: usize,
-    pub n_bytes: usize,
-    pub bytes_max: usize,
-    /// What takes no more, such as a topic, for errors.
-    pub place: Arc<str>,
+    pub reason: BadReason,
+    /// What a row does that its place does not take, such as ``has 9 bytes, topic `t` takes 8``.
+    pub why: String,
     /// What a person can do.
     pub remedy: &'static str,
 }
@@ -348,8 +348,8 @@ pub trait Sink: Send {
     /// Stages rows; nothing becomes visible before `commit`.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// The rows that are longer than the medium takes.
-    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    /// The rows that the medium does not take.
+    fn unwritable(&mut self, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
     }
 

@@ -17,7 +17,7 @@ mod reset;
 mod row_errors;
 mod source;
 mod timed;
-mod too_long;
+mod unwritable;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -261,7 +261,7 @@ impl Task {
     }
 
     fn commit_flushed(&mut self, flushed: Flushed) -> Result<()> {
-        too_long::take_out(&mut self.context, self.commit.as_mut())?;
+        unwritable::take_out(&mut self.context, self.commit.as_mut())?;
         let rows = std::mem::take(&mut self.context.rows);
         let n_rows: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
         let Flushed { partials, record, watermarks } = flushed;

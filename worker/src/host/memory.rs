@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use davy_engine::Result;
 use davy_engine::connector::Share;
 use davy_engine::log::memory::{MemoryCommit, MemoryLog, Unread};
-use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, TooLong, Transaction};
+use davy_engine::log::{Commit, ExchangeId, Found, Source, SplitId, Transaction, Unwritable};
 use davy_engine::plan::{Dataflow, StageInput};
 use davy_engine::task::{ROWS_PER_ADVANCE, Task, TaskParts};
 
@@ -109,8 +109,8 @@ struct HostCommit {
 }
 
 impl Commit for HostCommit {
-    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
-        self.sinks.too_long(table, rows)
+    fn unwritable(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
+        self.sinks.unwritable(table, rows)
     }
 
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {

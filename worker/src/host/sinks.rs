@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use davy_engine::connector::{OverKafka, SinkTask, Writers};
 use davy_engine::log::sink_state::SinkState;
 use davy_engine::log::transactions::{Closing, OutsideSink, TransactionalSink};
-use davy_engine::log::{Sink, TooLong};
+use davy_engine::log::{Sink, Unwritable};
 use davy_engine::plan::{Dataflow, Pipeline, SinkPlan, Stage};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
@@ -104,9 +104,9 @@ impl Sinks {
     }
 
     /// The rows of a table that are longer than it takes.
-    pub(super) fn too_long(&self, name: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    pub(super) fn unwritable(&self, name: &str, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         let Some(sink) = self.open.get(name) else { return Ok(Vec::new()) };
-        sink.lock().unwrap_or_else(PoisonError::into_inner).too_long(rows)
+        sink.lock().unwrap_or_else(PoisonError::into_inner).unwritable(rows)
     }
 
     /// Closes all with their committed rows.
@@ -182,8 +182,8 @@ impl OutsideSink for Shared {
         Ok(())
     }
 
-    fn too_long(&mut self, rows: &RecordBatch) -> Result<Vec<TooLong>> {
-        self.sinks.too_long(&self.name, rows)
+    fn unwritable(&mut self, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
+        self.sinks.unwritable(&self.name, rows)
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::super::offset_metadata::{OffsetMetadata, Parts, SplitMetadata, SplitState};
 use super::super::wire::{self, Record, Wire};
-use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, TooLong, Transaction};
+use super::super::{Commit, CommitRecord, ExchangeId, Found, FoundSplit, Position, SplitId, Transaction, Unwritable};
 use super::sinks::TaskSinks;
 use super::{Closing, Destination, Message, Transactions};
 use crate::error::{Error, Result};
@@ -242,8 +242,8 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
         Ok(())
     }
 
-    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
-        self.sinks.too_long(table, rows)
+    fn unwritable(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
+        self.sinks.unwritable(table, rows)
     }
 
     fn has_open_files(&self) -> bool {

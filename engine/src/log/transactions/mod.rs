@@ -31,7 +31,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::sink_state::SinkState;
-use super::{Position, SplitId, TooLong};
+use super::{Position, SplitId, Unwritable};
 use crate::error::Result;
 
 pub use commit::{TransactionalCommit, TransactionalOptions};
@@ -86,7 +86,7 @@ pub trait RowEncoder: Send {
     fn encode(&mut self, batch: &RecordBatch, messages: &mut Vec<Message>) -> Result<()>;
 
     /// The rows whose messages the topic would not take.
-    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    fn unwritable(&mut self, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
     }
 }
@@ -97,7 +97,7 @@ pub trait OutsideSink: Send {
     fn write(&mut self, batches: &[RecordBatch]) -> Result<()>;
 
     /// The rows that it would not take.
-    fn too_long(&mut self, _rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    fn unwritable(&mut self, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
     }
 }

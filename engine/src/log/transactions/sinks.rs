@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::super::TooLong;
+use super::super::Unwritable;
 use super::super::sink_state::SinkState;
 use super::{Closing, Destination, Message};
 use crate::error::{Error, Result};
@@ -34,10 +34,10 @@ impl TaskSinks {
         })
     }
 
-    pub(super) fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
+    pub(super) fn unwritable(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         match self.destinations.get_mut(table) {
-            Some(Destination::Inside(encoder)) => encoder.too_long(rows),
-            Some(Destination::Outside(sink)) => sink.too_long(rows),
+            Some(Destination::Inside(encoder)) => encoder.unwritable(rows),
+            Some(Destination::Outside(sink)) => sink.unwritable(rows),
             Some(Destination::Files(_)) | None => Ok(Vec::new()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use davy_engine::log::{Commit, Found, Position, SplitId, TooLong, Transaction};
+use davy_engine::log::{Commit, Found, Position, SplitId, Transaction, Unwritable};
 use davy_engine::{Error, Result};
 use davy_kafka::admin::{Admin, Created, NewTopic};
 use davy_kafka::offsets::MetadataClient;
@@ -151,8 +151,8 @@ impl<C: Commit> Commit for PurgingCommit<C> {
         self.inner.has_open_files()
     }
 
-    fn too_long(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<TooLong>> {
-        self.inner.too_long(table, rows)
+    fn unwritable(&mut self, table: &str, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
+        self.inner.unwritable(table, rows)
     }
 
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {

@@ -1,15 +1,14 @@
 //! Rows to messages: keys, headers, timestamps, several rows per message; and the sink that writes them outside of transactions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
-use datafusion::physical_expr::PhysicalExpr;
-use davy_engine::format::Encoder;
+use davy_engine::format::{BadReason, Encoder};
 use davy_engine::log::transactions::{Message, RowEncoder};
-use davy_engine::log::{Sink, TooLong};
+use davy_engine::log::{Sink, Unwritable};
 use davy_engine::plan::{ORIGIN, ORIGIN_KEY, SinkPlan};
 use davy_engine::task::fit_to_sink;
 use davy_engine::{Error, Result};
@@ -116,24 +115,29 @@ impl Encode {
         let headers = self.expressions.headers.iter();
         let headers = headers.map(|(name, value)| Ok((name.clone(), texts(value, &batch)?))).collect::<Result<_>>()?;
         let timestamps = self.expressions.timestamp.as_ref().map(|at| milliseconds(at, &batch)).transpose()?;
-        let partitions =
-            self.expressions.partition.as_ref().map(|number| self.partitions(number, &batch)).transpose()?;
+        let partitions = self.expressions.partition.as_ref().map(|number| numbers(number, &batch)).transpose()?;
         let are_tombstones = (origin.is_some() && batch.num_columns() == 1).then(|| Arc::clone(batch.column(0)));
         Ok(Rows { lines, keys, headers, timestamps, partitions, origin, are_tombstones })
     }
 
-    /// Which partitions rows go to; an error where one is not there, which would be tried for ever.
-    fn partitions(&self, number: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
-        let found = numbers(number, batch)?;
-        let is_there = |number: i64| (0..i64::from(self.n_partitions)).contains(&number);
-        match found.as_primitive::<Int64Type>().iter().flatten().find(|number| !is_there(*number)) {
-            None => Ok(found),
-            Some(missing) => Err(Error::invalid(format!(
-                "table `{}`: option `partition` is {missing}, and topic `{}` has {} partitions, counted from 0",
-                self.plan.name, self.topic, self.n_partitions
-            ))
-            .hint("add partitions to the topic, or change the expression")),
-        }
+    /// The rows that would go to a partition that is not there.
+    fn misplaced(&self, batch: &RecordBatch) -> Result<Vec<Unwritable>> {
+        let Some(number) = &self.expressions.partition else { return Ok(Vec::new()) };
+        let numbers = numbers(number, batch)?;
+        let numbered = numbers.as_primitive::<Int64Type>().iter().enumerate();
+        let is_missing = |number: i64| !(0..i64::from(self.n_partitions)).contains(&number);
+        let missing =
+            numbered.filter_map(|(row, number)| number.filter(|number| is_missing(*number)).map(|n| (row, n)));
+        let unwritable = |(row, number)| Unwritable {
+            row,
+            reason: BadReason::Expression,
+            why: format!(
+                "goes to partition {number}, topic `{}` has {} partitions, counted from 0",
+                self.topic, self.n_partitions
+            ),
+            remedy: "add partitions to the topic, or change the table's option `partition`",
+        };
+        Ok(missing.map(unwritable).collect())
     }
 
     /// Rows share a message only if they share its key; headers, timestamps and partitions are of a row, so they keep it alone.
@@ -227,7 +231,7 @@ impl RowEncoder for Encode {
         Ok(())
     }
 
-    fn too_long(&mut self, given: &RecordBatch) -> Result<Vec<TooLong>> {
+    fn unwritable(&mut self, given: &RecordBatch) -> Result<Vec<Unwritable>> {
         // Dead letters are shortened.
         if given.num_rows() == 0 || given.column_by_name(ORIGIN_KEY).is_some() {
             return Ok(Vec::new());
@@ -239,19 +243,20 @@ impl RowEncoder for Encode {
             bound += limits::longest_value(&texts(expression, &batch)?);
         }
         bound += self.expressions.headers.iter().map(|(name, _)| name.len() + limits::HEADER_OVERHEAD).sum::<usize>();
+        let mut unwritable = self.misplaced(&batch)?;
         if bound <= self.message_bytes_max {
-            return Ok(Vec::new());
+            return Ok(unwritable);
         }
+        let misplaced: BTreeSet<usize> = unwritable.iter().map(|misplaced| misplaced.row).collect();
         let mut rows = self.rows(given)?;
-        let mut too_long = Vec::new();
-        for row in 0..given.num_rows() {
+        for row in (0..given.num_rows()).filter(|row| !misplaced.contains(row)) {
             let n_bytes = n_bytes(&rows.message(row, self));
             if self.message_bytes_max < n_bytes {
-                let place = format!("topic `{}`", self.topic).into();
-                too_long.push(TooLong { row, n_bytes, bytes_max: self.message_bytes_max, place, remedy: RAISE });
+                let why = format!("has {n_bytes} bytes, topic `{}` takes {}", self.topic, self.message_bytes_max);
+                unwritable.push(Unwritable { row, reason: BadReason::TooLong, why, remedy: RAISE });
             }
         }
-        Ok(too_long)
+        Ok(unwritable)
     }
 }
 
@@ -328,8 +333,8 @@ impl Sink for PlainSink {
         self.encode.encode(batch, &mut self.staged)
     }
 
-    fn too_long(&mut self, rows: &RecordBatch) -> Result<Vec<TooLong>> {
-        self.encode.too_long(rows)
+    fn unwritable(&mut self, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
+        self.encode.unwritable(rows)
     }
 
     fn commit(&mut self) -> Result<()> {

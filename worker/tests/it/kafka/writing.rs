@@ -2,7 +2,7 @@
 
 use super::broker::{secure, servers};
 use super::on_disk::{Codec, batches};
-use super::pipeline::{at_once, start, table, table_on};
+use super::pipeline::{at_once, refusal, start, table, table_on};
 use super::topics::{Got, all, on, put, topic, unique, value};
 
 /// Rows that come as one message, so that they are one batch.
@@ -84,6 +84,37 @@ first,1970-01-01 00:00:00.001";
         let messages: Vec<String> = all(&to).iter().map(shown).collect();
         let expected = ["early 1574715737500", "none now", "before now", "epoch now", "ahead now", "first 1"];
         assert_eq!(messages, expected, "{delivery}");
+    }
+}
+
+#[test]
+fn a_row_goes_to_the_partition_that_its_table_says_or_to_the_dead_letters() {
+    for delivery in ["exactly_once", "at_least_once"] {
+        let (from, to, dead) = (topic("from", 1), topic("to", 2), topic("dead", 1));
+        put(&from, &[value(0, "a,0\nb,1\nc,2\nd,-1\ne,1")]);
+        let script = |options: &str| {
+            table("a", "x TEXT, n BIGINT", &from, "format = 'csv'")
+                + &table(
+                    "b",
+                    "x TEXT, n BIGINT",
+                    &to,
+                    &format!("format = 'csv', partition = 'n', delivery = '{delivery}'{options}"),
+                )
+                + "INSERT INTO b SELECT x, n FROM a;"
+        };
+        let said = refusal(&unique("placed"), &script("")).replace(&to, "to");
+        let expected = "a row of table `b` goes to partition 2, topic `to` has 2 partitions, counted from 0; add partitions to the topic, or \
+                        change the table's option `partition`, or say on_error = 'dead_letter'";
+        assert!(said.contains(expected), "{said}");
+        assert!(all(&to).is_empty());
+        let mut run = start(&unique("placed"), &script(&format!(", dead_letter_topic = '{dead}'")));
+        run.wait_for(&to, 3);
+        let dead_letters = run.wait_for(&dead, 2);
+        run.stop();
+        let placed: Vec<(i32, String)> = all(&to).iter().map(|got| (got.partition, got.text())).collect();
+        assert_eq!(placed, [(0, "a,0".to_owned()), (1, "b,1".to_owned()), (1, "e,1".to_owned())], "{delivery}");
+        let reasons: Vec<&str> = dead_letters.iter().map(|dead_letter| dead_letter.header("davy-reason")).collect();
+        assert_eq!(reasons, ["expression", "expression"]);
     }
 }
 

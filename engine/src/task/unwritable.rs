@@ -1,5 +1,4 @@
-//! Rows that are longer than the topic takes to which they go. They follow `on_error`, as rows on which an expression fails: a commit that
-//! held one would fail, and be tried again for ever.
+//! Rows that the topic does not take to which they go. They follow `on_error`, as rows on which an expression fails.
 
 use std::sync::Arc;
 
@@ -9,41 +8,40 @@ use arrow::compute::filter_record_batch;
 use super::Context;
 use super::bad_records::{RejectedRecord, dead_letter_rows};
 use crate::error::{Diagnostic, Error, Result};
-use crate::format::{BadReason, BadRecord};
-use crate::log::{Commit, Position, SplitId, TooLong};
+use crate::format::BadRecord;
+use crate::log::{Commit, Position, SplitId, Unwritable};
 use crate::operator::guard::row_as_json;
 use crate::plan::{Output, RowPolicy, StageInput};
 
 /// Takes the rows for tables that do not fit out of the next commit.
 pub(super) fn take_out(context: &mut Context, commit: &mut dyn Commit) -> Result<()> {
     for (table, batch) in std::mem::take(&mut context.rows) {
-        let too_long = commit.too_long(&table, &batch)?;
-        if too_long.is_empty() {
+        let unwritable = commit.unwritable(&table, &batch)?;
+        if unwritable.is_empty() {
             context.rows.push((table, batch));
             continue;
         }
-        let fits = (0..batch.num_rows()).map(|row| too_long.iter().all(|too_long| too_long.row != row));
+        let fits = (0..batch.num_rows()).map(|row| unwritable.iter().all(|unwritable| unwritable.row != row));
         let rest = filter_record_batch(&batch, &BooleanArray::from_iter(fits.map(Some)))?;
-        apply_policy(context, &table, &batch, &too_long)?;
+        apply_policy(context, &table, &batch, &unwritable)?;
         context.rows.push((table, rest));
     }
     Ok(())
 }
 
-fn apply_policy(context: &mut Context, table: &Arc<str>, batch: &RecordBatch, too_long: &[TooLong]) -> Result<()> {
+fn apply_policy(context: &mut Context, table: &Arc<str>, batch: &RecordBatch, unwritable: &[Unwritable]) -> Result<()> {
     let policy = policy_of(context, table);
     let RowPolicy::DeadLetter(dead_letters) = &policy else {
-        return Err(too_long
+        return Err(unwritable
             .first()
-            .map_or_else(|| Error::internal("no row is too long"), |row| error(context, table, row)));
+            .map_or_else(|| Error::internal("every row can be written"), |row| error(context, table, row)));
     };
-    let reason = BadReason::TooLong;
-    too_long.iter().for_each(|_| context.metrics.count_failure(reason, &policy));
-    let rejected: Vec<RejectedRecord> = too_long
+    unwritable.iter().for_each(|row| context.metrics.count_failure(row.reason, &policy));
+    let rejected: Vec<RejectedRecord> = unwritable
         .iter()
         .map(|row| {
             let (detail, bytes) = (describe(table, row), row_as_json(batch, row.row));
-            RejectedRecord::new(BadRecord { reason, detail, offset: 0, bytes }, Position(0))
+            RejectedRecord::new(BadRecord { reason: row.reason, detail, offset: 0, bytes }, Position(0))
         })
         .collect();
     let rows = dead_letter_rows(&SplitId::from(&*context.name), &rejected)?;
@@ -65,11 +63,11 @@ fn policy_of(context: &Context, table: &Arc<str>) -> RowPolicy {
     of_results.or_else(of_source).filter(|policy| **policy != RowPolicy::Null).cloned().unwrap_or(RowPolicy::Fail)
 }
 
-fn describe(table: &str, TooLong { n_bytes, bytes_max, place, .. }: &TooLong) -> String {
-    format!("a row of table `{table}` has {n_bytes} bytes, {place} takes {bytes_max}")
+fn describe(table: &str, Unwritable { why, .. }: &Unwritable) -> String {
+    format!("a row of table `{table}` {why}")
 }
 
-fn error(context: &Context, table: &str, row: &TooLong) -> Error {
+fn error(context: &Context, table: &str, row: &Unwritable) -> Error {
     let hint = format!(
         "{}, or say on_error = 'dead_letter' with a dead_letter_table or dead_letter_topic for the table",
         row.remedy

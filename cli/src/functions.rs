@@ -36,7 +36,7 @@ pub(crate) fn list(args: &FunctionsArgs) -> Result<ExitCode> {
 }
 
 fn all() -> Result<Vec<(&'static str, String)>> {
-    let catalog = Catalog::new(MAX_SESSION)?;
+    let catalog = Catalog::new(MAX_SESSION, None)?;
     let state = &catalog.state;
     let is_marker = |name: &str| WindowKind::ALL.iter().any(|kind| kind.name() == name);
     let mut rows: Vec<(&'static str, String)> = Vec::new();

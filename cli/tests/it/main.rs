@@ -3,6 +3,7 @@
 //! A rule is a function from facts (the crates, the files) to complaints. Each is tested twice: on this repository, where
 //! there must be no complaint, and on a small case that breaks it, so that a rule which never fires is found out.
 
+mod alerts;
 mod cds;
 mod cluster;
 mod docs;

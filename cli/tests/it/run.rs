@@ -8,8 +8,12 @@ pub(crate) fn davy(folder: &Path, arguments: &[&str]) -> Output {
     for name in ["DAVY_OUTPUT", "DAVY_TASKS", "DAVY_CONFIG", "DAVY_COMMIT_INTERVAL", "DAVY_PLUGIN_DIRS"] {
         command.env_remove(name);
     }
+    command.env("DAVY_ANONYMIZE_KEY", ANONYMIZE_KEY);
     command.current_dir(folder).args(arguments).output().expect("the binary starts")
 }
+
+/// The key of Crypto-PAn's published sample.
+pub(crate) const ANONYMIZE_KEY: &str = "1522178d33a4cf80130a5b1649907d10d8988f837979652762574c2d2a842202";
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -72,7 +76,7 @@ fn an_error_shows_where_it_is_and_sets_the_exit_code() {
         (&["run", "s.sql", "--input", "none.csv"], 2, "none.csv"),
         (&["validate", "column.sql"], 2, "column.sql:3:"),
         (&["validate", "option.sql"], 2, "unknown option `tpye`; valid here are"),
-        (&["run", "s.sql", "--set", "nonsense=1"], 2, "unknown setting `nonsense`; valid are `exchange_partitions`"),
+        (&["run", "s.sql", "--set", "nonsense=1"], 2, "unknown setting `nonsense`; valid are `anonymize_key`"),
         (&["run", "s.sql", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (&["run", "s.sql", "--set", "memory=1k"], 1, "window"),
         (&["run", "s.sql", "--config", "bad.toml"], 2, "unknown field `outptu`"),

@@ -17,9 +17,11 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
+use super::alert;
 use super::float_repr::float_repr;
 use super::function::Created;
 use super::functions::window_markers;
+use super::network::{self, AnonymizeKey};
 use super::window_flags::WindowFields;
 use crate::error::{Error, Result};
 use crate::metrics::FunctionMetrics;
@@ -99,8 +101,8 @@ impl TableDef {
 }
 
 impl Catalog {
-    /// No tables; DataFusion's functions, the JSON functions, `float_repr` and the window markers.
-    pub fn new(max_session: Duration) -> Result<Self> {
+    /// No tables; DataFusion's functions, the JSON functions, those of our own and the window markers.
+    pub fn new(max_session: Duration, key: Option<AnonymizeKey>) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS)
@@ -113,6 +115,9 @@ impl Catalog {
         let mut state = state.with_default_features().build();
         datafusion_functions_json::register_all(&mut state)?;
         state.register_udf(float_repr())?;
+        for function in alert::functions().into_iter().chain(network::functions(key)) {
+            state.register_udf(function)?;
+        }
         let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
         for marker in window_markers(max_session) {
             state.register_udf(marker)?;

@@ -133,7 +133,7 @@ pub(super) fn define(catalog: &mut Catalog, request: &PlanRequest<'_>, ddl: &Cre
                 [("auto", Backend::Auto), ("native", Backend::Native), ("onnxruntime", Backend::OnnxRuntime)];
             let backend = options.parse_choice("backend", &backends)?.unwrap_or_default();
             options.finish()?;
-            for function in Model::function_names(name) {
+            for function in Model::function_names(name).into_iter().chain([Model::info_name(name)]) {
                 check_new(catalog, &function)?;
             }
             let scorer = request.connectors.model(&card, backend).map_err(|error| error.context(&about))?;
@@ -203,6 +203,7 @@ fn define_model(catalog: &mut Catalog, model: Model, is_named: bool) -> Result<(
     let features = model.scorer.card().features.iter().map(|feature| feature.name.clone());
     let features: Option<Arc<[String]>> = is_named.then(|| features.collect());
     catalog.created.extend(Model::function_names(&model.name).map(|name| (name, features.clone())));
+    catalog.created.insert(Model::info_name(&model.name), None);
     for function in model.functions()? {
         catalog.state.register_udf(function)?;
     }

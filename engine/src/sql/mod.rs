@@ -5,6 +5,7 @@
 //! ```
 //! Nothing runs here, and everything that can be wrong with a script is found here, with line, column and how to fix it.
 
+mod alert;
 pub mod catalog;
 mod checked;
 mod diagnose;
@@ -20,6 +21,7 @@ mod locate;
 mod lower;
 mod max_keys;
 mod names;
+mod network;
 mod placeholder;
 mod row_policy;
 pub mod script;
@@ -51,7 +53,7 @@ use locate::locate;
 use names::{with_field_names, with_own_names};
 use script::{ColumnFrom, CreateTable, Statement, StatementKind, parse};
 pub use settings::{MAX_SESSION, is_pipeline_name};
-use settings::{check_settings, max_session, memory_setting, name_setting, partitions_setting};
+use settings::{anonymize_key, check_settings, max_session, memory_setting, name_setting, partitions_setting};
 
 /// A script with what surrounds it.
 pub struct PlanRequest<'a> {
@@ -126,7 +128,8 @@ pub fn bind(request: &PlanRequest<'_>) -> Result<Bound> {
     let mut inserts = Vec::new();
     let mut settings = request.settings.clone();
     let statements = parse(request.text)?;
-    let mut catalog = Catalog::new(max_session(&settings, &statements)?)?;
+    let key = anonymize_key(request, &settings, &statements)?;
+    let mut catalog = Catalog::new(max_session(&settings, &statements)?, key)?;
     for statement in &statements {
         let bound = bind_statement(request, &mut catalog, statement, &mut settings, inserts.len());
         inserts.extend(bound.map_err(|error| locate(error, statement))?);

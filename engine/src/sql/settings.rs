@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::PlanRequest;
 use super::catalog::{self, Catalog};
 use super::locate::locate;
+use super::network::AnonymizeKey;
 use super::script::{Statement, StatementKind};
 use crate::error::{Error, Result};
 use crate::options::parse_bytes;
@@ -15,29 +17,65 @@ const MEMORY_BYTES: usize = 2 << 30;
 const EXCHANGE_PARTITIONS: u32 = 64;
 const EXCHANGE_PARTITIONS_MAX: u32 = 4_096;
 
-const SETTINGS: [&str; 4] = ["exchange_partitions", "max_session", "memory", "pipeline"];
+const SETTINGS: [&str; 5] = ["anonymize_key", "exchange_partitions", "max_session", "memory", "pipeline"];
 
 /// How long a session may last where no setting says otherwise: see [`crate::operator::window::session`].
 pub const MAX_SESSION: Duration = Duration::from_hours(24);
 
-/// It has to be known before the first query is planned, wherever the script sets it.
-pub(super) fn max_session(settings: &BTreeMap<String, String>, statements: &[Statement]) -> Result<Duration> {
-    const NAME: &str = "max_session";
-    let of_script = |statement: &Statement| match &statement.kind {
-        StatementKind::Set(name, value) if name == NAME => Some((value.clone(), statement.clone())),
+/// The value of a setting that has to be known before the first query is planned, wherever the script sets it; and the statement that
+/// it is from.
+fn early<'a>(
+    name: &str,
+    settings: &'a BTreeMap<String, String>,
+    statements: &'a [Statement],
+) -> Option<(&'a str, Option<&'a Statement>)> {
+    let of_script = |statement: &'a Statement| match &statement.kind {
+        StatementKind::Set(set, value) if set == name => Some((value.as_str(), Some(statement))),
         _ => None,
     };
-    let parse = |text: &str| {
-        let parsed = humantime::parse_duration(text.trim()).ok().filter(|max| !max.is_zero());
-        parsed.ok_or_else(|| {
-            Error::invalid(format!("setting `{NAME}` cannot be `{text}`")).hint("write a duration such as '24 hours'")
-        })
-    };
-    match (settings.get(NAME), statements.iter().find_map(of_script)) {
-        (Some(text), _) => parse(text),
-        (None, Some((text, statement))) => parse(&text).map_err(|error| locate(error, &statement)),
-        (None, None) => Ok(MAX_SESSION),
+    settings.get(name).map(|value| (value.as_str(), None)).or_else(|| statements.iter().find_map(of_script))
+}
+
+/// Adds where the script says it, if it does.
+fn at(error: Error, statement: Option<&Statement>) -> Error {
+    match statement {
+        Some(statement) => locate(error, statement),
+        None => error,
     }
+}
+
+pub(super) fn max_session(settings: &BTreeMap<String, String>, statements: &[Statement]) -> Result<Duration> {
+    const NAME: &str = "max_session";
+    let Some((text, statement)) = early(NAME, settings, statements) else { return Ok(MAX_SESSION) };
+    let parsed = humantime::parse_duration(text.trim()).ok().filter(|max| !max.is_zero());
+    parsed.ok_or_else(|| {
+        let error =
+            Error::invalid(format!("setting `{NAME}` cannot be `{text}`")).hint("write a duration such as '24 hours'");
+        at(error, statement)
+    })
+}
+
+/// The key of `anonymize_ip`. Scripts and settings are stored and printed, so they only say where it is; errors do not repeat what they
+/// say, which may be a key.
+pub(super) fn anonymize_key(
+    request: &PlanRequest<'_>,
+    settings: &BTreeMap<String, String>,
+    statements: &[Statement],
+) -> Result<Option<AnonymizeKey>> {
+    const NAME: &str = "anonymize_key";
+    let Some((text, statement)) = early(NAME, settings, statements) else { return Ok(None) };
+    let at = |error: Error| at(error, statement);
+    let is_reference = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
+    if !is_reference {
+        return Err(at(Error::invalid(format!("setting `{NAME}` does not say where its key is"))
+            .hint("write '${file:path}' or '${env:NAME}': what stands in a script is no secret")));
+    }
+    let key = AnonymizeKey::parse(&request.resolve(text).map_err(at)?);
+    let wrong = || {
+        Error::invalid(format!("setting `{NAME}`: what `{text}` refers to is no key"))
+            .hint("a key is 32 bytes as 64 hexadecimal digits or base64, such as `openssl rand -hex 32` prints")
+    };
+    key.map(Some).ok_or_else(|| at(wrong()))
 }
 
 pub(super) fn check_settings(catalog: &Catalog, settings: &BTreeMap<String, String>) -> Result<()> {

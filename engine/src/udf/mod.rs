@@ -6,4 +6,5 @@
 pub mod abi;
 pub mod library;
 pub mod model;
+mod model_info;
 pub mod plugin;

@@ -1,4 +1,5 @@
-//! A model as SQL functions: `f(…)` gives the score, `f_class(…)` the class, `f_explain(…)` the reasons as JSON.
+//! A model as SQL functions: `f(…)` gives the score, `f_class(…)` the class, `f_explain(…)` the reasons as JSON, `f_model()` which model it
+//! is.
 //!
 //! Arguments are the card's features, in the card's order; any number will do and is converted to f64, then to f32, as the
 //! trainer did. Null in, null out: a row with a null has no score, no class and no reasons, and neither has one that the card's
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use crate::connector::Stopwatch;
 use crate::error::{Error, Result};
 use crate::metrics::FunctionMetrics;
+use crate::udf::model_info::{self, ModelInfo};
 
 /// Features that an explanation names: those that moved the score most.
 const REASONS: usize = 5;
@@ -59,9 +61,14 @@ impl Answer {
 }
 
 impl Model {
-    /// The names of its SQL functions.
+    /// The names of its SQL functions that take features.
     pub fn function_names(name: &str) -> [String; 3] {
         Answer::ALL.map(|answer| format!("{name}{}", answer.suffix()))
+    }
+
+    /// The name of the SQL function that says which model it is.
+    pub fn info_name(name: &str) -> String {
+        model_info::function_name(name)
     }
 
     pub fn functions(&self) -> Result<Vec<Arc<ScalarUDF>>> {
@@ -72,14 +79,15 @@ impl Model {
             let name = format!("{}{}", self.name, answer.suffix());
             Ok(Arc::new(ScalarUDF::new_from_impl(ModelFunction { model: self.clone(), name, answer, signature })))
         };
-        Answer::ALL.into_iter().map(function).collect()
+        let info = model_info::function(&self.name, self.scorer.card());
+        Answer::ALL.into_iter().map(function).chain([Ok(info)]).collect()
     }
 }
 
 /// The SHA-256 of the model behind a function, if it is one of a model.
 pub fn model_sha256(function: &dyn Any) -> Option<&str> {
-    let function = function.downcast_ref::<ModelFunction>()?;
-    Some(&function.model.scorer.card().sha256)
+    let of_features = || Some(function.downcast_ref::<ModelFunction>()?.model.scorer.card().sha256.as_str());
+    function.downcast_ref::<ModelInfo>().map(|info| info.sha256.as_str()).or_else(of_features)
 }
 
 /// One of a model's functions.
@@ -166,12 +174,13 @@ impl ScalarUDFImpl for ModelFunction {
     }
 }
 
-fn refuse<T>(message: String, hint: String) -> DfResult<T> {
+/// Refuses a call while it is planned.
+pub(crate) fn refuse<T>(message: String, hint: String) -> DfResult<T> {
     Err(DataFusionError::External(Box::new(Error::invalid(message).hint(hint))))
 }
 
 /// A type as it is written in SQL.
-fn sql_type(data_type: &DataType) -> String {
+pub(crate) fn sql_type(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
         DataType::Boolean => "BOOLEAN".to_owned(),

@@ -3,5 +3,5 @@ WITH (connector = 'test', format = 'csv');
 SET parallelism = '4';
 SELECT k FROM flows;
 /* expected error
-unknown setting `parallelism`; valid are `exchange_partitions`, `max_session`, `memory`, `pipeline`, and `<table>.<option>` for the options of a table or a function
+unknown setting `parallelism`; valid are `anonymize_key`, `exchange_partitions`, `max_session`, `memory`, `pipeline`, and `<table>.<option>` for the options of a table or a function
 */

@@ -50,6 +50,7 @@ pub(super) fn validate(path: &str, script: &str) -> Option<String> {
         .env_remove("DAVY_CONFIG")
         .env("DAVY_KAFKA", "localhost:9092")
         .env("KAFKA_PASSWORD", "secret")
+        .env("DAVY_ANONYMIZE_KEY", crate::run::ANONYMIZE_KEY)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::format::Format;
 use crate::log::transactions::TransactionalSink;
 use crate::log::{Sink, Source};
+use crate::lookup::LookupFile;
 use crate::options::Options;
 
 /// Finds connectors by name.
@@ -133,6 +134,11 @@ pub trait Table: Any + Debug + Send + Sync {
     /// A sink for another topic beside this one; `None` where there are no topics.
     fn side_topic(&self, _topic: &str, _format: &Format) -> Result<Option<Arc<dyn Table>>> {
         Ok(None)
+    }
+
+    /// The list of a lookup table; `None` for a table of a stream.
+    fn lookup_file(&self) -> Option<Arc<dyn LookupFile>> {
+        None
     }
 
     /// Whether it can be read.

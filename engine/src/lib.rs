@@ -6,6 +6,7 @@ pub mod connector;
 pub mod error;
 pub mod format;
 pub mod log;
+pub mod lookup;
 pub mod metrics;
 pub mod operator;
 pub mod options;

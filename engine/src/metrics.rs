@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use arrow::array::Array;
 use prometheus::core::Collector;
 use prometheus::{
     Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, exponential_buckets,
@@ -246,6 +247,54 @@ impl FunctionMetrics {
         }
         registry.register(Box::new(self.seconds.clone()))?;
         registry.register(Box::new(self.scores.clone()))
+    }
+}
+
+/// The metrics of a lookup table, shared by all its joins.
+#[derive(Debug)]
+pub struct LookupMetrics {
+    /// The label `table`.
+    pub name: String,
+    /// Of the list that is published.
+    pub entries: IntGauge,
+    pub rows: IntCounter,
+    /// Rows with an entry.
+    pub matches: IntCounter,
+    /// Versions that were published after the first one.
+    pub reloads: IntCounter,
+    /// Looks at the list after which the version before stayed.
+    pub reload_errors: IntCounter,
+}
+
+impl LookupMetrics {
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let of_table = |metric: &str, help: &str| Opts::new(metric, help).const_label("table", &name);
+        let counter = |metric: &str, help: &str| IntCounter::with_opts(of_table(metric, help)).expect(STATIC);
+        let entries = of_table("davy_lookup_entries", "Entries of a lookup table.");
+        Self {
+            entries: IntGauge::with_opts(entries).expect(STATIC),
+            rows: counter("davy_lookup_rows_total", "Rows that were joined with a lookup table."),
+            matches: counter("davy_lookup_matches_total", "Rows with an entry in a lookup table."),
+            reloads: counter("davy_lookup_reloads_total", "New versions of a lookup table's list."),
+            reload_errors: counter("davy_lookup_reload_errors_total", "Lists that could not be read or used."),
+            name,
+        }
+    }
+
+    /// Counts the entries that were found for a batch; null is none.
+    pub fn count(&self, found: &dyn Array) {
+        self.rows.inc_by(found.len() as u64);
+        self.matches.inc_by((found.len() - found.null_count()) as u64);
+    }
+
+    /// Adds the metrics to those that `registry` exports.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.entries.clone()))?;
+        for counter in [&self.rows, &self.matches, &self.reloads, &self.reload_errors] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        Ok(())
     }
 }
 

@@ -4,25 +4,26 @@
 //! share of its splits.
 
 mod policy;
+mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use datafusion::logical_expr::Expr;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::connector::Table;
 use crate::error::Result;
-use crate::format::{DecodeSpec, Format};
+use crate::format::DecodeSpec;
 use crate::log::ExchangeId;
+use crate::lookup::Lookup;
 use crate::metrics::FunctionMetrics;
 use crate::operator::bounded::BoundedPlan;
 pub use crate::operator::guard::place::SqlExpression;
 use crate::operator::guard::{Failures, guarded};
 use crate::operator::partial::WindowedAggregate;
 pub use policy::{BadRecordPolicy, KeyLimit, Overflow, RowPolicy};
+pub use table::{Column, ColumnSource, Metadata, TableDef};
 
 #[derive(Debug)]
 pub struct Pipeline {
@@ -32,6 +33,8 @@ pub struct Pipeline {
     pub sinks: Vec<SinkPlan>,
     /// What the script's own functions count, in its order.
     pub functions: Vec<Arc<FunctionMetrics>>,
+    /// Its lookup tables, by name.
+    pub lookups: Vec<Arc<Lookup>>,
     /// Bytes that all operators together may hold.
     pub memory_bytes: usize,
     /// Its name, where the script or a setting gives one: what it is known by to the broker.
@@ -61,6 +64,8 @@ pub struct Dataflow {
     pub sink: Arc<str>,
     /// The script's expressions, for errors of running tasks.
     pub expressions: Arc<[SqlExpression]>,
+    /// The lookup tables that it joins with, by name.
+    pub lookups: Vec<Arc<Lookup>>,
     /// A hash of the whole plan. A worker runs the tasks only if it plans the same.
     pub fingerprint: u64,
     /// A hash of what stored state depends on: only a plan with the same hash restores that state.
@@ -192,108 +197,6 @@ pub enum WatermarkRule {
     Behind(i64),
     /// Any other expression, `Timestamp(Nanosecond)`.
     Expression(Arc<dyn PhysicalExpr>),
-}
-
-/// A CREATE TABLE, checked.
-#[derive(Debug)]
-pub struct TableDef {
-    pub name: Arc<str>,
-    /// Its columns in order.
-    pub columns: Vec<Column>,
-    pub table: Arc<dyn Table>,
-    /// A hash of the options that decide which data it reads.
-    pub data: u64,
-    /// Its format; `None` where the connector gives rows.
-    pub format: Option<Format>,
-    /// Event time and watermark as expressions over the columns.
-    pub event_time: Option<(Expr, Expr)>,
-    /// After how long without data a split is set aside; `None`: never.
-    pub idle_timeout: Option<Duration>,
-    /// How long windows stay open after the watermark has passed them.
-    pub allowed_lateness: Duration,
-    /// How far in the future, by its message's timestamp or the start of the run, a row's event time may be; `None`: as far as it likes.
-    pub max_future: Option<Duration>,
-    /// What becomes of records that cannot be decoded.
-    pub bad_record: BadRecordPolicy,
-    /// What becomes of rows on which an expression fails, where the table says so.
-    pub on_error: Option<RowPolicy>,
-    /// How far, in event time, splits may run ahead of the slowest one before they are held back; `None`: as far as they like.
-    pub max_drift: Option<Duration>,
-    /// Columns whose values decide the partition of the topic: rows that agree in them are in one partition.
-    pub partitioned_by: Vec<String>,
-    /// Where late rows go, besides being counted.
-    pub late_table: Option<Arc<str>>,
-    /// How many keys the windows of its queries may have; `None`: as many as there are.
-    pub key_limit: Option<KeyLimit>,
-    /// From one early result of open windows to the next, of a table that is written to.
-    pub emit_early: Option<Duration>,
-}
-
-/// A column of a table.
-#[derive(Clone, Debug)]
-pub struct Column {
-    pub field: FieldRef,
-    /// Where its values come from.
-    pub from: ColumnSource,
-}
-
-/// Where a column's values come from.
-#[derive(Clone, Debug)]
-pub enum ColumnSource {
-    /// The record's physical column with this index.
-    Record(usize),
-    /// The record's own bytes.
-    Value,
-    /// The name of the split (a file's path).
-    Split,
-    /// The message that the record came in.
-    Metadata(Metadata),
-    /// Another column, by this expression.
-    Generated(Expr),
-}
-
-/// What is known of a message besides its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metadata {
-    Topic,
-    Partition,
-    Offset,
-    /// When it was made or appended, TIMESTAMP.
-    Timestamp,
-    /// Its key, BYTEA; as TEXT where it is UTF-8.
-    Key,
-    /// Its headers as a JSON object of texts, TEXT.
-    Headers,
-}
-
-impl Metadata {
-    /// By the name that METADATA FROM gives it.
-    pub const NAMES: [(&str, Self); 6] = [
-        ("topic", Self::Topic),
-        ("partition", Self::Partition),
-        ("offset", Self::Offset),
-        ("timestamp", Self::Timestamp),
-        ("key", Self::Key),
-        ("headers", Self::Headers),
-    ];
-
-    /// The name that METADATA FROM gives it.
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, metadata)| *metadata == self).map_or("", |(name, _)| name)
-    }
-
-    /// Whether it differs from message to message.
-    pub fn is_of_message(self) -> bool {
-        !matches!(self, Self::Topic | Self::Partition)
-    }
-}
-
-impl TableDef {
-    /// The names of the columns that a record has, in order.
-    pub fn record_columns(&self) -> Vec<String> {
-        let is_of_record = |column: &&Column| matches!(column.from, ColumnSource::Record(_));
-        self.columns.iter().filter(is_of_record).map(|column| column.field.name().clone()).collect()
-    }
 }
 
 impl SourcePlan {

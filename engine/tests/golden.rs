@@ -13,7 +13,8 @@
 //!
 //! Batch DataFusion also runs every script that succeeds, over the whole input, and must give the same rows. `/* no oracle: reason
 //! */` leaves that out. `/* oracle */` holds other SQL for it, where a clause has a meaning per window. `/* oracle input flows`
-//! holds plain lines for it, where the records are in a layout that arrow's readers do not know.
+//! holds plain lines for it, where the records are in a layout that arrow's readers do not know. `/* list miners.csv` holds the list
+//! of a lookup table, and `/* next list miners.csv` what replaces it at `@list miners.csv`.
 #![allow(unreachable_pub, dead_code, reason = "the modules belong to the other test binary too")]
 #![allow(
     clippy::unwrap_used,
@@ -74,6 +75,10 @@ fn inputs(blocks: &[Block]) -> Inputs {
                 events.push(Event::Quiet(seconds(time)));
             } else if line == "@commit" {
                 events.push(Event::Commit);
+            } else if let Some(path) = line.strip_prefix("@list ") {
+                let head = format!("next list {path}");
+                let next = blocks.iter().find(|block| block.head == head).expect("a block `next list …`");
+                events.push(Event::List { path: path.to_owned(), content: next.body.join("\n") });
             } else {
                 let record = record(line);
                 for_oracle.extend((!record.is_hidden).then(|| record.text.clone()));
@@ -180,6 +185,11 @@ fn check(path: &Path) -> Result<(), String> {
     let blocks = blocks(&text);
     let Inputs { events, for_oracle } = inputs(&blocks);
     let world = World::new(events);
+    for block in &blocks {
+        if let Some(path) = block.head.strip_prefix("list ") {
+            world.lists.0.lock().unwrap().insert(path.to_owned(), block.body.join("\n"));
+        }
+    }
     let found = actual(&text, &world);
     let must_fail = path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_error"));
     if must_fail != found.contains_key("error") {

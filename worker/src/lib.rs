@@ -10,5 +10,6 @@ mod exposition;
 pub mod host;
 pub mod http;
 mod library;
+mod lookups;
 mod probe;
 pub mod slots;

@@ -315,6 +315,9 @@ pub struct Judged {
     pub watermark: i64,
 }
 
+/// The versions of lookup tables' lists: a hash of the table's name, and a short hash of the list.
+pub type LookupVersions = BTreeMap<u32, u32>;
+
 /// What recovery needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitRecord {
@@ -339,6 +342,8 @@ pub struct CommitRecord {
     pub closed_through: Option<i64>,
     /// For stage 2: the window after these that is partly in the output.
     pub partly_closed: Option<PartlyClosed>,
+    /// With which lists the rows since the commit before were joined.
+    pub lookups: LookupVersions,
 }
 
 /// Where a table's rows go, outside of transactions. Implemented by connectors; driven by a [`Commit`].

@@ -21,9 +21,11 @@ use super::alert;
 use super::float_repr::float_repr;
 use super::function::Created;
 use super::functions::window_markers;
+use super::lookup::{LookupRows, cidr_match};
 use super::network::{self, AnonymizeKey};
 use super::window_flags::WindowFields;
 use crate::error::{Error, Result};
+use crate::lookup::Lookup;
 use crate::metrics::FunctionMetrics;
 use crate::plan::{ColumnSource, TableDef};
 
@@ -118,6 +120,7 @@ impl Catalog {
         for function in alert::functions().into_iter().chain(network::functions(key)) {
             state.register_udf(function)?;
         }
+        state.register_udf(cidr_match())?;
         let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
         for marker in window_markers(max_session) {
             state.register_udf(marker)?;
@@ -162,6 +165,11 @@ impl Catalog {
     /// A table by name.
     pub fn table(&self, name: &str) -> Option<&Arc<TableDef>> {
         self.tables.get(name)
+    }
+
+    /// The lookup tables, by name.
+    pub fn lookups(&self) -> Vec<Arc<Lookup>> {
+        self.tables.values().filter_map(|def| def.lookup.clone()).collect()
     }
 
     /// The names of all tables and views.
@@ -217,6 +225,9 @@ impl ContextProvider for Catalog {
         }
         if let Some(plan) = self.views.get(plain) {
             return Ok(Arc::new(ViewRows(plan.clone())));
+        }
+        if let Some(lookup) = self.tables.get(plain).and_then(|def| def.lookup.as_ref()) {
+            return Ok(Arc::new(LookupRows::new(lookup)));
         }
         match self.tables.get(plain) {
             Some(def) if def.table.is_source() => Ok(Arc::new(table_rows(def)?)),

@@ -8,6 +8,13 @@ use crate::error::{Error, Location, Subject};
 
 /// DataFusion's planning errors as ours: its diagnostic's words and location where it has one.
 pub(crate) fn sql_error(error: DataFusionError) -> Error {
+    // What an optimiser's rule was about to do says nothing to the author of a script.
+    if let DataFusionError::Context(_, inner) = &error
+        && matches!(**inner, DataFusionError::External(_))
+        && let DataFusionError::Context(_, inner) = error
+    {
+        return sql_error(*inner);
+    }
     if let DataFusionError::External(inner) = error {
         return match inner.downcast::<Error>() {
             Ok(ours) => *ours,

@@ -18,6 +18,7 @@ pub mod function;
 pub mod functions;
 mod limits;
 mod locate;
+mod lookup;
 mod lower;
 mod max_keys;
 mod names;
@@ -107,6 +108,7 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
     for (index, insert) in bound.inserts.into_iter().enumerate() {
         let statement = insert.statement;
         let query = fingerprint::of_query(&insert.plan)?;
+        let lookups = lookup::used(&insert.plan)?;
         let stages = lower::lower(&bound.catalog, index + 1, insert.plan, &insert.sink.name)
             .map_err(|error| locate(error, &statement))?;
         let fingerprint = fingerprint::of_plan(query, &stages)?;
@@ -117,10 +119,19 @@ fn plan_here(request: &PlanRequest<'_>) -> Result<Pipeline> {
         add_sink(&mut sinks, insert.sink.clone());
         sinks.iter().try_for_each(check_sink)?;
         let expressions = expressions::expressions(&statement, &bound.statements);
-        dataflows.push(Dataflow { stages, sink: insert.sink.name, expressions, fingerprint, state_fingerprint });
+        dataflows.push(Dataflow {
+            stages,
+            sink: insert.sink.name,
+            expressions,
+            lookups,
+            fingerprint,
+            state_fingerprint,
+        });
     }
     max_keys::check(&bound.statements, &dataflows)?;
-    Ok(Pipeline { dataflows, sinks, functions: bound.catalog.functions, memory_bytes, name, exchange_partitions })
+    let lookups = bound.catalog.lookups();
+    let functions = bound.catalog.functions;
+    Ok(Pipeline { dataflows, sinks, functions, lookups, memory_bytes, name, exchange_partitions })
 }
 
 /// Binds a script's names; see [`Bound`].
@@ -207,7 +218,7 @@ fn logical_plan(catalog: &Catalog, query: &Query) -> Result<LogicalPlan> {
     let plan = catalog.sql().statement_to_plan(statement).map_err(sql_error)?;
     check_depth(&plan)?;
     check_unnest(&plan)?;
-    Ok(plan)
+    lookup::rewrite_joins(plan)
 }
 
 fn analyze(catalog: &Catalog, plan: LogicalPlan) -> Result<LogicalPlan> {

@@ -64,22 +64,10 @@ impl Side<'_> {
         let column =
             |(index, field): (usize, &FieldRef)| Column { field: Arc::clone(field), from: ColumnSource::Record(index) };
         Ok(TableDef {
-            name: format!("__{}_{option}", of.name).into(),
             columns: columns.iter().enumerate().map(column).collect(),
-            table,
             data: of.data,
             format: Some(format),
-            event_time: None,
-            idle_timeout: None,
-            allowed_lateness: std::time::Duration::ZERO,
-            bad_record: BadRecordPolicy::Drop,
-            on_error: None,
-            max_drift: None,
-            max_future: None,
-            partitioned_by: Vec::new(),
-            late_table: None,
-            key_limit: None,
-            emit_early: None,
+            ..TableDef::bare(&format!("__{}_{option}", of.name), table)
         })
     }
 }

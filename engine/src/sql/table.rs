@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use super::catalog::{Catalog, expression_schema, inline_generated, list};
 use super::script::{ColumnDdl, ColumnFrom, CreateTable, as_column_def, normalize};
 use super::side::side_topics;
-use super::{PlanRequest, early, fingerprint, max_keys, row_policy, sql_error};
+use super::{PlanRequest, early, fingerprint, lookup, max_keys, row_policy, sql_error};
 use crate::connector::{Table, TableRequest};
 use crate::error::{Error, Location, Result};
 use crate::format::Format;
@@ -61,26 +61,25 @@ pub(super) fn define(catalog: &Catalog, request: &PlanRequest<'_>, ddl: &CreateT
         return Err(Error::invalid(format!("table `{name}`: option `format` is missing"))
             .hint("add format = 'csv', 'json' or 'raw_string'"));
     }
+    if let Some(file) = table.lookup_file() {
+        let def = TableDef { columns, data, format, ..TableDef::bare(name, table) };
+        return Ok(vec![lookup::define(ddl, def, file, options)?]);
+    }
     let max_future = max_future(table.as_ref(), &mut options)?;
     let key_limit = max_keys::take(name, table.as_ref(), &mut options)?;
     let emit_early = early::take(table.as_ref(), &mut options)?;
     let mut def = TableDef {
-        name: name.into(),
         columns,
-        table,
         data,
         format,
-        event_time: None,
         idle_timeout: options.parse_duration("idle_timeout")?,
         allowed_lateness: options.parse_duration("allowed_lateness")?.unwrap_or(Duration::ZERO),
         max_future,
-        bad_record: BadRecordPolicy::Drop,
-        on_error: None,
         max_drift: options.parse_duration("max_drift")?,
-        partitioned_by: Vec::new(),
         late_table: options.take("late_table").map(Into::into),
         key_limit,
         emit_early,
+        ..TableDef::bare(name, table)
     };
     def.bad_record = bad_record_policy(name, &mut options)?;
     check_metadata(&def, ddl)?;

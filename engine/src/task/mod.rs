@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::log::{Commit, CommitRecord, ExchangeId, Partials, Polled, Source, SplitId, SplitTime, Transaction};
+use crate::lookup::Pinned;
 use crate::metrics::Metrics;
 use crate::operator::align::Board;
 pub use crate::operator::closed::ROWS_PER_ADVANCE;
@@ -97,6 +98,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub struct Task {
     context: Context,
+    /// The versions of lookup tables' lists, until the next commit.
+    lookups: Pinned,
     source: Box<dyn Source>,
     commit: Box<dyn Commit>,
     body: Body,
@@ -117,12 +120,15 @@ impl Task {
     /// Takes the task over from its last owner, and rebuilds it from its last commit.
     pub fn recover(parts: TaskParts, now: Duration) -> Result<Self> {
         let (mut context, mut source, mut commit) = Context::of(parts);
+        let lookups = Pinned::new(&context.dataflow.lookups);
+        let entered = lookups.enter();
         let splits = source.splits()?;
         let found = commit.take_over(&splits)?;
         let accepts_loss = source.accepts_loss();
         let decided = decide_recovery(&context.facts(accepts_loss, &splits), found.clone(), source.as_mut());
         let (last, notices) = decided.map_err(|refusal| unless_overtaken(refusal, commit.as_mut(), &splits, &found))?;
         context.notices = notices;
+        context.notices.extend(last.iter().flat_map(|last| lookups.changes_since(&last.lookups)));
         let is_new = last.is_none();
         commit.claim()?;
         let dataflow = Arc::clone(&context.dataflow);
@@ -138,8 +144,10 @@ impl Task {
                 Body::Windows(Box::new(WindowsBody::recover(&context, inputs, &last, source.as_mut())?))
             }
         };
+        drop(entered);
         Ok(Self {
             context,
+            lookups,
             source,
             commit,
             body,
@@ -174,6 +182,7 @@ impl Task {
     /// Reads one piece of input and runs the chain on it. `now` is processing time and only grows.
     pub fn step(&mut self, now: Duration) -> Result<Step> {
         self.now = now;
+        let _entered = self.lookups.enter();
         if let Body::Windows(body) = &mut self.body
             && body.is_behind()
         {
@@ -240,6 +249,7 @@ impl Task {
             !self.context.rows.is_empty() || flushed.partials.iter().any(|(_, _, sent)| sent.batch.is_some());
         let is_changed = flushed.record != self.last_record || flushed.watermarks != self.last_watermarks;
         if !has_rows && !is_changed && !is_silent {
+            self.lookups.renew();
             return Ok(false);
         }
         self.commit_flushed(flushed)?;
@@ -247,6 +257,7 @@ impl Task {
     }
 
     fn flush(&mut self) -> Result<Flushed> {
+        let _entered = self.lookups.enter();
         let mut flushed = match &mut self.body {
             Body::Source(body) => {
                 if !self.is_leaving {
@@ -257,6 +268,7 @@ impl Task {
             Body::Windows(body) => body.flush(&self.context)?,
         };
         flushed.record.fingerprint = self.context.dataflow.state_fingerprint;
+        flushed.record.lookups = self.lookups.versions();
         Ok(flushed)
     }
 
@@ -276,6 +288,7 @@ impl Task {
         self.uncommitted = 0;
         self.last_commit = Some(self.now);
         (self.last_record, self.last_watermarks) = (record, watermarks);
+        self.lookups.renew();
         self.join()
     }
 

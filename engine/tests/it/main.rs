@@ -10,6 +10,7 @@ mod checked;
 mod early;
 mod fingerprints;
 mod keys;
+mod lookup;
 mod mutated_scripts;
 #[allow(dead_code, reason = "golden.rs uses the rest")]
 mod oracle;

@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use davy_engine::connector::{Connectors, Share, Table, TableRequest};
 use davy_engine::log::memory::MemoryLog;
 use davy_engine::log::{Commit, ExchangeId, Fetched, Payload, Polled, Position, Sink, Source, SplitId, Transaction};
+use davy_engine::lookup::LookupFile;
 use davy_engine::metrics::Metrics;
 use davy_engine::operator::spill::{Budget, MemorySpill};
 use davy_engine::options::Options;
@@ -28,16 +29,41 @@ pub enum Event {
     /// Nothing comes for so long.
     Quiet(Duration),
     Commit,
+    /// A list of a lookup table is replaced, and looked at.
+    List {
+        path: String,
+        content: String,
+    },
 }
 
 /// What is in the tables, and what time it is.
 #[derive(Clone, Debug, Default)]
 pub struct World {
+    /// The contents of lists for lookup tables, by path.
+    pub lists: Lists,
     pub events: Arc<BTreeMap<String, Vec<Event>>>,
     pub clock: Arc<Mutex<Duration>>,
     pub commit_requested: Arc<Mutex<bool>>,
     /// How many records a poll gives at most.
     pub records_per_poll: usize,
+}
+
+/// The contents of lists, by path.
+#[derive(Clone, Debug, Default)]
+pub struct Lists(pub Arc<Mutex<BTreeMap<String, String>>>);
+
+#[derive(Debug)]
+struct ListFile {
+    path: String,
+    lists: Lists,
+}
+
+impl LookupFile for ListFile {
+    fn read(&self) -> Result<Vec<u8>> {
+        let lists = self.lists.0.lock().unwrap();
+        let list = lists.get(&self.path).cloned().map(String::into_bytes);
+        list.ok_or_else(|| Error::invalid(format!("file `{}` does not exist", self.path)).hint("check `path`"))
+    }
 }
 
 impl World {
@@ -76,7 +102,12 @@ impl Connectors for World {
     }
 
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+        let mut list = None;
         let is_source = match request.connector {
+            "lookup" => {
+                list = Some(options.require("path")?);
+                false
+            }
             "test" | "topic" => true,
             "sink" => false,
             other => {
@@ -85,15 +116,17 @@ impl Connectors for World {
             }
         };
         options.parse::<u64>("limit", "a number")?;
-        let is_keyed = !is_source && options.take("key").is_some();
+        let is_keyed = !is_source && list.is_none() && options.take("key").is_some();
         let (name, has_metadata) = (request.name.to_owned(), request.connector == "topic");
-        Ok(Arc::new(TestTable { name, is_source, is_keyed, has_metadata, world: self.clone() }))
+        Ok(Arc::new(TestTable { name, list, is_source, is_keyed, has_metadata, world: self.clone() }))
     }
 }
 
 #[derive(Debug)]
 struct TestTable {
     name: String,
+    /// The path of its list, of a lookup table.
+    list: Option<String>,
     is_source: bool,
     /// Whether a later row replaces an earlier one.
     is_keyed: bool,
@@ -103,12 +136,17 @@ struct TestTable {
 }
 
 impl Table for TestTable {
+    fn lookup_file(&self) -> Option<Arc<dyn LookupFile>> {
+        let path = self.list.clone()?;
+        Some(Arc::new(ListFile { path, lists: self.world.lists.clone() }))
+    }
+
     fn is_source(&self) -> bool {
         self.is_source
     }
 
     fn is_sink(&self) -> bool {
-        !self.is_source
+        !self.is_source && self.list.is_none()
     }
 
     fn takes_updates(&self) -> bool {
@@ -183,6 +221,10 @@ impl Source for TestSource {
                 *self.world.commit_requested.lock().unwrap() = true;
                 Ok(Polled::Pending)
             }
+            Event::List { path, content } => {
+                self.world.lists.0.lock().unwrap().insert(path, content);
+                Ok(Polled::Pending)
+            }
             Event::Commit => {
                 *self.world.commit_requested.lock().unwrap() = true;
                 Ok(Polled::Pending)
@@ -226,6 +268,7 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
     let log = MemoryLog::keeping_rows();
     let metrics = Arc::new(Metrics::default());
     let budget = Budget::new(pipeline.memory_bytes, Arc::new(MemorySpill))?;
+    let lookups = pipeline.lookups.clone();
     let sinks: HashMap<Arc<str>, _> =
         pipeline.sinks.iter().map(|sink| (Arc::clone(&sink.name), sink.clone())).collect();
     for (number, dataflow) in pipeline.dataflows.into_iter().enumerate() {
@@ -270,6 +313,10 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
                 let now = *world.clock.lock().unwrap();
                 let step = task.step(now)?;
                 n_steps += 1;
+                for lookup in &lookups {
+                    // Where it cannot be used, the one before stays.
+                    let _: Result<_> = lookup.reload();
+                }
                 let is_requested = std::mem::take(&mut *world.commit_requested.lock().unwrap());
                 let is_due = is_requested || step == Step::Ended || n_steps.is_multiple_of(3);
                 if is_due {

@@ -13,6 +13,7 @@ mod generator;
 mod impulse;
 pub(crate) mod kafka;
 mod lines;
+mod lookup;
 mod nfcapd;
 mod project;
 mod splits;
@@ -34,11 +35,12 @@ use crate::clock;
 type MakeTable = fn(&TableRequest<'_>, &mut Options) -> Result<Arc<dyn Table>>;
 
 /// Sorted by name, as errors list them.
-const CONNECTORS: [(&str, MakeTable); 8] = [
+const CONNECTORS: [(&str, MakeTable); 9] = [
     ("blackhole", blackhole::table),
     ("filesystem", filesystem::table),
     ("impulse", impulse::table),
     ("kafka", kafka::table),
+    ("lookup", lookup::table),
     ("netflow_generator", generator::table),
     ("nfcapd", nfcapd::table),
     ("single_file", file::table),

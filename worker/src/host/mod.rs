@@ -34,6 +34,7 @@ use davy_engine::plan::{Dataflow, Pipeline, SinkPlan};
 use davy_engine::{Error, Result};
 
 use crate::clock;
+use crate::lookups::Reloading;
 use control::Control;
 pub use control::{Phase, TaskStatus};
 pub use kafka::lag::{LagRow, lag, topics};
@@ -204,6 +205,7 @@ pub fn run(
 ) -> Result<Ending> {
     let shared = Shared::open(&pipeline, open, options, metrics)?;
     let control = Control::new(owner(), stop, || {});
+    let _reloading = Reloading::start(&pipeline.lookups)?;
     let outcome = run_dataflows(&shared, &control, pipeline);
     if outcome.is_ok() {
         shared.sinks.finish()?;

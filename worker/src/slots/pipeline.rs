@@ -16,11 +16,14 @@ use crate::exposition::of_prometheus;
 use crate::host::kafka::{KafkaTask, cluster_of, tasks_of};
 use crate::host::sinks::check_over_kafka;
 use crate::host::{HostOptions, Shared, TaskCount};
+use crate::lookups::Reloading;
 
 pub(super) struct Ready {
     pub(super) shared: Shared,
     /// By dataflow, from 1.
     tasks: Vec<(u32, KafkaTask)>,
+    /// As long as the pipeline is here.
+    _reloading: Reloading,
 }
 
 impl Ready {
@@ -65,7 +68,7 @@ impl Loaded {
         let options = HostOptions { tasks, ..options.clone() };
         let open = |plan: &SinkPlan| Err(prints_rows(&plan.name));
         let shared = Shared::open(&pipeline, open, options, Arc::new(Metrics::default()))?;
-        let functions = pipeline.functions.clone();
+        let (functions, lookups) = (pipeline.functions.clone(), pipeline.lookups.clone());
         let mut tasks = Vec::new();
         for (number, dataflow) in (1..).zip(pipeline.dataflows) {
             let cluster =
@@ -77,7 +80,10 @@ impl Loaded {
         for function in functions {
             function.register(&self.registry).map_err(of_prometheus)?;
         }
-        Ok(Ready { shared, tasks })
+        for lookup in &lookups {
+            lookup.metrics.register(&self.registry).map_err(of_prometheus)?;
+        }
+        Ok(Ready { shared, tasks, _reloading: Reloading::start(&lookups)? })
     }
 }
 

@@ -124,6 +124,7 @@ impl<T: Transactions> TransactionalCommit<T> {
                 partly_closed: record.partly_closed,
                 judged: record.judged.get(split).copied(),
                 sinks: self.sinks.states().to_vec(),
+                lookups: record.lookups.clone(),
             },
             state: match record.replay_from.get(split) {
                 None => SplitState::Source { watermark: record.watermarks.get(split).copied().unwrap_or(i64::MIN) },

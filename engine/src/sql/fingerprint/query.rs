@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, SortExpr};
 use super::hasher::Parts;
 use super::value::{of_type, of_value};
 use crate::error::Result;
+use crate::lookup;
 use crate::sql::functions::WindowMarker;
 use crate::sql::sql_error;
 use crate::udf::model::model_sha256;
@@ -190,6 +191,9 @@ fn function(name: &str, inner: &dyn Any) -> Parts {
     let parts = Parts::of("function").text(name);
     if let Some(max_session) = inner.downcast_ref::<WindowMarker>().and_then(WindowMarker::max_session) {
         return parts.number(max_session.unsigned_abs());
+    }
+    if let Some(declared) = lookup::declaration(inner) {
+        return parts.text(&declared);
     }
     match model_sha256(inner) {
         Some(sha256) => parts.text(sha256),

@@ -1,0 +1,22 @@
+/* no oracle: a batch has one list */
+/* list hosts.csv
+a,before
+*/
+/* next list hosts.csv
+a,after
+a,again
+*/
+/* input flows
+2024-01-01T00:00:01,a,x,1,1
+@list hosts.csv
+@commit
+2024-01-01T00:00:02,a,x,1,2
+*/
+CREATE TABLE flows (ts TIMESTAMP, sa TEXT, da TEXT, dp INT, n BIGINT, WATERMARK FOR ts AS ts)
+    WITH (connector = 'test', format = 'csv');
+CREATE TABLE hosts (name TEXT, role TEXT) WITH (connector = 'lookup', path = 'hosts.csv', format = 'csv', key = 'name');
+SELECT n, sa, role FROM flows LEFT JOIN hosts ON name = sa;
+/* expected results
+1 | a | before
+2 | a | before
+*/

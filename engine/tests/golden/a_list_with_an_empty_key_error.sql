@@ -1,0 +1,11 @@
+/* list list.csv
+a,x
+,y
+*/
+CREATE TABLE flows (ts TIMESTAMP, sa TEXT, da TEXT, dp INT, n BIGINT, WATERMARK FOR ts AS ts)
+    WITH (connector = 'test', format = 'csv');
+CREATE TABLE hosts (name TEXT, role TEXT NOT NULL) WITH (connector = 'lookup', path = 'list.csv', format = 'csv', key = 'name');
+SELECT n, role FROM flows LEFT JOIN hosts ON name = sa;
+/* expected error
+line 7, column 80: lookup table `hosts`: a key is empty; remove the entry without a key
+*/

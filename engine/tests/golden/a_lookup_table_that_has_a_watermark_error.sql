@@ -1,0 +1,10 @@
+/* list list.csv
+a,x
+*/
+CREATE TABLE flows (ts TIMESTAMP, sa TEXT, da TEXT, dp INT, n BIGINT, WATERMARK FOR ts AS ts)
+    WITH (connector = 'test', format = 'csv');
+CREATE TABLE hosts (name TEXT, role TEXT NOT NULL, at TIMESTAMP, WATERMARK FOR at) WITH (connector = 'lookup', path = 'list.csv', format = 'csv', key = 'name');
+SELECT n, role FROM flows LEFT JOIN hosts ON name = sa;
+/* expected error
+line 6, column 14: table `hosts`: a lookup table has no event time; leave WATERMARK FOR out
+*/

@@ -1,0 +1,12 @@
+/* list list.csv
+10.0.0.0/8,x
+2001:db8::1,y
+2001:db8:0::1,z
+*/
+CREATE TABLE flows (ts TIMESTAMP, sa TEXT, da TEXT, dp INT, n BIGINT, WATERMARK FOR ts AS ts)
+    WITH (connector = 'test', format = 'csv');
+CREATE TABLE hosts (name TEXT, role TEXT NOT NULL) WITH (connector = 'lookup', path = 'list.csv', format = 'csv', key = 'name', match = 'cidr');
+SELECT n, role FROM flows LEFT JOIN hosts ON name = sa;
+/* expected error
+line 8, column 80: lookup table `hosts`: the key `2001:db8::1` (and `2001:db8:0::1`) is there twice; keep one of the two: a row of a stream has one entry at most
+*/

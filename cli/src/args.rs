@@ -91,6 +91,10 @@ pub(crate) enum Command {
     Functions(FunctionsArgs),
     /// Inspects, verifies and measures models, and watches their input for drift
     Model(ModelArgs),
+    /// Imports detection rules of other systems
+    Rules(crate::rules::RulesArgs),
+    /// Keeps lists of indicators of compromise (IOC) up to date
+    Ioc(crate::ioc::IocArgs),
     #[command(flatten)]
     Remote(RemoteCommand),
     /// Prints completions for a shell

@@ -7,12 +7,14 @@ mod args;
 mod cds;
 mod cluster;
 mod functions;
+mod ioc;
 mod lag;
 mod model;
 mod offsets;
 mod output;
 mod progress;
 mod remote;
+mod rules;
 mod run;
 mod script;
 mod settings;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),
         Command::Model(args) => model::run(&args.command),
+        Command::Rules(args) => rules::run(&args.command),
+        Command::Ioc(args) => ioc::run(&args.command),
         Command::Remote(command) => remote::run(&command),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -1,5 +1,8 @@
 //! `pipelines/ioc.sql` over a small input with every case.
 
+mod lists;
+mod reload;
+
 use std::path::Path;
 
 use crate::run::{davy, folder, repository, text};

@@ -14,7 +14,7 @@ fn check(connector: &str, options: &[(&str, &str)], expected: &str) {
 #[test]
 fn an_unknown_connector_is_refused_with_the_known_ones() {
     check("kafak", &[], "there is no connector `kafak`; connectors are `blackhole`, `filesystem`");
-    assert_eq!(LocalConnectors::default().names().len(), 8);
+    assert_eq!(LocalConnectors::default().names().len(), 9);
 }
 
 #[test]
@@ -52,6 +52,11 @@ fn options_that_are_missing_wrong_or_unknown_are_named() {
     check("netflow_generator", &[("hosts", "0")], "option `hosts` cannot be `0`");
     check("netflow_generator", &[("out_of_order", "-1")], "option `out_of_order` cannot be `-1`");
     check("netflow_generator", &[("row", "1")], "unknown option `row`; valid here are `hosts`, `miners`");
+    check("lookup", &[], "option `path` is missing");
+    for interval in ["0.5s", "0", "soon"] {
+        check("lookup", &[("path", "x"), ("reload_interval", interval)], "option `reload_interval` cannot be `");
+    }
+    check("lookup", &[("path", "x"), ("type", "source")], "unknown option `type`; valid here are");
     check("blackhole", &[("path", "x")], "unknown option `path`; valid here are `type`");
 }
 

@@ -19,7 +19,7 @@ ROWS ?= 20000000
 RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test plugins bench bench-kafka bench-memory bench-cluster soak check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test plugins bench bench-kafka bench-options bench-memory bench-cluster soak check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ bench-kafka: setup ## Measure throughput, commits, recovery and latency over a K
 	cargo build --release --locked -p davy
 	scripts/kafka.sh with bench-$$$$ -- benches/kafka.py --davy "$(CARGO_TARGET_DIR)/release/davy" $(BENCH)
 	scripts/kafka.sh with bench-$$$$ -- cargo test -p davy-kafka --locked --test it what_a_fresh_producer_costs -- --ignored --nocapture
+
+bench-options: setup ## Compare the options A, B and C of the CDS's documents over a Kafka broker
+	@DATA="$(DATA)" scripts/bench_options.sh $(BENCH)
 
 bench-memory: setup ## Measure the memory that a scan of ten million addresses takes
 	cargo build --release --locked -p davy

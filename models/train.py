@@ -11,7 +11,22 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from training import augment, data, evaluate, export, features, forest, package, recipes, report, rivals, study
+from training import (
+    augment,
+    card,
+    data,
+    evaluate,
+    export,
+    features,
+    filtering,
+    forest,
+    isolation,
+    package,
+    recipes,
+    report,
+    rivals,
+    study,
+)
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,7 +42,11 @@ def main() -> int:
     say(f"reading {arguments.data}")
     records = data.load(folders)
     series, flows, flow_records = tables(records, folders, davy)
-    built = [build(recipes.SERIES, series, arguments.out), build(recipes.FLOW, flows, arguments.out)]
+    built = [
+        build(recipes.SERIES, series, arguments.out),
+        build(recipes.FLOW, flows, arguments.out),
+        build_filter(flows, arguments.out),
+    ]
     if not arguments.skip_evaluation:
         cds = rivals.CdsForest(folders.shared / data.CDS_FOREST)
         studies = {
@@ -40,9 +59,12 @@ def main() -> int:
             study.ablation(name, series, recipes.SERIES.with_features(chosen))
             for name, chosen in study.FEATURE_SETS.items()
         ]
+        filtered = filtering.study(flows, studies[recipes.FLOW.name].flows, say)
+        studies[isolation.RECIPE.name] = filtered
         report.write(arguments.out, records, series, studies, ablations, built)
-        for model in built:
+        for model in built[:2]:
             model.numbers = package.numbers(studies[model.recipe.name])
+        built[2].numbers = package.numbers_of_filter(filtered)
     for model in built:
         package.write(model, arguments.out)
     say("done")
@@ -78,13 +100,25 @@ def build(recipe: forest.Recipe, table: pd.DataFrame, out: Path) -> package.Buil
     rows = table[recipe.trains_on(table)]
     threshold = forest.threshold(rows, forest.out_of_fold(rows, recipe), recipe)
     model = forest.fit(rows, recipe)
-    folder = out / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "model.onnx"
+    path = package.model_path(recipe, out)
     export.save(export.to_onnx(model, recipe.name), path)
     worst = export.check(path, model, forest.matrix(table, recipe))
     say(f"{recipe.name}: {len(rows)} rows, threshold {threshold:.2f}, ONNX Runtime differs by at most {worst:.1g}")
-    return package.Built(recipe, model, rows, threshold)
+    root = model.estimators_[0].tree_
+    return package.Built(recipe, model, rows, threshold, card.Edge(int(root.feature[0]), float(root.threshold[0])))
+
+
+def build_filter(flows: pd.DataFrame, out: Path) -> package.Built:
+    """The isolation forest, from benign flows alone; checked on every row, those of miners too."""
+    recipe = isolation.RECIPE
+    rows = isolation.benign(flows, recipe)
+    model = isolation.fit(rows, recipe)
+    threshold = isolation.threshold(model, rows, recipe, recipe.false_alarm_goal)
+    path = package.model_path(recipe, out)
+    export.save(isolation.to_onnx(model, recipe.name), path)
+    worst = isolation.check(path, model, forest.matrix(flows, recipe))
+    say(f"{recipe.name}: {len(rows)} rows, threshold {threshold:.3f}, ONNX Runtime differs by at most {worst:.1g}")
+    return package.Built(recipe, model, rows, threshold, isolation.edge(model))
 
 
 def say(text: str) -> None:

@@ -43,8 +43,23 @@ class Package(unittest.TestCase):
             threshold = card_of(model)["threshold"]
             self.assertIn(f">= {threshold}", pipeline(served), f"set {threshold} in pipelines/{served}")
 
+    def test_the_filter_in_front_takes_features_and_threshold_of_its_card(self):
+        card = card_of("anomaly_flow")
+        text = pipeline("option_c.sql")
+        names = [feature["name"] for feature in card["features"]]
+        call = re.search(r" anomaly\(([^)]*)\)", text)
+        self.assertEqual([name.strip() for name in call[1].split(",")], names)
+        self.assertIn(f">= {card['threshold']};", text, f"set {card['threshold']} in pipelines/option_c.sql")
+
+    def test_option_c_judges_records_as_the_pipeline_without_a_filter(self):
+        alone, behind = (pipeline(name) for name in ("cds.sql", "option_c.sql"))
+        begin, end = "CREATE TABLE flows", "CREATE VIEW scored"
+        filtered = behind[behind.index(begin) : behind.index("-- 0.")]
+        self.assertEqual(alone[alone.index(begin) : alone.index(end)], filtered)
+        self.assertEqual(alone[alone.index(end) :], behind[behind.index(end) :].replace("FROM unusual;", "FROM features;"))
+
     def test_a_card_holds_the_hash_of_its_model(self):
-        for model, _, _ in PAIRS:
+        for model in (*(model for model, _, _ in PAIRS), "anomaly_flow"):
             content = (ROOT / "models" / model / "model.onnx").read_bytes()
             self.assertEqual(card_of(model)["sha256"], sha256(content).hexdigest())
 

@@ -1,11 +1,11 @@
 """Writes a model card: everything that a program needs to run the model, and a person to judge it."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import RandomForestClassifier
 
 from . import forest
 
@@ -26,24 +26,31 @@ def drift_bins(values: np.ndarray) -> tuple[list[float], list[float]]:
     return edges.tolist(), shares.tolist()
 
 
-def golden_rows(model: RandomForestClassifier, table: pd.DataFrame, recipe: forest.Recipe, n_rows: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Edge:
+    """A split of a tree: a feature's number, and the threshold."""
+
+    feature: int
+    threshold: float
+
+
+def golden_rows(model, table: pd.DataFrame, recipe: forest.Recipe, edge_of: Edge, n_rows: int) -> np.ndarray:
     """Rows that a loader must score alike: vectors between recorded ones, plus edges where a mistake would show.
 
-    Most are mixed of two recorded rows each, at scores spread from 0 to 1, so that no record is in the card. The others
-    are zeros, large numbers, and rows that stand on a threshold of the first tree and one f32 beside it.
+    Most are mixed of two recorded rows each, at scores spread over the model's range, so that no record is in the card.
+    The others are zeros, large numbers, and rows that stand on a threshold of the first tree and one f32 beside it.
     """
     random = np.random.default_rng(forest.SEED)
     known = forest.matrix(table, recipe)
     left, right = (known[random.integers(0, len(known), 20_000)].astype(np.float64) for _ in range(2))
     mixed = rounded(left + (right - left) * random.random((len(left), 1)))
     score = model.predict_proba(mixed.astype(np.float32))[:, 1]
-    wanted = np.linspace(0, 1, n_rows - 5)
+    wanted = np.linspace(*recipe.score_range, n_rows - 5)
     spread = mixed[[int(np.abs(score - value).argmin()) for value in wanted]]
-    root = model.estimators_[0].tree_
     edge = rounded(np.median(mixed, axis=0))
     beside = np.tile(edge, (3, 1))
-    on = float(np.float32(root.threshold[0]))
-    beside[:, root.feature[0]] = [on, float(np.nextafter(np.float32(on), np.float32(np.inf))), float(root.threshold[0])]
+    on = float(np.float32(edge_of.threshold))
+    beside[:, edge_of.feature] = [on, float(np.nextafter(np.float32(on), np.float32(np.inf))), edge_of.threshold]
     return np.vstack([np.zeros(len(edge)), np.full(len(edge), 1e9), beside, spread])
 
 
@@ -98,6 +105,6 @@ def feature_entries(table: pd.DataFrame, recipe: forest.Recipe, about: dict[str,
     return entries
 
 
-def golden_entries(model: RandomForestClassifier, rows: np.ndarray) -> list[dict]:
+def golden_entries(model, rows: np.ndarray) -> list[dict]:
     score = model.predict_proba(rows.astype(np.float32))[:, 1]
     return [{"features": list(row), "score": value} for row, value in zip(rows, score, strict=True)]

@@ -31,6 +31,8 @@ class Recipe:
     renderings: list[str]
     rows_max: int
     parameters: dict = field(default_factory=dict)
+    # Between which scores golden rows are spread.
+    score_range: tuple[float, float] = (0.0, 1.0)
 
     def with_features(self, features: list[str]) -> "Recipe":
         return replace(self, features=features)

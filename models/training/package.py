@@ -7,7 +7,7 @@ import pandas as pd
 import sklearn
 from sklearn.ensemble import RandomForestClassifier
 
-from . import card, forest, recipes
+from . import card, filtering, forest, isolation, recipes
 
 # Of the data and of this code, not of the run: two runs give the same bytes.
 DATE = "2026-11-21"
@@ -19,8 +19,15 @@ DESCRIPTIONS = {
     "Kept-alive connections with small, steady messages look alike.",
     "cds_flow": "Scores single flows by the 13 features of the Cryptomining Detection System, in place of its forest. "
     "One flow says little about mining: use miner_series where flows can be watched for 15 minutes.",
+    "anomaly_flow": "Says how unusual a flow is among benign ones: a filter in front of a classifier. It knows nothing of "
+    "mining.",
 }
-SQL = {"miner_series": "pipelines/features_series.sql", "cds_flow": "pipelines/features_flow.sql"}
+SQL = {
+    "miner_series": "pipelines/features_series.sql",
+    "cds_flow": "pipelines/features_flow.sql",
+    "anomaly_flow": "pipelines/features_flow.sql",
+}
+CLASSES = {"anomaly_flow": ["usual", "unusual"]}
 
 SOURCES = [
     "cj-sniffer: CJ-Sniffer-Dataset, xmrig and ethminer at real pools 2019-21 (yebof, MIT)",
@@ -43,16 +50,24 @@ class Built:
     """A model that was trained and written, before its card."""
 
     recipe: forest.Recipe
-    forest: RandomForestClassifier
+    forest: RandomForestClassifier | isolation.Isolation
     rows: pd.DataFrame
     threshold: float
+    edge: card.Edge
     numbers: dict = field(default_factory=dict)
+
+
+def model_path(recipe: forest.Recipe, out: Path) -> Path:
+    folder = out / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "model.onnx"
 
 
 def write(built: Built, out: Path) -> None:
     recipe = built.recipe
     is_series = recipe.name == recipes.SERIES.name
     about = recipes.ABOUT_SERIES if is_series else recipes.ABOUT_FLOW
+    classes = CLASSES.get(recipe.name, ["benign", "miner"])
     head = {
         "format": 1,
         "name": recipe.name,
@@ -60,8 +75,8 @@ def write(built: Built, out: Path) -> None:
         "description": DESCRIPTIONS[recipe.name],
         "license": "Apache-2.0",
         "model": "model.onnx",
-        "classes": ["benign", "miner"],
-        "positive": "miner",
+        "classes": classes,
+        "positive": classes[1],
         "threshold": built.threshold,
         "not_finite": "null",
         "tolerance": 1e-6,
@@ -70,14 +85,14 @@ def write(built: Built, out: Path) -> None:
     training = {
         "date": DATE,
         "data": SOURCES,
-        "trainer": f"scikit-learn {sklearn.__version__}, {' '.join(repr(recipe.new_forest()).split())}",
+        "trainer": f"scikit-learn {sklearn.__version__}, {' '.join(repr(built.forest).split())}",
         "command": "make models",
         "sql": SQL[recipe.name],
     }
     tables = {**({"window": window} if is_series else {}), "training": training}
     if built.numbers:
         tables["evaluation"] = built.numbers
-    golden = card.golden_rows(built.forest, built.rows, recipe, N_GOLDEN)
+    golden = card.golden_rows(built.forest, built.rows, recipe, built.edge, N_GOLDEN)
     card.write(
         out / recipe.name,
         head,
@@ -102,6 +117,18 @@ def numbers(study) -> dict:
             f"{words}_benign": verdict.false_alarms.total,
         }
     return {key: value for key, value in result.items() if value is not None}
+
+
+def numbers_of_filter(study: filtering.Study) -> dict:
+    """What the filter passes at the card's threshold, of captures and sources that it saw nothing of."""
+    result = {"page": "models/EVALUATION.md"}
+    for split, words in (("capture", "held_out_captures"), ("source", "left_out_sources")):
+        cost = study.costs[split, isolation.RECIPE.false_alarm_goal]
+        result |= {
+            f"{words}_benign_passed_share": rounded(cost.benign_passed.value),
+            f"{words}_miners_passed_share": rounded(cost.miners_passed.value),
+        }
+    return result
 
 
 def rounded(value: float | None) -> float | None:

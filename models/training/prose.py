@@ -75,6 +75,28 @@ captures: one model serves all of them. “{untrained}” was never trained on.
 Sampling keeps one packet in {sampling}. “As if over TLS” adds a TLS record around each
 message of the miners, and a handshake; it has no benign rows."""
 
+FILTER = """## `anomaly_flow`: a filter in front
+
+The CDS's own documents propose an anomaly detector in front of the classifier, so
+that the classifier sees fewer flows (their option C; option B is the classifier
+alone). `anomaly_flow` is an isolation forest that was trained on benign flows only;
+`pipelines/option_c.sql` scores what it finds unusual. Its threshold of {threshold}
+lets half of the benign flows of the training pass; stricter ones are in the table.
+
+The filters below saw nothing of the tested capture, or source. “Passed” is the
+share of the flows that the classifier still sees. “Found” and “false” are flows of
+miners and benign ones at or above the threshold, without → with the filter: of
+`cds_flow` (each model with its own threshold) and of the CDS forest (0.7)."""
+
+FILTER_SOURCES = """What passes at the card's share, by source that was left out:"""
+
+FILTER_CLOSING = """A filter finds nothing that the classifier alone does not find. It spares work, and
+the classifier's errors on usual flows. Flows of miners are only somewhat more
+unusual than others, so a filter that spares much loses many of them, and how much
+it spares differs from network to network. With Davy it saves about a fifth of the
+CPU time, mostly because fewer records are written
+([benches/RESULTS.md](../benches/RESULTS.md#options-a-b-and-c)). Option B finds more."""
+
 OTHERS = """Series that are neither known miners nor known to be harmless, scored by models
 that were not trained on their source. Probes are connections of a second to one
 pool after the other; P2P nodes of a currency do not mine. The unlabelled networks

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import augment, data, measures, package, plots, prose, recipes
+from . import augment, data, filtering, isolation, measures, package, plots, prose, recipes
 from .measures import Share, Verdict
 
 SHORT = {"model": "model", "card": "at card's", "rule": "NEMEA", "cds": "CDS"}
@@ -51,6 +51,7 @@ def write(out: Path, records: pd.DataFrame, series: pd.DataFrame, studies: dict,
         "### Exports that differ",
         prose.FLOW_RENDERINGS,
         renderings_table(flow_study),
+        *filter_parts(studies[isolation.RECIPE.name], built[2].threshold),
         prose.LIMITS,
         prose.CLOSING,
     ]
@@ -244,6 +245,45 @@ def others_table(study) -> str:
         ["source", "label", "alarms"],
         [[source, label, share(part)] for (source, label), part in sorted(study.others.items())],
     )
+
+
+def filter_parts(study: filtering.Study, threshold: float) -> list[str]:
+    return [
+        prose.FILTER.format(threshold=threshold),
+        filter_table(study),
+        prose.FILTER_SOURCES,
+        filter_source_table(study),
+        prose.FILTER_CLOSING,
+    ]
+
+
+SPLIT_NAMES = {"capture": "captures held out", "source": "a source left out"}
+
+
+def filter_table(study: filtering.Study) -> str:
+    rows = []
+    for (split, share_passed), cost in study.costs.items():
+        is_card = share_passed == isolation.RECIPE.false_alarm_goal
+        name = f"{SPLIT_NAMES[split]}, filter for {percent(share_passed, 0)}" + (" (card)" if is_card else "")
+        pairs = [pair for name in ("model", "cds") for pair in (cost.found[name], cost.false_alarms[name])]
+        rows.append(
+            [name, percent(cost.benign_passed.value), percent(cost.miners_passed.value), *(fewer(pair) for pair in pairs)]
+        )
+    head = ["tested", "benign passed", "miners passed", "found: model", "false: model", "found: CDS", "false: CDS"]
+    return table(head, rows)
+
+
+def fewer(pair: tuple[Share, Share]) -> str:
+    return f"{pair[0].hits:,} → {pair[1].hits:,}"
+
+
+def filter_source_table(study: filtering.Study) -> str:
+    rows = [
+        [source, share(cost.benign_passed), share(cost.miners_passed)]
+        for (split, source), cost in sorted(study.by_source.items())
+        if split == "source"
+    ]
+    return table(["source", "benign passed", "miners passed"], rows)
 
 
 def ablation_table(ablations: list) -> str:

@@ -1,6 +1,6 @@
 """The evaluation of both models, as numbers: what `report` prints and `plots` draws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ class Study:
     units: dict[str, pd.DataFrame]
     never_scored: dict[str, int]
     thresholds: dict[str, list[float]]
+    # Split -> tested flows of the main tables, with the confidence of the CDS forest as `cds`.
+    flows: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def known(rows: pd.DataFrame) -> pd.DataFrame:
@@ -107,11 +109,12 @@ def flow_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest
     key = recipes.FLOW.unit
     judged_renderings = [data.BOTH_WAYS, data.SERVER_FIRST]
     people = evaluate.population(records, data.BOTH_WAYS)
-    verdicts, tested = {}, {}
+    verdicts, tested, judged = {}, {}, {}
     for split, splitter in (("capture", splits.by_capture), ("source", splits.by_source)):
         tested[split] = evaluate.tested(table, recipes.FLOW, splitter, say)
         rows = tested[split][tested[split].rendering.isin(judged_renderings)]
         confidence = cds.scores(forest.matrix(rows, recipes.FLOW))
+        judged[split] = rows.assign(cds=confidence)
         detectors = {
             "model": rows,
             "card": rows.assign(alarm=rows.score >= card_threshold),
@@ -132,6 +135,7 @@ def flow_study(table: pd.DataFrame, records: pd.DataFrame, cds: rivals.CdsForest
         units=units_of(tested, judged_renderings, key),
         never_scored={},
         thresholds={split: thresholds_of(rows) for split, rows in tested.items()},
+        flows=judged,
     )
 
 

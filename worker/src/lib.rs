@@ -9,6 +9,7 @@ pub mod connector;
 mod exposition;
 pub mod host;
 pub mod http;
+pub mod http_client;
 mod library;
 mod lookups;
 mod probe;

@@ -32,6 +32,12 @@ const CONFINED: &[Confined] = &[
         reason: "one module knows the ONNX runtime",
     },
     Confined {
+        names: &["ureq"],
+        within: "",
+        allowed: &["worker/src/http_client.rs"],
+        reason: "one module knows the HTTP client",
+    },
+    Confined {
         names: &["libloading", "dlopen"],
         within: "",
         allowed: &["engine/src/udf/library/thread.rs"],

@@ -156,6 +156,8 @@ pub enum BadReason {
     Overflow,
     /// An expression fails for another reason.
     Expression,
+    /// The receiver of a sink does not take the row.
+    Refused,
 }
 
 impl BadReason {
@@ -195,6 +197,7 @@ impl BadReason {
             Self::DivisionByZero => "division_by_zero",
             Self::Overflow => "overflow",
             Self::Expression => "expression",
+            Self::Refused => "refused",
         }
     }
 }

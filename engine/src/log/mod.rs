@@ -227,6 +227,12 @@ pub trait Commit: Send {
         Ok(Vec::new())
     }
 
+    /// Hands rows of a table over before the commit, where single rows may be refused; gives those that are. `None`: the rows go with
+    /// the commit.
+    fn deliver(&mut self, _table: &str, _rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        Ok(None)
+    }
+
     /// Whether rows are committed to files that the task's last commit has to close.
     fn has_open_files(&self) -> bool {
         false
@@ -356,6 +362,11 @@ pub trait Sink: Send {
     /// The rows that the medium does not take.
     fn unwritable(&mut self, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
+    }
+
+    /// Hands rows over at once, where the receiver may refuse single ones; gives those that it has refused. `None`: rows are written.
+    fn deliver(&mut self, _rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        Ok(None)
     }
 
     /// Makes the staged rows visible, atomically where the medium can.

@@ -1,4 +1,4 @@
-//! Rows that the topic does not take to which they go. They follow `on_error`, as rows on which an expression fails.
+//! Rows that the topic or the receiver does not take to which they go. They follow `on_error`, as rows on which an expression fails.
 
 use std::sync::Arc;
 
@@ -13,9 +13,16 @@ use crate::log::{Commit, Position, SplitId, Unwritable};
 use crate::operator::guard::row_as_json;
 use crate::plan::{Output, RowPolicy, StageInput};
 
-/// Takes the rows for tables that do not fit out of the next commit.
+/// Takes the rows for tables that do not fit out of the next commit, and those that are delivered before it.
 pub(super) fn take_out(context: &mut Context, commit: &mut dyn Commit) -> Result<()> {
     for (table, batch) in std::mem::take(&mut context.rows) {
+        if let Some(refused) = commit.deliver(&table, &batch)? {
+            context.metrics.sink_rows.inc_by((batch.num_rows() - refused.len()) as u64);
+            if !refused.is_empty() {
+                apply_policy(context, &table, &batch, &refused)?;
+            }
+            continue;
+        }
         let unwritable = commit.unwritable(&table, &batch)?;
         if unwritable.is_empty() {
             context.rows.push((table, batch));

@@ -10,6 +10,7 @@ mod compression;
 mod file;
 mod filesystem;
 mod generator;
+mod http;
 mod impulse;
 pub(crate) mod kafka;
 mod lines;
@@ -35,9 +36,10 @@ use crate::clock;
 type MakeTable = fn(&TableRequest<'_>, &mut Options) -> Result<Arc<dyn Table>>;
 
 /// Sorted by name, as errors list them.
-const CONNECTORS: [(&str, MakeTable); 9] = [
+const CONNECTORS: [(&str, MakeTable); 10] = [
     ("blackhole", blackhole::table),
     ("filesystem", filesystem::table),
+    ("http", http::table),
     ("impulse", impulse::table),
     ("kafka", kafka::table),
     ("lookup", lookup::table),

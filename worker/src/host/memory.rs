@@ -113,6 +113,11 @@ impl Commit for HostCommit {
         self.sinks.unwritable(table, rows)
     }
 
+    fn deliver(&mut self, table: &str, rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        self.inner.check_owner()?;
+        self.sinks.deliver(table, rows)
+    }
+
     fn take_over(&mut self, splits: &[SplitId]) -> Result<Found> {
         self.inner.take_over(splits)
     }

@@ -109,6 +109,17 @@ impl Sinks {
         sink.lock().unwrap_or_else(PoisonError::into_inner).unwritable(rows)
     }
 
+    /// Hands rows of a table over, where its connector does so before a commit; gives those that are refused.
+    pub(super) fn deliver(&self, name: &str, rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        let Some(sink) = self.open.get(name) else { return Ok(None) };
+        let plan = self.plan(name)?;
+        let fits_itself = plan.table.as_deref().and_then(KafkaTable::of).is_some();
+        if fits_itself {
+            return Ok(None);
+        }
+        sink.lock().unwrap_or_else(PoisonError::into_inner).deliver(&fit_to_sink(plan, rows)?)
+    }
+
     /// Closes all with their committed rows.
     pub(super) fn finish(&self) -> Result<()> {
         self.for_each(|sink| sink.finish())
@@ -184,6 +195,14 @@ impl OutsideSink for Shared {
 
     fn unwritable(&mut self, rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         self.sinks.unwritable(&self.name, rows)
+    }
+
+    fn deliver(&mut self, rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        let refused = self.sinks.deliver(&self.name, rows)?;
+        if refused.is_some() && 0 < rows.num_rows() {
+            probe::reached("after_write_outside");
+        }
+        Ok(refused)
     }
 }
 

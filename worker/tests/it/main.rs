@@ -8,6 +8,7 @@ mod files;
 mod folders;
 mod generator;
 mod harness;
+mod http;
 mod kafka;
 mod nfcapd;
 mod options;

@@ -14,7 +14,7 @@ fn check(connector: &str, options: &[(&str, &str)], expected: &str) {
 #[test]
 fn an_unknown_connector_is_refused_with_the_known_ones() {
     check("kafak", &[], "there is no connector `kafak`; connectors are `blackhole`, `filesystem`");
-    assert_eq!(LocalConnectors::default().names().len(), 9);
+    assert_eq!(LocalConnectors::default().names().len(), 10);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Alerts and what they are made of, against other implementations: `make setup` installs these.
 
+mod http;
 mod sandbox;
 
 use std::io::Write;

@@ -247,6 +247,10 @@ impl<T: Transactions> Commit for TransactionalCommit<T> {
         self.sinks.unwritable(table, rows)
     }
 
+    fn deliver(&mut self, table: &str, rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        self.sinks.deliver(table, rows)
+    }
+
     fn has_open_files(&self) -> bool {
         self.sinks.has_open_files()
     }

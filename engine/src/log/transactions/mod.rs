@@ -100,6 +100,11 @@ pub trait OutsideSink: Send {
     fn unwritable(&mut self, _rows: &RecordBatch) -> Result<Vec<Unwritable>> {
         Ok(Vec::new())
     }
+
+    /// See [`super::Sink::deliver`].
+    fn deliver(&mut self, _rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        Ok(None)
+    }
 }
 
 /// Whether a commit closes a file that is not full yet.

@@ -42,6 +42,13 @@ impl TaskSinks {
         }
     }
 
+    pub(super) fn deliver(&mut self, table: &str, rows: &RecordBatch) -> Result<Option<Vec<Unwritable>>> {
+        match self.destinations.get_mut(table) {
+            Some(Destination::Outside(sink)) => sink.deliver(rows),
+            Some(Destination::Inside(_) | Destination::Files(_)) | None => Ok(None),
+        }
+    }
+
     /// Notes what is committed of files. A later state of the same files replaces an earlier one: of splits that were committed
     /// together, all have the same.
     pub(super) fn find(&mut self, committed: impl Iterator<Item = SinkState>) {

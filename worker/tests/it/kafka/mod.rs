@@ -7,6 +7,7 @@ mod brokers;
 mod early;
 mod files;
 mod future;
+mod http;
 mod keys;
 mod late;
 mod late_end;

@@ -200,6 +200,10 @@ fn shipped_pipelines_run_unchanged() {
     let (root, mut n_models, mut n_pipelines) = (repository(), 0, 0);
     for entry in std::fs::read_dir(root.join("pipelines")).expect("pipelines") {
         let script = entry.expect("readable").path();
+        // The lists of a pipeline are in a folder beside it.
+        if script.is_dir() {
+            continue;
+        }
         let output = davy(&root, &["validate", &script.to_string_lossy()]);
         assert!(output.status.success(), "{}: {}", script.display(), text(&output.stderr));
         n_pipelines += 1;

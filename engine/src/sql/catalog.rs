@@ -14,6 +14,8 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, col,
 };
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 
@@ -102,6 +104,14 @@ impl TableDef {
     }
 }
 
+/// DataFusion's rules for physical plans, without those that move filters: in DataFusion 55 they follow columns by name, and columns of
+/// several tables, as of a list that is joined twice, may have the same. The logical optimizer has moved filters already.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
+}
+
 impl Catalog {
     /// No tables; DataFusion's functions, the JSON functions, those of our own and the window markers.
     pub fn new(max_session: Duration, key: Option<AnonymizeKey>) -> Result<Self> {
@@ -114,6 +124,7 @@ impl Catalog {
         config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
         let ours: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(WindowFields)];
         let state = SessionStateBuilder::new().with_config(config).with_expr_planners(ours);
+        let state = state.with_physical_optimizer_rules(physical_rules());
         let mut state = state.with_default_features().build();
         datafusion_functions_json::register_all(&mut state)?;
         state.register_udf(float_repr())?;

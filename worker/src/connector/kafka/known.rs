@@ -1,61 +1,77 @@
 //! Whether the positions that a broker answers with are all those that were committed.
 //!
-//! A broker whose group coordinator moves away and back within a second may answer for groups as if they had never committed, until it is
-//! restarted (seen with Kafka 4.3 under load). A task that took that for a beginning would read its input from the start again, and remove its files. So a
-//! process remembers which positions it knows to be committed, reads again where one is missing, and starts no task without it.
+//! A broker whose group coordinator moves away and back within a second may answer while it still loads what was committed: as if groups had
+//! never committed, or with positions from long ago; the former until it is restarted (both seen with Kafka 4.3 under load). A task that
+//! believed that would read its input again, and remove its files. So a process remembers the positions that it knows to be committed,
+//! reads again where one is missing or older, and starts no task with it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use davy_engine::log::SplitId;
+use davy_engine::log::{Position, SplitId};
 use davy_engine::{Error, Result};
 
 use crate::clock;
 
-/// How long positions that are missing are read again.
+/// How long positions that are missing or older are read again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The splits of a task for which this process knows a position to be committed.
+/// The positions of a task that this process knows to be committed.
 #[derive(Debug, Default)]
 pub(crate) struct KnownPositions(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    splits: BTreeSet<SplitId>,
-    missing_since: Option<Instant>,
+    positions: BTreeMap<SplitId, Position>,
+    wrong_since: Option<Instant>,
 }
 
 impl KnownPositions {
-    /// Notes that these splits have a committed position.
-    pub(super) fn note<'a>(&self, splits: impl Iterator<Item = &'a SplitId>) {
+    /// Notes that these positions are committed.
+    pub(super) fn note<'a>(&self, committed: impl Iterator<Item = (&'a SplitId, Position)>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for split in splits {
-            if !known.splits.contains(split) {
-                known.splits.insert(split.clone());
+        for (split, position) in committed {
+            match known.positions.get_mut(split) {
+                Some(known) => *known = position,
+                None => drop(known.positions.insert(split.clone(), position)),
             }
         }
     }
 
-    /// Checks an answer for `splits`: it has a position for those in `found`.
+    /// Checks an answer for `splits`: which positions it has.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where a position is missing that is known to be committed; after a minute [`Error::Invalid`].
-    pub(super) fn check(&self, splits: &[SplitId], found: &BTreeSet<&SplitId>) -> Result<()> {
+    /// [`Error::Unavailable`] where a position is missing that is known to be committed, or is older; after a minute [`Error::Invalid`].
+    pub(super) fn check(&self, splits: &[SplitId], found: &BTreeMap<&SplitId, Position>) -> Result<()> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = splits.iter().find(|split| known.splits.contains(split) && !found.contains(split));
-        let Some(split) = missing else {
-            known.missing_since = None;
+        let wrong = splits.iter().find_map(|split| {
+            let committed = *known.positions.get(split)?;
+            wrong(split, committed, found.get(split).copied())
+        });
+        let Some(why) = wrong else {
+            known.wrong_since = None;
             return Ok(());
         };
-        let since = *known.missing_since.get_or_insert_with(clock::now);
-        let why = format!("the broker has no position for split `{split}` any more, although one was committed");
+        let since = *known.wrong_since.get_or_insert_with(clock::now);
         if clock::since(since) < PATIENCE {
             return Err(Error::Unavailable(why));
         }
         let restart = "restart the broker that coordinates the consumer group, which may have lost what is in its log, unless the group was \
-                       deleted; then start the pipeline again";
+                       deleted or reset; then start the pipeline again";
         Err(Error::invalid(why).hint(restart))
+    }
+}
+
+/// Why an answer cannot be what was committed.
+fn wrong(split: &SplitId, committed: Position, found: Option<Position>) -> Option<String> {
+    match found {
+        None => Some(format!("the broker has no position for split `{split}` any more, although one was committed")),
+        Some(found) if found < committed => Some(format!(
+            "the broker has position {} for split `{split}`, although {} was committed since",
+            found.0, committed.0
+        )),
+        Some(_) => None,
     }
 }
 
@@ -68,24 +84,39 @@ mod tests {
     }
 
     #[test]
-    fn a_position_that_was_committed_has_to_be_found() {
+    fn positions_that_were_committed_have_to_be_found() {
+        let all = splits(&["t/0", "t/1"]);
+        let found = |positions: [Option<u64>; 2]| -> BTreeMap<&SplitId, Position> {
+            all.iter().zip(positions).filter_map(|(split, position)| Some((split, Position(position?)))).collect()
+        };
         let known = KnownPositions::default();
-        let (all, none) = (splits(&["t/0", "t/1"]), BTreeSet::new());
-        known.check(&all, &none).expect("nothing is known yet");
-        known.note(splits(&["t/1"]).iter());
-        let missing = known.check(&all, &BTreeSet::from([&all[0]]));
-        assert!(matches!(&missing, Err(Error::Unavailable(why)) if why.contains("`t/1`")), "{missing:?}");
-        known.check(&all, &BTreeSet::from([&all[1]])).expect("all that is known");
-        known.check(&splits(&["t/2"]), &none).expect("others are not read");
+        known.check(&all, &found([None, None])).expect("nothing is known yet");
+        known.note([(&all[1], Position(7))].into_iter());
+        for (positions, expected) in [
+            ([Some(3), None], Some("no position for split `t/1` any more")),
+            ([None, Some(7)], None),
+            ([None, Some(9)], None),
+            ([None, Some(6)], Some("position 6 for split `t/1`, although 7 was committed since")),
+        ] {
+            let error = known.check(&all, &found(positions)).err();
+            assert!(matches!(error, None | Some(Error::Unavailable(_))), "{error:?}");
+            let why = error.map(|error| error.to_string());
+            assert_eq!(why.is_some(), expected.is_some(), "{positions:?}: {why:?}");
+            assert!(why.unwrap_or_default().contains(expected.unwrap_or_default()), "{positions:?}");
+        }
+        known.check(&splits(&["t/2"]), &BTreeMap::new()).expect("others are not read");
+        // A topic that was created again: reading goes on at its begin, if the table says so.
+        known.note([(&all[1], Position(0))].into_iter());
+        known.check(&all, &found([None, Some(0)])).expect("the last commit counts");
     }
 
     #[test]
     fn a_position_that_stays_missing_ends_the_task() {
         let known = KnownPositions::default();
         let all = splits(&["t/0"]);
-        known.note(all.iter());
-        known.0.lock().expect("a lock").missing_since = clock::now().checked_sub(PATIENCE);
-        let missing = known.check(&all, &BTreeSet::new());
+        known.note(all.iter().map(|split| (split, Position(1))));
+        known.0.lock().expect("a lock").wrong_since = clock::now().checked_sub(PATIENCE);
+        let missing = known.check(&all, &BTreeMap::new());
         assert!(matches!(&missing, Err(Error::Invalid(_))), "{missing:?}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every call blocks, so all of it belongs to the task's own thread.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ pub(crate) struct KafkaTransactions {
     identity: Identity,
     writing: Writing,
     known: Arc<KnownPositions>,
-    /// The splits whose positions the open transaction has.
-    sent: Vec<SplitId>,
+    /// The positions that the open transaction has.
+    sent: Vec<(SplitId, Position)>,
     /// Made by `init`; dropped after a commit in doubt.
     producer: Option<TransactionalProducer>,
     /// The group that positions are committed for, as soon as they have been read. It has no members.
@@ -122,9 +122,9 @@ impl Transactions for KafkaTransactions {
             Error::Unavailable(message) => Error::Unavailable(format!("{message}{HANGING}")),
             other => other,
         })?;
-        let found_splits: BTreeSet<&SplitId> = found.iter().map(|(split, ..)| split).collect();
-        self.known.check(splits, &found_splits)?;
-        self.known.note(found_splits.into_iter());
+        let of_splits: BTreeMap<&SplitId, Position> = found.iter().map(|(split, at, _)| (split, *at)).collect();
+        self.known.check(splits, &of_splits)?;
+        self.known.note(of_splits.into_iter());
         Ok(found)
     }
 
@@ -152,7 +152,7 @@ impl Transactions for KafkaTransactions {
         };
         let offsets = positions.iter().map(offset).collect::<Result<Vec<_>>>()?;
         producer.send_offsets(group, &offsets, &|| self.patience()).map_err(of_kafka)?;
-        self.sent = positions.iter().map(|(split, ..)| split.clone()).collect();
+        self.sent = positions.iter().map(|(split, position, _)| (split.clone(), *position)).collect();
         probe::reached("after_send_offsets");
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Transactions for KafkaTransactions {
             self.producer = None;
         }
         committed.map_err(of_kafka)?;
-        self.known.note(self.sent.iter());
+        self.known.note(self.sent.iter().map(|(split, position)| (split, *position)));
         probe::reached("after_commit");
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The command line, for clap.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use davy_engine::time::parse_timestamp;
 
+use crate::cluster::args::{Off, address_or_off};
 use crate::remote::args::RemoteCommand;
 
 /// Detects cryptomining in NetFlow: runs SQL pipelines over files and Kafka topics.
@@ -72,6 +74,12 @@ pub(crate) enum Command {
     /// Runs a worker: executes the tasks that a coordinator assigns to it, until it is stopped
     #[command(after_help = crate::cluster::args::WORKER_EXAMPLES)]
     Worker(crate::cluster::args::WorkerArgs),
+    /// Plays a recorded session with miners into the topic that a pipeline reads, and says what the pipeline found and when
+    #[command(after_help = crate::miner_test::EXAMPLES)]
+    MinerTest(Box<crate::miner_test::MinerTestArgs>),
+    /// Reads /readyz of a process on this machine; for health checks that run a command. Exit codes: 0 ready; 1 not ready
+    #[command(after_help = "Example:\n  davy health 127.0.0.1:9642")]
+    Health(HealthArgs),
     /// Shows position, end and lag (in messages) of every partition that a pipeline reads
     #[command(after_help = "Example:\n  davy lag pipelines/my.sql -o json")]
     Lag(LagArgs),
@@ -157,6 +165,26 @@ pub(crate) struct RunArgs {
     /// Prints neither progress nor summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+}
+
+/// Where a run without a coordinator shows how it is.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct HttpArgs {
+    /// Address of /metrics, /healthz and /readyz, such as 127.0.0.1:9642, or `off`
+    #[arg(long, value_name = "ADDRESS", default_value = "off", env = "DAVY_HTTP", value_parser = address_or_off)]
+    pub(crate) http: Off<SocketAddr>,
+    /// File with the token that readers of /metrics must send; required beyond loopback
+    #[arg(long, value_name = "FILE", env = "DAVY_HTTP_TOKEN_FILE")]
+    pub(crate) http_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HealthArgs {
+    /// Where the process serves /readyz
+    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:9642", env = "DAVY_HTTP")]
+    pub(crate) address: SocketAddr,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,9 +6,12 @@
 mod args;
 mod cds;
 mod cluster;
+mod collect;
 mod functions;
+mod health;
 mod ioc;
 mod lag;
+mod miner_test;
 mod model;
 mod offsets;
 mod output;
@@ -38,16 +41,18 @@ fn main() -> ExitCode {
     log_to_stderr(args.log_format);
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
-        Command::Cds(args) => cds::run(*args),
+        Command::Cds(args) => cds::run(&args),
         Command::Coordinator(args) => cluster::coordinator::run(&args),
         Command::Dev(args) => cluster::dev::run(&args),
         Command::Worker(args) => cluster::worker::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Lag(args) => lag::lag(&args),
         Command::Offsets(args) => offsets::reset_watermark(&args),
         Command::Topics(args) => lag::topics(&args),
         Command::Explain(explain) => script::explain(&explain),
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),
+        Command::MinerTest(args) => miner_test::run(&args),
         Command::Model(args) => model::run(&args.command),
         Command::Rules(args) => rules::run(&args.command),
         Command::Ioc(args) => ioc::run(&args.command),

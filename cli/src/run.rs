@@ -1,16 +1,20 @@
 //! `davy run`: a script from its first row to its last.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use davy_engine::metrics::Metrics;
-use davy_engine::plan::SinkPlan;
+use davy_engine::plan::{Pipeline, SinkPlan};
 use davy_engine::{Error, Result};
-use davy_worker::host::{self, Ending};
+use davy_worker::host::{self, Ending, HostOptions};
+use davy_worker::http::HttpOptions;
+use davy_worker::runs::{self, Runs};
 
-use crate::args::RunArgs;
+use crate::args::{HttpArgs, OutputFormat, RunArgs};
+use crate::cluster::worker::read_token;
 use crate::output::{self, Drawn};
 use crate::progress::{Progress, now, summarize, summarize_function};
 use crate::script::{plan_text, read_script};
@@ -26,26 +30,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
 
 /// Runs a script with this text; the arguments say what it is called.
 pub(crate) fn run_text(args: &RunArgs, text: &str) -> Result<ExitCode> {
-    let file = read_file(args.script.input.config.as_deref())?;
-    let pipeline = plan_text(text, &args.script, &file)?;
-    let options = host_options(args, &file)?;
-    let format = output_format(args, &file);
+    let planned = Planned::new(args, text)?;
     let signals = listen()?;
-    let stop = Arc::clone(&signals.stop);
-    let metrics = Arc::new(Metrics::default());
-    let functions = pipeline.functions.clone();
-    let over_kafka = host::tables_over_kafka(&pipeline)?;
+    let runs = serve_runs(&args.http)?;
+    runs.begin(planned.name(), Arc::clone(&planned.metrics), &planned.pipeline.functions)?;
+    let (metrics, functions) = (Arc::clone(&planned.metrics), planned.pipeline.functions.clone());
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
-    let begun = now();
+    let (begun, bar) = (now(), &progress);
     let watcher = std::thread::current();
-    let (counted, bar) = (Arc::clone(&metrics), &progress);
+    let stop = Arc::clone(&signals.stop);
     let running = std::thread::scope(|scope| {
-        let open = move |plan: &SinkPlan| {
-            let drawn = if over_kafka.contains(&plan.name) { Drawn::AtCommits } else { Drawn::AtTheEnd };
-            output::results(plan, format, drawn)
-        };
         let host = std::thread::Builder::new().name("host".into()).spawn_scoped(scope, move || {
-            let ending = host::run(pipeline, open, options, counted, stop);
+            let ending = planned.run(stop);
             // Rows on the terminal and the bar would write over each other: the bar goes first.
             bar.finish();
             watcher.unpark();
@@ -77,4 +73,52 @@ pub(crate) fn run_text(args: &RunArgs, text: &str) -> Result<ExitCode> {
             Ok(if is_terminated { ExitCode::SUCCESS } else { ExitCode::from(code) })
         }
     }
+}
+
+/// A pipeline that is ready to run in this process.
+pub(crate) struct Planned {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) metrics: Arc<Metrics>,
+    options: HostOptions,
+    format: OutputFormat,
+    over_kafka: HashSet<Arc<str>>,
+}
+
+impl Planned {
+    pub(crate) fn new(args: &RunArgs, text: &str) -> Result<Self> {
+        let file = read_file(args.script.input.config.as_deref())?;
+        let pipeline = plan_text(text, &args.script, &file)?;
+        Ok(Self {
+            options: host_options(args, &file)?,
+            format: output_format(args, &file),
+            over_kafka: host::tables_over_kafka(&pipeline)?,
+            metrics: Arc::default(),
+            pipeline,
+        })
+    }
+
+    /// What it is called on the broker.
+    pub(crate) fn name(&self) -> &str {
+        self.pipeline.name.as_deref().unwrap_or(&self.options.name)
+    }
+
+    /// Runs it until its input ends or `stop` becomes true.
+    pub(crate) fn run(self, stop: Arc<AtomicBool>) -> Result<Ending> {
+        let Self { pipeline, metrics, options, format, over_kafka } = self;
+        let open = move |plan: &SinkPlan| {
+            let drawn = if over_kafka.contains(&plan.name) { Drawn::AtCommits } else { Drawn::AtTheEnd };
+            output::results(plan, format, drawn)
+        };
+        host::run(pipeline, open, options, metrics, stop)
+    }
+}
+
+/// What this process exports, served where the arguments say.
+pub(crate) fn serve_runs(args: &HttpArgs) -> Result<Arc<Runs>> {
+    let runs = Arc::new(Runs::new()?);
+    if let Some(address) = args.http.on() {
+        let token = args.http_token_file.as_deref().map(read_token).transpose()?;
+        runs::serve_runs(HttpOptions { address, token }, Arc::clone(&runs))?;
+    }
+    Ok(runs)
 }

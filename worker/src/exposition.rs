@@ -49,9 +49,7 @@ impl WorkerMetrics {
 
     pub(crate) fn text(&self, pipelines: &[Registry], tasks: &[TaskReport]) -> Result<Vec<u8>> {
         self.take_census(tasks);
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&gather(&self.registry, pipelines), &mut text).map_err(of_prometheus)?;
-        Ok(text)
+        text_of(&self.registry, pipelines)
     }
 
     /// Sets the gauges over all tasks, and removes the label values of pipelines that are no longer here.
@@ -79,6 +77,13 @@ fn label(phase: Phase) -> &'static str {
         Phase::Released => "released",
         Phase::Failed => "failed",
     }
+}
+
+/// The metrics of these registries, each family once.
+pub(crate) fn text_of(process: &Registry, pipelines: &[Registry]) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&gather(process, pipelines), &mut text).map_err(of_prometheus)?;
+    Ok(text)
 }
 
 /// All families, each once, with the samples of all registries.

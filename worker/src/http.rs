@@ -1,8 +1,8 @@
-//! A worker's HTTP endpoints: metrics for Prometheus, liveness, and readiness (connected to a coordinator).
+//! The HTTP endpoints of a worker, and of a process that runs pipelines by itself: metrics for Prometheus, liveness and readiness.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,8 +12,7 @@ use axum::routing::get;
 use davy_engine::{Error, Result};
 use tokio::net::TcpListener;
 
-use crate::exposition::{CONTENT_TYPE, WorkerMetrics};
-use crate::slots::Slots;
+use crate::exposition::CONTENT_TYPE;
 
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
@@ -23,19 +22,25 @@ pub struct HttpOptions {
     pub token: Option<String>,
 }
 
+/// What a process shows of itself.
+pub(crate) trait Exported: Send + Sync + 'static {
+    /// Why it is not ready.
+    fn not_ready(&self) -> Option<String>;
+    /// Its metrics as text.
+    fn metrics(&self) -> Result<Vec<u8>>;
+}
+
 #[derive(Clone)]
-struct Shown {
-    slots: Arc<Mutex<Slots>>,
-    metrics: Arc<WorkerMetrics>,
+struct Served {
+    exported: Arc<dyn Exported>,
     token: Option<Arc<str>>,
 }
 
 /// Binds the address; the returned future serves, and ends only with an error.
 pub(crate) async fn serve(
     options: HttpOptions,
-    slots: Arc<Mutex<Slots>>,
-    metrics: Arc<WorkerMetrics>,
-) -> Result<impl Future<Output = Error>> {
+    exported: Arc<dyn Exported>,
+) -> Result<impl Future<Output = Error> + use<>> {
     let HttpOptions { address, token } = options;
     if !address.ip().is_loopback() && token.is_none() {
         return Err(Error::invalid(format!("metrics at `{address}` would be readable by everyone"))
@@ -47,7 +52,7 @@ pub(crate) async fn serve(
         .route("/metrics", get(scrape))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(Shown { slots, metrics, token: token.map(Into::into) });
+        .with_state(Served { exported, token: token.map(Into::into) });
     Ok(async move {
         match axum::serve(listener, router).await {
             Ok(()) => Error::internal("the metrics' server has ended"),
@@ -56,24 +61,21 @@ pub(crate) async fn serve(
     })
 }
 
-async fn ready(State(shown): State<Shown>) -> Response {
-    if shown.metrics.connected.get() == 1 {
-        return "ok\n".into_response();
+async fn ready(State(served): State<Served>) -> Response {
+    match served.exported.not_ready() {
+        None => "ok\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "no coordinator knows this worker\n").into_response()
 }
 
-async fn scrape(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+async fn scrape(State(served): State<Served>, headers: HeaderMap) -> Response {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some(token) = &shown.token
+    if let Some(token) = &served.token
         && !given.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| is_same(given, token))
     {
         return (StatusCode::UNAUTHORIZED, "metrics need a token: Authorization: Bearer …\n").into_response();
     }
-    let slots = shown.slots.lock().unwrap_or_else(PoisonError::into_inner);
-    let (registries, tasks) = (slots.registries(), slots.snapshot());
-    drop(slots);
-    match shown.metrics.text(&registries, &tasks) {
+    match served.exported.metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

@@ -13,4 +13,6 @@ pub mod http_client;
 mod library;
 mod lookups;
 mod probe;
+pub mod runs;
 pub mod slots;
+pub mod topic;

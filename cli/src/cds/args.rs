@@ -1,15 +1,17 @@
 //! The command line of `davy cds`, for clap: the original's arguments, and what Davy adds.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use crate::args::key_value;
+use crate::args::{HttpArgs, key_value};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   davy cds -b localhost:9092 -c flows -p verdicts
   davy cds -b localhost:9092 -c flows -p verdicts --model mine/card.toml --dead-letter-topic flows-rejected
   davy cds -b localhost:9092 -c flows -p verdicts -ts http://tenants:8080/tenants/ -tid 7
+  davy cds -b localhost:9092 -c flows -p verdicts -ts https://tenants/api/ -tid all --tenants tenants.toml
   davy cds -b localhost:9092 -c flows -p verdicts --print-sql > my-cds.sql
 
 The topics must exist. SIGTERM: a last commit, then exit code 0; the next run continues there.
@@ -26,12 +28,8 @@ pub(crate) struct CdsArgs {
     /// Kafka topic to write flows with their verdicts to
     #[arg(short, long, value_name = "TOPIC")]
     pub(super) produce: String,
-    /// Beginning of the tenant service's address, to which the tenant's id is added; also `-ts`
-    #[arg(long, value_name = "URL", requires = "tenantid")]
-    pub(super) tenantservice: Option<String>,
-    /// Reads and writes only the partition that the tenant service names for this tenant; also `-tid`
-    #[arg(long, value_name = "ID", requires = "tenantservice")]
-    pub(super) tenantid: Option<String>,
+    #[command(flatten)]
+    pub(super) tenants: TenantArgs,
     /// The card of the model; `davy model import` makes one of the original's forest
     #[arg(long, value_name = "FILE", default_value = "models/cds_flow/card.toml")]
     pub(super) model: PathBuf,
@@ -74,6 +72,37 @@ pub(crate) struct CdsArgs {
     /// Prints neither progress nor summary
     #[arg(short, long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) http: HttpArgs,
+}
+
+/// Which tenants are served, and how their partitions are found.
+#[derive(Debug, ClapArgs)]
+pub(super) struct TenantArgs {
+    /// Beginning of the tenant service's address, to which the tenant's id is added; also `-ts`
+    #[arg(long, value_name = "URL", requires = "tenantid")]
+    pub(super) tenantservice: Option<String>,
+    /// Reads and writes only the partition that the tenant service names for this tenant; `all`: those of --tenants; also `-tid`
+    #[arg(long, value_name = "ID", requires = "tenantservice")]
+    pub(super) tenantid: Option<String>,
+    /// The tenants of `-tid all` as TOML: `[[tenant]]`, `id = "7"`, and where wanted `threshold = 0.8`, `messages_per_second = 5000`
+    #[arg(long, value_name = "FILE", requires = "tenantid")]
+    pub(super) tenants: Option<PathBuf>,
+    /// How often the tenant service is called again; a tenant that has moved continues on its new partition
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub(super) tenant_refresh: Duration,
+    /// Certificate authorities that are trusted for the tenant service (PEM) [default: those of the system]
+    #[arg(long, value_name = "FILE", requires = "tenantservice")]
+    pub(super) tenant_ca: Option<PathBuf>,
+    /// Client certificate for the tenant service (PEM)
+    #[arg(long, value_name = "FILE", requires = "tenant_key")]
+    pub(super) tenant_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tenant_cert")]
+    pub(super) tenant_key: Option<PathBuf>,
+    /// File with a token for the tenant service, sent as `Authorization: Bearer …`
+    #[arg(long, value_name = "FILE", requires = "tenantservice")]
+    pub(super) tenant_token_file: Option<PathBuf>,
 }
 
 /// A share from 0 to 1.

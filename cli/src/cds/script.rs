@@ -3,6 +3,7 @@
 //! The file is a valid script with values of its own; each argument replaces one of them. A line stays a line, so an error names the
 //! line of the file.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use davy_engine::sql::is_pipeline_name;
@@ -26,6 +27,7 @@ pub(super) struct Values<'a> {
     pub(super) name: String,
     /// Of both topics; `None`: all.
     pub(super) partition: Option<u32>,
+    pub(super) messages_per_second: Option<NonZeroU32>,
     pub(super) broker: &'a str,
     pub(super) consume: &'a str,
     pub(super) produce: &'a str,
@@ -37,7 +39,9 @@ pub(super) struct Values<'a> {
 }
 
 pub(super) fn fill(values: &Values<'_>) -> String {
-    let of_source = values.partition.map(|number| format!(", 'source.partitions' = '{number}'")).unwrap_or_default();
+    let partitions = values.partition.map(|number| format!(", 'source.partitions' = '{number}'"));
+    let rate = values.messages_per_second.map(|rate| format!(", 'source.messages_per_second' = '{rate}'"));
+    let of_source = partitions.unwrap_or_default() + &rate.unwrap_or_default();
     let of_sink = values.partition.map(|number| format!("partition = '{number}', ")).unwrap_or_default();
     let mut filled = vec![
         ("pipeline = 'cds'", format!("pipeline = {}", quoted(&values.name))),
@@ -103,6 +107,7 @@ mod tests {
         Values {
             name: "cds".to_owned(),
             partition: None,
+            messages_per_second: None,
             broker: "localhost:9092",
             consume: "cds-input",
             produce: "cds-output",
@@ -124,6 +129,7 @@ mod tests {
         let filled = fill(&Values {
             name: "mine".to_owned(),
             partition: Some(3),
+            messages_per_second: NonZeroU32::new(500),
             broker: "a:1,b:2",
             consume: "key = 'flow'",
             produce: "it's",
@@ -138,7 +144,7 @@ mod tests {
             "SET pipeline = 'mine';",
             "CREATE FUNCTION mining_confidence USING MODEL 'my/card.toml' NAMED;",
             "connector = 'kafka', type = 'source', bootstrap_servers = 'a:1,b:2', topic = 'key = ''flow''',",
-            "'source.offset' = 'latest', 'source.partitions' = '3',",
+            "'source.offset' = 'latest', 'source.partitions' = '3', 'source.messages_per_second' = '500',",
             "dead_letter_topic = 'bad'",
             "connector = 'kafka', type = 'sink', bootstrap_servers = 'a:1,b:2', topic = 'it''s',",
             "partition = '3', key = 'line', timestamp = 'te', 'header.severity' = 'severity'",

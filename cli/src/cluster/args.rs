@@ -219,7 +219,7 @@ impl<T> Off<T> {
     }
 }
 
-fn address_or_off(text: &str) -> Result<Off<SocketAddr>, String> {
+pub(crate) fn address_or_off(text: &str) -> Result<Off<SocketAddr>, String> {
     if text == "off" {
         return Ok(Off::Off);
     }

@@ -6,19 +6,16 @@
 //! network looks like the mixture that a model was trained on, but it should go on looking like itself.
 
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
-use davy_engine::log::Sink;
-use davy_engine::metrics::Metrics;
 use davy_engine::{Error, Result};
 use davy_forest::card::{Card, Feature};
-use davy_worker::host::{self, HostOptions};
 
 use crate::args::{InputArgs, ModelDriftArgs, ScriptArgs};
+use crate::collect;
 use crate::output::{draw, print, say};
 use crate::script::load;
 use crate::settings::read_file;
@@ -102,39 +99,7 @@ fn script(args: &ModelDriftArgs, card: &Card) -> Result<ScriptArgs> {
 /// Runs a script to its end and keeps the rows of its SELECT.
 fn run(args: &ScriptArgs) -> Result<Vec<RecordBatch>> {
     let file = read_file(args.input.config.as_deref())?;
-    let pipeline = load(args, &file)?;
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let open = |_: &_| Ok(Box::new(Keep { staged: Vec::new(), kept: Arc::clone(&kept) }) as Box<dyn Sink>);
-    let stop = Arc::new(AtomicBool::new(false));
-    host::run(pipeline, open, HostOptions::default(), Arc::new(Metrics::default()), stop)?;
-    let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(kept)
-}
-
-struct Keep {
-    staged: Vec<RecordBatch>,
-    kept: Arc<Mutex<Vec<RecordBatch>>>,
-}
-
-impl Sink for Keep {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.staged.push(batch.clone());
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.staged);
-        Ok(())
-    }
-
-    fn abort(&mut self) -> Result<()> {
-        self.staged.clear();
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
-    }
+    collect::rows(load(args, &file)?, Arc::default())
 }
 
 /// A feature's values by bin.

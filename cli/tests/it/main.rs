@@ -14,6 +14,7 @@ mod functions;
 mod ioc;
 mod kafka;
 mod manifests;
+mod miner_test;
 mod names;
 mod remote;
 mod repository;

@@ -96,12 +96,31 @@ pub fn run(options: AgentOptions, slots: SlotOptions, stop: CancellationToken) -
         Agent { options, slots: Arc::clone(&slots), changed, stop, metrics: Arc::clone(&metrics), term: Term(0) };
     runtime.block_on(async move {
         let Some(http) = http else { return agent.run().await };
-        let served = http::serve(http, slots, metrics).await?;
+        let served = http::serve(http, Arc::new(OfWorker { slots, metrics })).await?;
         tokio::select! {
             outcome = agent.run() => outcome,
             error = served => Err(error),
         }
     })
+}
+
+/// What a worker's endpoints show.
+struct OfWorker {
+    slots: Arc<Mutex<Slots>>,
+    metrics: Arc<WorkerMetrics>,
+}
+
+impl http::Exported for OfWorker {
+    fn not_ready(&self) -> Option<String> {
+        (self.metrics.connected.get() != 1).then(|| "no coordinator knows this worker".to_owned())
+    }
+
+    fn metrics(&self) -> Result<Vec<u8>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (registries, tasks) = (slots.registries(), slots.snapshot());
+        drop(slots);
+        self.metrics.text(&registries, &tasks)
+    }
 }
 
 struct Agent {

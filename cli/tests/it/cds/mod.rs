@@ -1,6 +1,6 @@
 //! `davy cds`: its arguments, and its script over files. What needs a broker is in `kafka`.
 
-mod kafka;
+pub(crate) mod kafka;
 mod records;
 
 use std::io::Read;

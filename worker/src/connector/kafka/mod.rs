@@ -13,6 +13,7 @@ mod options;
 pub(crate) mod sink;
 mod source;
 pub(crate) mod tail;
+mod throttle;
 pub(crate) mod transactions;
 
 use std::sync::Arc;
@@ -79,7 +80,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
 
 /// An error of the client, by what the receiver of the engine's errors does. A commit in doubt is tried again from the last commit, which
 /// the committed positions show.
-fn of_kafka(error: davy_kafka::Error) -> Error {
+pub(crate) fn of_kafka(error: davy_kafka::Error) -> Error {
     match error {
         davy_kafka::Error::Invalid { message, remedy } => Error::invalid(message).hint(remedy),
         davy_kafka::Error::Unavailable(message) => Error::Unavailable(message),

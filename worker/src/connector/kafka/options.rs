@@ -1,5 +1,6 @@
 //! The options of a Kafka table, checked.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use davy_engine::Result;
@@ -49,6 +50,8 @@ pub(crate) struct SourceOptions {
     pub(crate) start: Start,
     /// The partitions that are read, in this order; `None`: all.
     pub(crate) partitions: Option<Arc<[i32]>>,
+    /// How many messages of a partition are read in a second, on average; `None`: as many as there are.
+    pub(crate) messages_per_second: Option<NonZeroU32>,
     /// Whether messages that are gone may be done without.
     pub(crate) accepts_loss: bool,
     /// What of transactions is read.
@@ -94,8 +97,15 @@ impl SourceOptions {
         let modes = [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
         let isolation = options.parse_choice("source.read_mode", &modes)?.unwrap_or(Isolation::ReadCommitted);
         let old_brokers = options.parse_choice("source.old_brokers", &[("refuse", false), ("allow", true)])?;
-        let (accepts_loss, accepts_old_brokers) = (on_loss.unwrap_or(false), old_brokers.unwrap_or(false));
-        Ok(Self { start, partitions: partitions(options)?, accepts_loss, isolation, accepts_old_brokers })
+        let messages_per_second = options.parse("source.messages_per_second", "a number of messages, at least 1")?;
+        Ok(Self {
+            start,
+            partitions: partitions(options)?,
+            messages_per_second,
+            accepts_loss: on_loss.unwrap_or(false),
+            isolation,
+            accepts_old_brokers: old_brokers.unwrap_or(false),
+        })
     }
 
     /// The index of a partition among those that are read; `None`: it is not one of them.

@@ -12,6 +12,7 @@ use davy_kafka::{KafkaConnection, TopicPartition};
 
 use super::of_kafka;
 use super::options::{SourceOptions, Start};
+use super::throttle::Throttle;
 use crate::clock;
 
 /// How long a poll may wait for messages.
@@ -26,6 +27,7 @@ pub(crate) struct KafkaSource {
     topic: Arc<str>,
     options: SourceOptions,
     share: Share,
+    throttle: Option<Throttle>,
     /// The number of partitions that the task knows of.
     known: i32,
     looked: Duration,
@@ -57,6 +59,7 @@ impl KafkaSource {
         Ok(Self {
             reader: Reader::connect(connection, options.isolation).map_err(of_kafka)?,
             topic: topic.into(),
+            throttle: options.messages_per_second.map(Throttle::new),
             options,
             share,
             known: 0,
@@ -113,7 +116,22 @@ impl KafkaSource {
             next.insert(partition, piece.next);
             ready.push_back(piece.fetched(topic, partition));
         }
+        if let Some(throttle) = &mut self.throttle {
+            let n_messages =
+                self.ready.iter().flat_map(|fetched| &fetched.messages).map(|messages| messages.ends.len());
+            throttle.took(n_messages.sum(), self.next.len(), clock::running());
+        }
         Ok(())
+    }
+
+    /// Waits a moment where the rate is used up; whether nothing may be read yet.
+    fn is_throttled(&self) -> bool {
+        let wait = self.throttle.as_ref().map_or(Duration::ZERO, |throttle| throttle.wait(clock::running()));
+        if wait.is_zero() {
+            return false;
+        }
+        clock::rest(wait.min(WAIT));
+        true
     }
 }
 
@@ -288,7 +306,7 @@ impl Source for KafkaSource {
     }
 
     fn poll(&mut self) -> Result<Polled> {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && !self.is_throttled() {
             self.fill()?;
         }
         Ok(self.ready.pop_front().map_or(Polled::Pending, Polled::Data))

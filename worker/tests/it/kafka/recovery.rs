@@ -166,7 +166,8 @@ fn delete_group(group: &str) {
 /// from long ago, although its log has all of them. Here an administrator deletes or resets them, and puts them back.
 #[test]
 fn a_running_task_waits_for_positions_that_it_knows_to_be_committed() {
-    let cases: [(&str, fn(&Begun, &str)); 2] = [
+    type Spoil = fn(&Begun, &str);
+    let cases: [(&str, Spoil); 2] = [
         ("no position for split", |begun, _| delete_group(&format!("davy.{}.1.1", begun.name))),
         ("although 4 was committed since", |begun, metadata| begun.set_position(2, metadata)),
     ];

@@ -1,5 +1,7 @@
 //! `davy cds` over a real broker: messages as the system's producers write them, faults, and what consumers get.
 
+mod tenants;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ impl Got {
     }
 }
 
-fn make_topic(what: &str, n_partitions: i32) -> String {
+pub(crate) fn make_topic(what: &str, n_partitions: i32) -> String {
     let name = unique(what);
     let admin: AdminClient<DefaultClientContext> = client(servers()).create().expect("an admin client");
     let new = [NewTopic::new(&name, n_partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1")];
@@ -112,7 +114,7 @@ impl Setup<'_> {
     }
 }
 
-fn terminate(mut davy: Davy) {
+pub(crate) fn terminate(mut davy: Davy) {
     davy.signal("TERM");
     let status = davy.await_end("it stops after SIGTERM", PATIENCE);
     assert_eq!(status.code(), Some(0), "after SIGTERM: {}", davy.said());
@@ -197,6 +199,32 @@ fn no_crash_loses_or_repeats_a_record() {
     put(&flows, parts[3]);
     let mut davy = setup.start("last.log", None);
     let got = await_messages(&mut davy, &verdicts, 0, records.len());
+    terminate(davy);
+    let expected = expected(&folder.path().join("forest.json"), &records);
+    assert_eq!(got.iter().map(Got::text).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_printed_script_continues_where_the_command_was_stopped() {
+    let folder = folder(&[]);
+    make_model(folder.path());
+    let (flows, verdicts) = (make_topic("flows", 1), make_topic("verdicts", 1));
+    let records: Vec<String> = (0..4).map(|n| Flow { counts: [n, 2 * n, 3 * n, n % 7], ..PLAIN }.record(71)).collect();
+    put(&flows, &records[..2]);
+    let setup = Setup { folder: folder.path(), consume: &flows, produce: &verdicts, more: &[] };
+    let mut davy = setup.start("command.log", None);
+    await_messages(&mut davy, &verdicts, 0, 2);
+    terminate(davy);
+
+    let arguments =
+        ["cds", "-b", servers(), "-c", &flows, "-p", &verdicts, "--model", "model/card.toml", "--print-sql"];
+    let printed = crate::run::davy(folder.path(), &arguments);
+    std::fs::write(folder.path().join("printed.sql"), &printed.stdout).expect("written");
+    put(&flows, &records[2..]);
+    let mut run = command();
+    run.args(["run", "printed.sql", "--commit-interval", "100ms", "--quiet"]).current_dir(folder.path());
+    let mut davy = Davy::start(run, folder.path().join("script.log"));
+    let got = await_messages(&mut davy, &verdicts, 0, 4);
     terminate(davy);
     let expected = expected(&folder.path().join("forest.json"), &records);
     assert_eq!(got.iter().map(Got::text).collect::<Vec<_>>(), expected);

@@ -57,7 +57,9 @@ impl Random {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the test harness shows it with the test")]
 fn seed() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a seed to play again")]
     let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(0x9e37_79b9_7f4a_7c15);
     println!("SEED={seed}");

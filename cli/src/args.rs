@@ -74,6 +74,8 @@ pub(crate) enum Command {
     /// Runs a worker: executes the tasks that a coordinator assigns to it, until it is stopped
     #[command(after_help = crate::cluster::args::WORKER_EXAMPLES)]
     Worker(crate::cluster::args::WorkerArgs),
+    /// Learns which connections are normal for each host, and keeps what was learned
+    Baseline(crate::baseline::BaselineArgs),
     /// Plays a recorded session with miners into the topic that a pipeline reads, and says what the pipeline found and when
     #[command(after_help = crate::miner_test::EXAMPLES)]
     MinerTest(Box<crate::miner_test::MinerTestArgs>),

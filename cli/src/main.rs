@@ -4,6 +4,7 @@
 //! the standard output has gone (`| head`), as for a program that SIGPIPE ends · 143 ended by SIGTERM before the end of its input.
 
 mod args;
+mod baseline;
 mod cds;
 mod cluster;
 mod collect;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     log_to_stderr(args.log_format);
     let outcome = match args.command {
         Command::Run(run) => run::run(&run),
+        Command::Baseline(args) => baseline::run(&args),
         Command::Cds(args) => cds::run(&args),
         Command::Coordinator(args) => cluster::coordinator::run(&args),
         Command::Dev(args) => cluster::dev::run(&args),

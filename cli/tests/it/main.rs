@@ -4,6 +4,7 @@
 //! there must be no complaint, and on a small case that breaks it, so that a rule which never fires is found out.
 
 mod alerts;
+mod baseline;
 mod cds;
 mod cluster;
 mod docs;

@@ -109,7 +109,7 @@ impl Index {
         for (row, network) in networks.iter().enumerate() {
             if let Some(first) = seen.insert(*network, row) {
                 let (text, other) = (keys.value(row), keys.value(first));
-                return Err(twice(if text == other {
+                return Err(twice(&if text == other {
                     format!("`{text}`")
                 } else {
                     format!("`{other}` (and `{text}`)")
@@ -150,13 +150,13 @@ fn unique<K: std::hash::Hash + Eq + fmt::Display>(keys: impl Iterator<Item = K>)
     for (row, key) in (0..).zip(keys) {
         match index.entry(key) {
             std::collections::hash_map::Entry::Vacant(free) => free.insert(row),
-            std::collections::hash_map::Entry::Occupied(taken) => return Err(twice(format!("`{}`", taken.key()))),
+            std::collections::hash_map::Entry::Occupied(taken) => return Err(twice(&format!("`{}`", taken.key()))),
         };
     }
     Ok(index)
 }
 
-fn twice(key: String) -> Error {
+fn twice(key: &str) -> Error {
     Error::invalid(format!("the key {key} is there twice"))
         .hint("keep one of the two: a row of a stream has one entry at most")
 }

@@ -315,7 +315,7 @@ pub fn run(world: &World, pipeline: Pipeline) -> Result<Outcome> {
                 n_steps += 1;
                 for lookup in &lookups {
                     // Where it cannot be used, the one before stays.
-                    let _: Result<_> = lookup.reload();
+                    drop(lookup.reload());
                 }
                 let is_requested = std::mem::take(&mut *world.commit_requested.lock().unwrap());
                 let is_due = is_requested || step == Step::Ended || n_steps.is_multiple_of(3);

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod baseline;
+mod biflows;
 mod cds;
 mod cluster;
 mod docs;
@@ -17,6 +18,7 @@ mod kafka;
 mod manifests;
 mod miner_test;
 mod names;
+mod option_c;
 mod remote;
 mod repository;
 mod round_trip;

@@ -173,7 +173,8 @@ fn nothing_is_dropped_where_the_receiver_is_wrong_or_away() {
 
 #[test]
 fn a_request_has_rows_as_the_table_says() {
-    let cases: [(&[(&str, &str)], &[&str], &str); 5] = [
+    type Pairs = &'static [(&'static str, &'static str)];
+    let cases: [(Pairs, &[&str], &str); 5] = [
         (&[], &["1\n2\n3\n"], "text/plain; charset=utf-8"),
         (&[("batch_rows", "2")], &["1\n2\n", "3\n"], "text/plain; charset=utf-8"),
         (&[("batch_bytes", "1")], &["1\n", "2\n", "3\n"], "text/plain; charset=utf-8"),

@@ -10,6 +10,7 @@ use super::record::{Flow, Record};
 use crate::run::{davy, folder, repository, text};
 
 /// A folder of the real captures, which the project may not ship.
+#[expect(clippy::print_stdout, reason = "the test harness shows it with the test")]
 fn fixtures(name: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the environment says where real flows are")]
     let named = std::env::var_os("DAVY_TEST_DATA").map(PathBuf::from);

@@ -6,7 +6,6 @@ use davy_engine::{Error, Result};
 use serde_json::Value;
 
 use super::file::Item;
-use super::report::Report;
 
 /// A text of the file, and its line.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +30,8 @@ pub(super) struct Rule {
     pub(super) priority: String,
     pub(super) tags: Vec<String>,
     pub(super) is_enabled: bool,
+    /// The line of its `exceptions`, which are not imported.
+    pub(super) exceptions: Option<usize>,
 }
 
 /// All that a file defines.
@@ -59,13 +60,13 @@ impl Definitions {
         Self { lists, macros: BTreeMap::new(), rules: Vec::new() }
     }
 
-    pub(super) fn of(items: Vec<Item>, report: &mut Report) -> Result<Self> {
+    pub(super) fn of(items: Vec<Item>) -> Result<Self> {
         let mut definitions = Self::new();
         for item in items {
             match item.kind {
                 "list" => definitions.add_list(&item),
                 "macro" => definitions.add_macro(&item)?,
-                _ => definitions.add_rule(&item, report)?,
+                _ => definitions.add_rule(&item)?,
             }
         }
         Ok(definitions)
@@ -92,7 +93,7 @@ impl Definitions {
         Ok(())
     }
 
-    fn add_rule(&mut self, item: &Item, report: &mut Report) -> Result<()> {
+    fn add_rule(&mut self, item: &Item) -> Result<()> {
         let index = self.rules.iter().position(|rule| rule.name == item.name);
         let changes_known = ["condition", "output"].iter().any(|field| change(item, field) != Change::Replace);
         let is_whole = item.fields.contains_key("condition") && !changes_known;
@@ -119,8 +120,7 @@ impl Definitions {
         }
         rule.is_enabled = item.flag("enabled").unwrap_or(rule.is_enabled);
         if item.fields.contains_key("exceptions") {
-            let line = item.line_of("exceptions");
-            report.warn(line, format!("rule `{}`: `exceptions` are not imported: the rule is wider", item.name));
+            rule.exceptions = Some(item.line_of("exceptions"));
         }
         match index {
             Some(index) => self.rules[index] = rule,

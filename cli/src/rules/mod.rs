@@ -102,7 +102,7 @@ struct Translated {
 }
 
 fn translate(text: &str, args: &ImportArgs, report: &mut Report) -> Result<Translated> {
-    let definitions = Definitions::of(file::items(text, report)?, report)?;
+    let definitions = Definitions::of(file::items(text, report)?)?;
     let mut tables = Tables::new(&definitions);
     let mut queries = Vec::new();
     let mut n_refused = 0;
@@ -152,6 +152,16 @@ fn query(
             "a flow does not know {}; with --allow-wider that is left out, and the rule is true of more flows than in Falco",
             fields.join(", ")
         ));
+    }
+    if let Some(line) = rule.exceptions {
+        if !allow_wider {
+            return Err(
+                "its `exceptions` are not imported; with --allow-wider they are left out, and the rule is true of \
+                        more flows than in Falco"
+                    .to_owned(),
+            );
+        }
+        report.warn(line, format!("rule `{name}`: its `exceptions` are left out: the rule is wider"));
     }
     for comparison in &findings.dropped {
         report.warn(

@@ -152,6 +152,20 @@ fn what_cannot_be_translated_is_refused_and_named() {
 }
 
 #[test]
+fn a_rule_with_exceptions_is_wider_without_them_and_says_so() {
+    let rule = rules(&["fd.sport = 3333"])
+        + "  exceptions:\n    - name: known\n      fields: [fd.sip]\n      values: [[\"10.0.0.1\"]]\n";
+    let folder = folder(&[("rules.yaml", &rule)]);
+    let refused = import(folder.path(), &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("its `exceptions` are not imported"), "{}", text(&refused.stderr));
+    let wider = import(folder.path(), &["--allow-wider"]);
+    assert!(wider.status.success(), "{}", text(&wider.stderr));
+    let warned = "rules.yaml:5: warning: rule `r0`: its `exceptions` are left out: the rule is wider";
+    assert!(text(&wider.stderr).contains(warned), "{}", text(&wider.stderr));
+}
+
+#[test]
 fn a_file_that_is_no_rules_is_refused_with_its_line() {
     let cases = [
         ("", "the file has no `- list:`, `- macro:` or `- rule:`"),

@@ -1,7 +1,7 @@
 -- Deviations from a baseline: connections of hosts that were not normal when the baseline was learned.
 --
 --   davy baseline learn --input last-week.csv.gz --out baseline.yaml      learns it
---   davy baseline export baseline.yaml --out lists                        writes the lists that this pipeline reads
+--   davy baseline export baseline.yaml --out pipelines/baseline           writes the lists that this pipeline reads
 --   davy run pipelines/baseline.sql --input flows.csv.gz -o json          prints the deviations
 --
 -- Per minute and connection: when it was first and last seen, its flows and bytes. `severity` is `alert` for hosts in the mode `enforce`
@@ -16,11 +16,11 @@ CREATE TABLE flows (
 );
 
 CREATE TABLE connections (connection TEXT, known BOOLEAN)
-WITH (connector = 'lookup', path = 'lists/connections.csv', format = 'csv', 'csv.columns' = 'header', key = 'connection');
+WITH (connector = 'lookup', path = 'pipelines/baseline/connections.csv', format = 'csv', 'csv.columns' = 'header', key = 'connection');
 CREATE TABLE hosts (host TEXT, mode TEXT)
-WITH (connector = 'lookup', path = 'lists/hosts.csv', format = 'csv', 'csv.columns' = 'header', key = 'host');
+WITH (connector = 'lookup', path = 'pipelines/baseline/hosts.csv', format = 'csv', 'csv.columns' = 'header', key = 'host');
 CREATE TABLE suppressions (deviation TEXT, expires TIMESTAMP, reason TEXT)
-WITH (connector = 'lookup', path = 'lists/suppressions.csv', format = 'csv', 'csv.columns' = 'header', key = 'deviation');
+WITH (connector = 'lookup', path = 'pipelines/baseline/suppressions.csv', format = 'csv', 'csv.columns' = 'header', key = 'deviation');
 
 -- Begin of the connections.
 CREATE VIEW sides AS

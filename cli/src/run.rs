@@ -33,7 +33,7 @@ pub(crate) fn run_text(args: &RunArgs, text: &str) -> Result<ExitCode> {
     let planned = Planned::new(args, text)?;
     let signals = listen()?;
     let runs = serve_runs(&args.http)?;
-    runs.begin(planned.name(), Arc::clone(&planned.metrics), &planned.pipeline.functions)?;
+    planned.export(&runs)?;
     let (metrics, functions) = (Arc::clone(&planned.metrics), planned.pipeline.functions.clone());
     let progress = Progress::start(Arc::clone(&metrics), args.quiet);
     let (begun, bar) = (now(), &progress);
@@ -95,6 +95,12 @@ impl Planned {
             metrics: Arc::default(),
             pipeline,
         })
+    }
+
+    /// Exports its metrics, from its begin on.
+    pub(crate) fn export(&self, runs: &Runs) -> Result<()> {
+        let Pipeline { functions, lookups, .. } = &self.pipeline;
+        runs.begin(self.name(), Arc::clone(&self.metrics), functions, lookups)
     }
 
     /// What it is called on the broker.

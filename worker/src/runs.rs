@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use davy_engine::lookup::Lookup;
 use davy_engine::metrics::{FunctionMetrics, Metrics};
 use davy_engine::{Error, Result};
 use prometheus::{IntGaugeVec, Opts, Registry};
@@ -43,11 +44,20 @@ impl Runs {
     }
 
     /// Adds a pipeline that begins to run; its counters begin with it.
-    pub fn begin(&self, name: &str, metrics: Arc<Metrics>, functions: &[Arc<FunctionMetrics>]) -> Result<()> {
+    pub fn begin(
+        &self,
+        name: &str,
+        metrics: Arc<Metrics>,
+        functions: &[Arc<FunctionMetrics>],
+        lookups: &[Arc<Lookup>],
+    ) -> Result<()> {
         let registry = registry_of(name);
         metrics.register(&registry).map_err(of_prometheus)?;
         for function in functions {
             function.register(&registry).map_err(of_prometheus)?;
+        }
+        for lookup in lookups {
+            lookup.metrics.register(&registry).map_err(of_prometheus)?;
         }
         self.lock().insert(name.to_owned(), Run { registry, metrics, failure: None });
         Ok(())
@@ -123,7 +133,7 @@ mod tests {
         is_waiting("no pipeline runs");
         let metrics: [Arc<Metrics>; 2] = std::array::from_fn(|_| Arc::default());
         for (name, metrics) in ["a", "b"].into_iter().zip(&metrics) {
-            runs.begin(name, Arc::clone(metrics), &[]).expect("registered");
+            runs.begin(name, Arc::clone(metrics), &[], &[]).expect("registered");
         }
         metrics[0].commits.inc();
         is_waiting("`b` has not taken over its input");

@@ -43,7 +43,7 @@ pub(super) enum BaselineCommand {
     Suppress(SuppressArgs),
     /// Writes the lists that pipelines/baseline.sql reads
     #[command(
-        after_help = "Example:\n  davy baseline export baseline.yaml --out lists\n  davy run pipelines/baseline.sql --input flows.csv.gz"
+        after_help = "Example:\n  davy baseline export baseline.yaml --out pipelines/baseline\n  davy run pipelines/baseline.sql --input flows.csv.gz"
     )]
     Export(ExportArgs),
 }

@@ -103,7 +103,7 @@ impl Shared<'_> {
         let text = script::fill(&values(self.args, Some(tenant), Some(partition))?);
         let planned = Planned::new(&run_args(self.args), &text)?;
         let name = planned.name().to_owned();
-        self.runs.begin(&name, Arc::clone(&planned.metrics), &planned.pipeline.functions)?;
+        planned.export(self.runs)?;
         self.runs.remove(&unnamed(tenant));
         tracing::info!(tenant = tenant.id, partition, pipeline = name, "running");
         let ended = self.watch(tenant, partition, planned);

@@ -103,7 +103,7 @@ fn mistakes_are_named_with_exit_code_2() {
 
 /// The rows of pipelines/baseline.sql over flows, with the lists of the baseline: `severity deviation host direction peer:port flows`.
 fn deviations(root: &Path, flows: &str) -> Vec<String> {
-    done(root, &["baseline", "export", "baseline.yaml", "--out", "lists"]);
+    done(root, &["baseline", "export", "baseline.yaml", "--out", "pipelines/baseline"]);
     let script = repository().join("pipelines/baseline.sql");
     let rows = done(root, &["run", &script.to_string_lossy(), "--input", flows, "-o", "json"]);
     std::fs::write(root.join("deviations.jsonl"), &rows).expect("written");

@@ -137,12 +137,16 @@ fn the_documentation_lists_the_metrics_that_are_exported() {
     let _alone = alone();
     let rig = Rig::new(0, 1_000, 1, Script::default());
     let card = repository().join("engine/tests/models/tiny/card.toml").display().to_string();
+    let names = rig.folder().join("names.csv");
+    std::fs::write(&names, "a,first\n").expect("written");
     let script = format!(
         "CREATE FUNCTION score USING MODEL '{card}';\n\
          CREATE TABLE flows (ts TIMESTAMP, k TEXT, n BIGINT, WATERMARK FOR ts) WITH (connector = 'kafka', \
          bootstrap_servers = '${{env:DAVY_KAFKA}}', topic = 'flows', type = 'source', format = 'csv');\n\
-         CREATE TABLE nowhere (s DOUBLE) WITH (connector = 'blackhole');\n\
-         INSERT INTO nowhere SELECT score(n * 1.0, n * 1.0) FROM flows;\n"
+         CREATE TABLE names (k TEXT, name TEXT) WITH (connector = 'lookup', path = '{}', format = 'csv', key = 'k');\n\
+         CREATE TABLE nowhere (s DOUBLE, name TEXT) WITH (connector = 'blackhole');\n\
+         INSERT INTO nowhere SELECT score(n * 1.0, n * 1.0), name FROM flows LEFT JOIN names ON names.k = flows.k;\n",
+        names.display()
     );
     std::fs::write(rig.folder().join("scores.sql"), script).expect("written");
     rig.client().must(&["submit", "scores.sql", "--name", "scores", "--wait"]);

@@ -153,8 +153,10 @@ impl ClientContext for Context {
         if let Some(code) = error.rdkafka_error_code()
             && code != RDKafkaErrorCode::AllBrokersDown
         {
-            // A broker refuses a certificate by an alert; the library takes it for a connection that broke.
-            let code = if reason.contains("SSL alert") { RDKafkaErrorCode::SSL } else { code };
+            // A broker refuses a certificate by an alert, and a client one that it does not trust; the library may take either for a
+            // connection that broke.
+            let is_refused = ["SSL alert", "certificate verify failed"].iter().any(|sign| reason.contains(sign));
+            let code = if is_refused { RDKafkaErrorCode::SSL } else { code };
             // How long the client was in which of its states changes from one try to the next.
             let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
             *lock(&self.obstacle) = Some((code, reason.to_owned()));

@@ -129,16 +129,16 @@ impl HttpClient {
     fn authorization(&self, url: &str) -> Result<Option<String>> {
         let Some(Secret(token)) = &self.token else { return Ok(None) };
         if !is_private(url) {
-            return Err(Error::invalid(format!("a token for `{url}` could be read on the way"))
+            return Err(Error::invalid("a token for an address without TLS could be read on the way")
                 .hint("use https:// wherever a token is sent"));
         }
         Ok(Some(format!("Bearer {token}")))
     }
 }
 
-/// Refuses what is no address of a server that this client can call.
+/// Refuses what is no address of a server that this client can call. The error does not show it: an address may contain a secret.
 pub fn check_url(url: &str) -> Result<()> {
-    let wrong = |why: &str| Err(Error::invalid(format!("`{url}` {why}")));
+    let wrong = |why: &str| Err(Error::invalid(format!("the address {why}")));
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     if url.contains(is_blank) {
         return wrong("has blanks, which an address cannot have");
@@ -236,6 +236,7 @@ mod tests {
         ];
         for (url, expected) in cases {
             let found = check_url(url).err().map(|error| error.to_string());
+            assert!(!found.iter().any(|said| said.contains("secret")), "{found:?}");
             let is_expected = match (expected, &found) {
                 (None, None) => true,
                 (Some(expected), Some(found)) => found.contains(expected),

@@ -95,7 +95,7 @@ impl HttpSink {
 
     /// One request, repeated while the receiver cannot take it.
     fn post(&self, rows: &[Vec<u8>]) -> Result<Outcome> {
-        let HttpOptions { table, url, retry_for, .. } = &*self.options;
+        let HttpOptions { table, retry_for, .. } = &*self.options;
         let body = body(rows, self.options.layout);
         let key = davy_forest::package::sha256(&body);
         let begun = clock::now();
@@ -111,13 +111,15 @@ impl HttpSink {
                 }
                 Ok(answer) => {
                     let why = describe(&answer);
-                    return Err(Error::Unavailable(format!("{table}: `{url}` answers {why}; correct its options")));
+                    return Err(Error::Unavailable(format!(
+                        "{table}: the receiver answers {why}; correct its options"
+                    )));
                 }
                 Err(Error::Unavailable(why)) => (why, pause),
                 Err(error) => return Err(error.context(table)),
             };
             if *retry_for < clock::since(begun) + wait {
-                return Err(Error::Unavailable(format!("{table}: `{url}` does not take rows: {why}")));
+                return Err(Error::Unavailable(format!("{table}: the receiver does not take rows: {why}")));
             }
             warn!(table, why, "the receiver does not take rows; the request is repeated in {} s", wait.as_secs_f32());
             clock::rest(wait);

@@ -53,6 +53,19 @@ impl Broker {
         self.order("start", node);
     }
 
+    /// Whether a transaction is decided while partitions still wait for its markers.
+    pub(crate) fn has_prepared_transactions(&self) -> bool {
+        let output = script(&[
+            "tool",
+            "org.apache.kafka.tools.TransactionsCommand",
+            "--bootstrap-server",
+            &self.servers,
+            "list",
+        ]);
+        assert!(output.status.success(), "list transactions: {}", text(&output.stderr));
+        text(&output.stdout).contains("Prepare")
+    }
+
     /// The broker does not answer meanwhile, and no connection breaks.
     pub(crate) fn pause(&mut self, duration: Duration) {
         let node = self.next_node();

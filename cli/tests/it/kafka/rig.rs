@@ -22,9 +22,12 @@ const fn n_tasks(files: &[&str]) -> usize {
 
 /// How long a transaction may be open: so short that a frozen process outlives its own,
 const SHORT: Duration = Duration::from_secs(2);
-/// and longer than the broker needs to come back. A transaction that runs out just when a single broker starts may stay open for ever:
-/// the broker skips the commit markers of partitions whose leader it does not know yet ("these partitions are likely deleted already").
+/// and longer than the broker needs to come back. Kafka 4 skips the markers of partitions that have no leader ("these partitions are
+/// likely deleted already"), and the transaction stays open there for ever. No partition of a single broker has a leader when it
+/// starts, so no transaction may run out then, or have been decided before.
 const LONG: Duration = Duration::from_secs(30);
+/// A single broker that is paused for longer loses its session, and its partitions their leaders.
+const SESSION: Duration = Duration::from_secs(3);
 /// What SIGTERM leaves for the last commit.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long after the last fault nothing may wait any more.
@@ -227,15 +230,21 @@ impl Rig {
             Injection::BrokerKill => {
                 self.kill();
                 self.davy = Some(self.start_with(LONG, None));
-                self.keep_running();
+                let davy = self.running();
+                davy.signal("STOP");
+                let broker = &self.broker;
+                until("markers are written", PATIENCE, || (!broker.has_prepared_transactions()).then_some(()));
                 let node = self.broker.kill();
+                davy.signal("CONT");
+                self.davy = Some(davy);
                 self.broker.start_again(&node);
                 self.goes_on();
                 self.kill();
             }
             Injection::BrokerPause(duration) => {
                 self.keep_running();
-                self.broker.pause(*duration);
+                let is_single = self.broker.n_nodes == 1;
+                self.broker.pause(if is_single { SESSION.min(*duration) } else { *duration });
                 self.goes_on();
             }
         }

@@ -5,7 +5,8 @@
 --
 -- The forest, the features and the threshold are those of pipelines/miners_forest.sql. A conversation with a score of 0.89 or more
 -- in its window of 15 minutes is written once a minute while the window is open and has new flows (`is_final` is false), and a last
--- time when it closes. A consumer that wants one row per conversation and window keeps the last one of each key. Both topics must exist.
+-- time when it closes. A consumer that wants one row per conversation and window keeps the last one of each id. Both topics must exist.
+-- `sources` says which messages a row is from, and `why` which features moved its score: `davy explain-alert` proves a row by them.
 
 SET pipeline = 'miners';
 
@@ -15,6 +16,7 @@ CREATE TABLE flows (
     ts TIMESTAMP, te TIMESTAMP, td DOUBLE,
     sa TEXT, da TEXT, sp INT, dp INT, pr TEXT, flg TEXT,
     ipkt BIGINT, ibyt BIGINT, opkt BIGINT, obyt BIGINT,
+    part TEXT METADATA FROM 'split', at BIGINT METADATA FROM 'offset',
     -- Exporters report a flow when it ends, or after their active timeout: up to five minutes late.
     WATERMARK FOR te AS te - INTERVAL '5 minutes'
 ) WITH (
@@ -23,12 +25,12 @@ CREATE TABLE flows (
 );
 
 CREATE TABLE miners (
-    conversation TEXT, client TEXT, server TEXT, port INT, window_start TIMESTAMP, window_end TIMESTAMP, is_final BOOLEAN,
+    id TEXT, client TEXT, server TEXT, port INT, window_start TIMESTAMP, window_end TIMESTAMP, is_final BOOLEAN,
     score DOUBLE, flows BIGINT, active_s DOUBLE, packets_pm_up DOUBLE, packets_pm_down DOUBLE, size_up DOUBLE, size_down DOUBLE,
-    bytes_share_up DOUBLE, variation_down DOUBLE, steady DOUBLE
+    bytes_share_up DOUBLE, variation_down DOUBLE, steady DOUBLE, why TEXT, sources TEXT
 ) WITH (
     connector = 'kafka', type = 'sink', bootstrap_servers = 'localhost:9092', topic = 'miners', format = 'json',
-    key = 'conversation', emit_early = '1 minute'
+    key = 'id', emit_early = '1 minute'
 );
 
 -- Begin of the features, as in pipelines/features_series.sql.
@@ -49,7 +51,8 @@ SELECT
     -- Six or eight characters, dots for flags that are not set: only A, or A and P.
     CASE WHEN flg IN ('...A....', '...AP...', '.A....', '.AP...') THEN 1.0 ELSE 0.0 END AS steady,
     CASE WHEN flg LIKE '%S%' THEN 1.0 ELSE 0.0 END AS opens,
-    CASE WHEN flg LIKE '%F%' OR flg LIKE '%R%' THEN 1.0 ELSE 0.0 END AS closes
+    CASE WHEN flg LIKE '%F%' OR flg LIKE '%R%' THEN 1.0 ELSE 0.0 END AS closes,
+    part, at
 FROM flows
 WHERE pr = 'TCP';
 
@@ -77,7 +80,8 @@ SELECT
     stddev_pop(CAST(up_bytes AS DOUBLE) / up_packets) FILTER (WHERE up_packets > 0) AS up_size_sd,
     stddev_pop(CAST(down_bytes AS DOUBLE) / down_packets) FILTER (WHERE down_packets > 0) AS down_size_sd,
     array_agg(begun_s ORDER BY begun_s) FILTER (WHERE up_packets > 0) AS up_begun,
-    array_agg(begun_s ORDER BY begun_s) FILTER (WHERE down_packets > 0) AS down_begun
+    array_agg(begun_s ORDER BY begun_s) FILTER (WHERE down_packets > 0) AS down_begun,
+    offset_ranges(part, at) AS sources
 FROM conversations
 GROUP BY server, port, client, window
 HAVING count(*) FILTER (WHERE up_packets > 0) >= 3 OR count(*) FILTER (WHERE down_packets > 0) >= 3;
@@ -132,7 +136,8 @@ SELECT
     CASE WHEN active_s > 0 THEN gap_max_s / active_s ELSE 0 END AS gap_max_share,
     steady_share,
     opens_share,
-    closes_share
+    closes_share,
+    sources
 FROM series_gap_shape;
 -- End of the features.
 
@@ -147,7 +152,7 @@ FROM features;
 
 INSERT INTO miners
 SELECT
-    concat(client, ' ', server, ' ', port, ' ', window.start), client, server, port,
+    alert_id('miners', client, server, port, window.start), client, server, port,
     window.start, window."end", window.is_final,
     round(score, 3), flows,
     round(active_s, 0),
@@ -157,6 +162,12 @@ SELECT
     round(size_median_down, 1),
     round(bytes_share_up, 2),
     round(size_variation_down, 2),
-    round(steady_share, 2)
+    round(steady_share, 2),
+    mining_score_explain(
+        packets_per_flow, packets_per_minute_up, packets_per_minute_down, bytes_per_packet_up, bytes_per_packet_down,
+        size_median_up, size_median_down, size_variation_up, size_variation_down, packets_share_up, bytes_share_up,
+        steady_share, opens_share, closes_share
+    ),
+    array_to_string(sources, ',')
 FROM scored
 WHERE score >= 0.89;

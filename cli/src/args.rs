@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// Prints the stages, keys, windows and decoded columns of a script, without running it
     #[command(after_help = "Example:\n  davy explain pipelines/miners.sql --input flows.csv.gz")]
     Explain(ScriptArgs),
+    /// Reads the messages of an alert again, and shows its flows and whether the same alert comes out
+    #[command(after_help = crate::explain_alert::EXAMPLES)]
+    ExplainAlert(Box<crate::explain_alert::ExplainAlertArgs>),
     /// Checks a script; prints `ok` when it is valid
     #[command(after_help = "Example:\n  davy validate my.sql --set flows.path=flows.csv")]
     Validate(ScriptArgs),

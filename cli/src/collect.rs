@@ -1,5 +1,6 @@
-//! Rows of a script's SELECT, kept for a command that works with them.
+//! Rows of a script, kept for a command that works with them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,22 +8,40 @@ use arrow::array::RecordBatch;
 use davy_engine::Result;
 use davy_engine::log::Sink;
 use davy_engine::metrics::Metrics;
-use davy_engine::plan::Pipeline;
+use davy_engine::plan::{Pipeline, RESULTS, SinkPlan};
 use davy_worker::host::{self, HostOptions};
+
+type Rows = Arc<Mutex<Vec<RecordBatch>>>;
 
 /// Runs a pipeline until its input ends or `stop` becomes true; the rows of its SELECT.
 pub(crate) fn rows(pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<Vec<RecordBatch>> {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let open = |_: &_| Ok(Box::new(Keep { staged: Vec::new(), kept: Arc::clone(&kept) }) as Box<dyn Sink>);
+    Ok(run(pipeline, stop)?.remove(RESULTS).unwrap_or_default())
+}
+
+/// The same with the rows of every table that it writes to, which are not written.
+pub(crate) fn all_rows(mut pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
+    pipeline.sinks.iter_mut().for_each(|sink| sink.table = None);
+    run(pipeline, stop)
+}
+
+fn run(pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
+    let kept: Mutex<BTreeMap<String, Rows>> = Mutex::default();
+    let open = |plan: &SinkPlan| {
+        let rows = Rows::default();
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(plan.name.to_string(), Arc::clone(&rows));
+        Ok(Box::new(Keep { staged: Vec::new(), kept: rows }) as Box<dyn Sink>)
+    };
     host::run(pipeline, open, HostOptions::default(), Arc::new(Metrics::default()), stop)?;
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut *kept))
+    let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let take = |rows: Rows| std::mem::take(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(kept.into_iter().map(|(name, rows)| (name, take(rows))).collect())
 }
 
 /// Keeps what is committed.
 struct Keep {
     staged: Vec<RecordBatch>,
-    kept: Arc<Mutex<Vec<RecordBatch>>>,
+    kept: Rows,
 }
 
 impl Sink for Keep {

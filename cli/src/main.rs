@@ -8,6 +8,7 @@ mod baseline;
 mod cds;
 mod cluster;
 mod collect;
+mod explain_alert;
 mod functions;
 mod health;
 mod ioc;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Lag(args) => lag::lag(&args),
         Command::Offsets(args) => offsets::reset_watermark(&args),
         Command::Topics(args) => lag::topics(&args),
+        Command::ExplainAlert(args) => explain_alert::run(&args),
         Command::Explain(explain) => script::explain(&explain),
         Command::Validate(validate) => script::validate(&validate),
         Command::Functions(functions) => functions::list(&functions),

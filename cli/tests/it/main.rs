@@ -11,6 +11,7 @@ mod cluster;
 mod docs;
 mod edges;
 mod end_to_end;
+mod explain_alert;
 mod files;
 mod functions;
 mod ioc;

@@ -25,6 +25,7 @@ use super::function::Created;
 use super::functions::window_markers;
 use super::lookup::{LookupRows, cidr_match};
 use super::network::{self, AnonymizeKey};
+use super::offset_ranges;
 use super::window_flags::WindowFields;
 use crate::error::{Error, Result};
 use crate::lookup::Lookup;
@@ -132,6 +133,7 @@ impl Catalog {
             state.register_udf(function)?;
         }
         state.register_udf(cidr_match())?;
+        state.register_udaf(offset_ranges::function())?;
         let max_session = i64::try_from(max_session.as_nanos()).unwrap_or(i64::MAX);
         for marker in window_markers(max_session) {
             state.register_udf(marker)?;

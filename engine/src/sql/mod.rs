@@ -23,6 +23,7 @@ mod lower;
 mod max_keys;
 mod names;
 mod network;
+pub mod offset_ranges;
 mod placeholder;
 mod row_policy;
 pub mod script;

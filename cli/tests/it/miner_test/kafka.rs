@@ -45,6 +45,42 @@ fn a_recorded_session_is_found_by_the_shipped_pipeline() {
     assert!(9 <= outcomes["found"], "{rows}");
     assert_eq!(outcomes.values().sum::<usize>(), 11, "{rows}");
     terminate(pipeline);
+    explains_its_first_verdict(&flows, &miners);
+}
+
+/// The messages that a verdict names give it again, while the pipeline does not run.
+fn explains_its_first_verdict(flows: &str, miners: &str) {
+    let script = format!(
+        "CREATE TABLE miners (line TEXT) WITH (connector = 'kafka', bootstrap_servers = '{}', topic = '{miners}',
+         type = 'source', format = 'raw_string', 'source.ranges' = '{miners}/0@0-0'); SELECT line FROM miners;",
+        servers()
+    );
+    let folder = folder(&[("first.sql", &script)]);
+    let read = davy(folder.path(), &["run", "first.sql", "-q", "-o", "json"]);
+    let row: serde_json::Value = serde_json::from_slice(&read.stdout).expect("a row");
+    let verdict = folder.path().join("verdict.json");
+    std::fs::write(&verdict, row["line"].as_str().expect("a text")).expect("written");
+    let topic = format!("flows.topic={flows}");
+    let address = format!("flows.bootstrap_servers={}", servers());
+    let verdict = verdict.to_string_lossy();
+    let arguments = [
+        "explain-alert",
+        &verdict,
+        "-p",
+        "pipelines/miners_kafka.sql",
+        "--set",
+        &topic,
+        "--set",
+        &address,
+        "-o",
+        "json",
+    ];
+    let output = davy(&repository(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(found["alert"]["why"].as_str().is_some_and(|why| why.contains("base")), "{found}");
+    // Of an early result: its flows so far, and those that have come between them.
+    assert!(found["alert"]["flows"].as_u64() <= found["n_flows"].as_u64(), "{found}");
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! group that has no members. A sink takes part in the transaction, or is written before it (`delivery`).
 
 pub(crate) mod admin;
+mod bounded;
 pub(crate) mod exchange;
 mod expressions;
 pub(crate) mod known;
 pub(crate) mod lag;
 pub(crate) mod limits;
 mod options;
+mod ranges;
 pub(crate) mod sink;
 mod source;
 pub(crate) mod tail;
@@ -33,6 +35,7 @@ use davy_kafka::{Isolation, KafkaConnection};
 
 use super::Role;
 use super::file::check_types;
+use bounded::BoundedSource;
 use expressions::Expressions;
 pub(crate) use options::Delivery;
 use options::{SinkOptions, SourceOptions};
@@ -66,7 +69,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     if !is_topic_name(&topic) {
         return Err(options.bad_value("topic", &topic, "a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
     }
-    let source = if role.is_source() { Some(SourceOptions::take(options)?) } else { None };
+    let source = if role.is_source() { Some(SourceOptions::take(options, &topic)?) } else { None };
     let sink = if role.is_sink() {
         let taken = SinkOptions::take(options)?;
         let expressions = Expressions::plan(request.name, request.columns, &taken)?;
@@ -209,7 +212,7 @@ impl Table for KafkaTable {
     }
 
     fn is_bounded(&self) -> bool {
-        false
+        self.source.as_ref().is_some_and(|options| options.ranges.is_some())
     }
 
     fn reads_bytes(&self) -> bool {
@@ -219,7 +222,12 @@ impl Table for KafkaTable {
     fn source(&self, _schema: &SchemaRef, share: Share) -> Result<Box<dyn Source>> {
         let options =
             self.source.clone().ok_or_else(|| Error::internal(format!("table `{}` cannot be read", self.name)))?;
-        Ok(Box::new(KafkaSource::open(&self.cluster, &self.topic, options, share)?))
+        let ranges = options.ranges.clone();
+        let source = KafkaSource::open(&self.cluster, &self.topic, options, share)?;
+        Ok(match ranges {
+            Some(ranges) => Box::new(BoundedSource::new(source, ranges)),
+            None => Box::new(source),
+        })
     }
 
     fn check_sink(&self, schema: &SchemaRef) -> Result<()> {

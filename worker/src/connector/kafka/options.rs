@@ -3,14 +3,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use davy_engine::Result;
 use davy_engine::connector::TableRequest;
 use davy_engine::options::Options;
+use davy_engine::{Error, Result};
 use davy_kafka::connection::{ConnectionOptions, SaslMechanism, SaslOptions, TlsOptions};
 use davy_kafka::producer::Compression;
 use davy_kafka::{Isolation, KafkaConnection};
 
 use super::of_kafka;
+use super::ranges::Ranges;
 
 /// Takes the options that every table has.
 pub(super) fn connection(request: &TableRequest<'_>, options: &mut Options) -> Result<KafkaConnection> {
@@ -50,6 +51,8 @@ pub(crate) struct SourceOptions {
     pub(crate) start: Start,
     /// The partitions that are read, in this order; `None`: all.
     pub(crate) partitions: Option<Arc<[i32]>>,
+    /// What is read of them before the run ends; `None`: everything, and the run goes on.
+    pub(crate) ranges: Option<Ranges>,
     /// How many messages of a partition are read in a second, on average; `None`: as many as there are.
     pub(crate) messages_per_second: Option<NonZeroU32>,
     /// Whether messages that are gone may be done without.
@@ -86,7 +89,7 @@ pub(crate) struct SinkOptions {
 }
 
 impl SourceOptions {
-    pub(crate) fn take(options: &mut Options) -> Result<Self> {
+    pub(crate) fn take(options: &mut Options, topic: &str) -> Result<Self> {
         let start = match options.take("source.offset") {
             None => Start::Earliest,
             Some(text) => start(&text).ok_or_else(|| {
@@ -98,9 +101,15 @@ impl SourceOptions {
         let isolation = options.parse_choice("source.read_mode", &modes)?.unwrap_or(Isolation::ReadCommitted);
         let old_brokers = options.parse_choice("source.old_brokers", &[("refuse", false), ("allow", true)])?;
         let messages_per_second = options.parse("source.messages_per_second", "a number of messages, at least 1")?;
+        let ranges = Ranges::take(options, topic)?;
+        let named = partitions(options)?;
+        if ranges.is_some() && named.is_some() {
+            return Err(Error::invalid("`source.ranges` names the partitions: leave out `source.partitions`"));
+        }
         Ok(Self {
             start,
-            partitions: partitions(options)?,
+            partitions: named.or_else(|| ranges.as_ref().map(|ranges| ranges.partitions().into())),
+            ranges,
             messages_per_second,
             accepts_loss: on_loss.unwrap_or(false),
             isolation,

@@ -23,7 +23,7 @@ use davy_engine::connector::Share;
 use davy_engine::log::wire::Wire;
 use davy_engine::log::{ExchangeId, Source};
 use davy_engine::operator::align::Board;
-use davy_engine::plan::{Dataflow, StageInput};
+use davy_engine::plan::{Dataflow, StageInput, TableDef};
 use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
 
@@ -57,15 +57,15 @@ pub(crate) struct KafkaTask {
     known: Arc<KnownPositions>,
 }
 
-/// The cluster that a dataflow runs over; `None` when it reads no topic.
+/// The cluster that a dataflow runs over; `None` when it reads no topic, or only ranges that end.
 pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<KafkaConnection>> {
     let mut topics: Vec<&KafkaTable> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
     for stage in &dataflow.stages {
         let StageInput::Table(source) = &stage.input else { continue };
         match KafkaTable::of(source.table.table.as_ref()) {
-            Some(table) => topics.push(table),
-            None => others.push(&source.table.name),
+            Some(table) if !source.table.table.is_bounded() => topics.push(table),
+            _ => others.push(&source.table.name),
         }
     }
     let Some(first) = topics.first() else { return Ok(None) };
@@ -85,6 +85,16 @@ pub(crate) fn cluster_of(dataflow: &Dataflow) -> Result<Option<KafkaConnection>>
         .hint("a query reads one cluster: give both the same bootstrap_servers and options"));
     }
     Ok(Some(first.cluster.clone()))
+}
+
+/// Whether it reads topics that do not end.
+pub fn never_ends(dataflow: &Dataflow) -> Result<bool> {
+    Ok(cluster_of(dataflow)?.is_some())
+}
+
+/// The topic that a table reads, if it is over Kafka.
+pub fn topic_of(table: &TableDef) -> Option<&str> {
+    KafkaTable::of(table.table.as_ref()).map(|table| &*table.topic)
 }
 
 /// The first topic that it reads; all are on one cluster.

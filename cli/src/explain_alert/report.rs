@@ -1,0 +1,95 @@
+//! What `davy explain-alert` prints.
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use davy_engine::format::Format;
+use davy_engine::format::json::JsonOptions;
+use davy_engine::{Error, Result};
+use serde_json::{Value, json};
+
+use super::again::Found;
+use super::alert::{Alert, Difference};
+use super::args::ExplainAlertArgs;
+use crate::args::OutputFormat;
+use crate::output;
+
+pub(super) fn print(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<()> {
+    match args.output {
+        OutputFormat::Json => output::print(&format!("{}\n", as_json(alert, found, args.flows)?)),
+        OutputFormat::Table => output::print(&as_text(args, alert, found)?),
+        OutputFormat::Csv => Err(Error::invalid("an explanation is no table of rows").hint("use -o table or -o json")),
+    }
+}
+
+fn as_json(alert: &Alert, found: &Found, limit: usize) -> Result<Value> {
+    let difference = |difference: &Difference| json!({"field": difference.field, "alert": difference.alert, "again": difference.again});
+    let differences = found.differences.as_ref().map(|all| all.iter().map(difference).collect::<Vec<_>>());
+    let mut flows = Vec::new();
+    for batch in found.flows.iter().flatten() {
+        let mut lines = Vec::new();
+        Format::Json(JsonOptions::default()).encoder(&batch.schema())?.encode(batch, &mut lines)?;
+        let rows = serde_json::Deserializer::from_slice(&lines).into_iter::<Value>();
+        flows.extend(rows.collect::<Result<Vec<_>, _>>().map_err(|error| Error::internal(error.to_string()))?);
+    }
+    let n_flows = found.flows.as_ref().map(|_| flows.len());
+    flows.truncate(limit);
+    Ok(json!({
+        "alert": alert.0,
+        "read": found.ranges.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "is_same": found.is_same(),
+        "differences": differences,
+        "other_alerts": found.n_others,
+        "n_flows": n_flows,
+        "flows": flows,
+    }))
+}
+
+fn as_text(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<String> {
+    let texts = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<String>>();
+    let fields: Vec<Vec<String>> = alert.fields().into_iter().map(|(name, value)| vec![name, shown(value)]).collect();
+    let mut text = format!("The alert\n{}\n", output::draw(&texts(&["field", "value"]), &fields));
+    let ranges: Vec<String> =
+        found.ranges.iter().map(|range| format!("  {range}  ({} messages)\n", range.last - range.first + 1)).collect();
+    text += if ranges.is_empty() { "Read again: the whole input\n" } else { "Read again\n" };
+    text += &ranges.concat();
+    text += &match &found.differences {
+        Some(differences) if differences.is_empty() => {
+            format!("\nThe same alert comes out: all {} fields are equal.\n", fields.len())
+        }
+        Some(differences) => {
+            let rows: Vec<Vec<String>> = differences
+                .iter()
+                .map(|found| vec![found.field.clone(), shown(&found.alert), shown(&found.again)])
+                .collect();
+            let table = output::draw(&texts(&["field", "alert", "again"]), &rows);
+            format!("\nANOTHER ALERT COMES OUT. {} of its fields differ:\n{table}", differences.len())
+        }
+        None => format!("\nTHE ALERT DOES NOT COME OUT. {} others do, with other ids.\n", found.n_others),
+    };
+    let Some(batches) = &found.flows else {
+        return Ok(
+            text + "\nFlows are not shown: the table has no sa, da, sp and dp, or the alert no addresses; see --where.\n"
+        );
+    };
+    let n_flows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let options = FormatOptions::default();
+        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| Error::internal(error.to_string()))?;
+        let row = |row: usize| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<String>>();
+        rows.extend((0..batch.num_rows()).map(row).take(args.flows - rows.len().min(args.flows)));
+    }
+    let which = if rows.len() < n_flows { format!(", the first {}", rows.len()) } else { String::new() };
+    text += &format!("\nFlows: {n_flows}{which}\n");
+    if let Some(first) = batches.first() {
+        let header: Vec<String> = first.schema().fields().iter().map(|field| field.name().clone()).collect();
+        text += &output::draw(&header, &rows);
+    }
+    Ok(text)
+}
+
+/// A value as people read it: texts without quotes.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

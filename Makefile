@@ -30,6 +30,9 @@ setup: ## Install what this machine lacks (Debian, Ubuntu); does nothing when no
 demo: setup ## Find the miners in a capture; another one: make demo INPUT=flows.csv
 	cargo build --release --locked -p davy
 	"$(CARGO_TARGET_DIR)/release/davy" run pipelines/miners_forest.sql --input "$(INPUT)"
+ifeq ($(INPUT),models/capture/lab.csv.gz)
+	@scripts/demo.py --davy "$(CARGO_TARGET_DIR)/release/davy"
+endif
 
 # The tests get a Kafka of their own, unless DAVY_KAFKA names one. With `exec`, so that stopping make stops the Kafka.
 test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GOLDEN=1

@@ -5,6 +5,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use davy_engine::format::Format;
 use davy_engine::format::json::JsonOptions;
 use davy_engine::{Error, Result};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::again::Found;
@@ -46,8 +47,16 @@ fn as_json(alert: &Alert, found: &Found, limit: usize) -> Result<Value> {
 
 fn as_text(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<String> {
     let texts = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<String>>();
-    let fields: Vec<Vec<String>> = alert.fields().into_iter().map(|(name, value)| vec![name, shown(value)]).collect();
-    let mut text = format!("The alert\n{}\n", output::draw(&texts(&["field", "value"]), &fields));
+    let fields = alert.fields();
+    let (reasons, plain): (Vec<_>, Vec<_>) = fields
+        .iter()
+        .map(|(name, value)| (name, *value, Reasons::of(value)))
+        .partition(|(.., reasons)| reasons.is_some());
+    let plain: Vec<Vec<String>> = plain.into_iter().map(|(name, value, _)| vec![name.clone(), shown(value)]).collect();
+    let mut text = format!("The alert\n{}\n", output::draw(&texts(&["field", "value"]), &plain));
+    for (name, _, reasons) in reasons {
+        text += &reasons.map(|reasons| reasons.text(name)).unwrap_or_default();
+    }
     let ranges: Vec<String> =
         found.ranges.iter().map(|range| format!("  {range}  ({} messages)\n", range.last - range.first + 1)).collect();
     text += if ranges.is_empty() { "Read again: the whole input\n" } else { "Read again\n" };
@@ -92,4 +101,73 @@ fn as_text(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<Stri
 /// A value as people read it: texts without quotes.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What `<model>_explain` gives: a base, and what each feature adds to it.
+#[derive(Debug, Deserialize)]
+struct Reasons {
+    base: f64,
+    reasons: Vec<Reason>,
+    others: f64,
+    sum: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reason {
+    feature: String,
+    value: Option<f64>,
+    unit: Option<String>,
+    contribution: f64,
+}
+
+impl Reasons {
+    /// From the text of a field; `None` where it is something else.
+    fn of(value: &Value) -> Option<Self> {
+        serde_json::from_str(value.as_str()?).ok()
+    }
+
+    fn text(&self, name: &str) -> String {
+        let number = |value: f64| format!("{value:.4}");
+        let row = |name: &str, value: String, contribution: f64| vec![name.to_owned(), value, number(contribution)];
+        let mut rows = vec![row("(base)", String::new(), self.base)];
+        rows.extend(self.reasons.iter().map(|reason| {
+            // 1 is the unit of shares.
+            let unit = reason.unit.as_deref().filter(|unit| *unit != "1").unwrap_or_default();
+            let value = reason.value.map_or_else(|| "null".to_owned(), |value| format!("{} {unit}", number(value)));
+            row(&reason.feature, value.trim_end().to_owned(), reason.contribution)
+        }));
+        rows.push(row("(others)", String::new(), self.others));
+        rows.push(row("(sum)", String::new(), self.sum));
+        let header = ["feature", "value", "adds to the score"].map(str::to_owned);
+        format!("{name}: what moved the score\n{}\n", output::draw(&header, &rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_of_a_model_is_a_table_and_other_texts_are_not() {
+        let text = json!({
+            "base": 0.4, "sum": 0.9, "others": 0.2, "score": 0.9, "model": "m",
+            "reasons": [{"feature": "size", "value": 202.5, "unit": "B", "contribution": 0.3},
+                        {"feature": "share", "value": null, "unit": "1", "contribution": -0.01}]
+        });
+        let shown = Reasons::of(&Value::String(text.to_string())).expect("reasons").text("why");
+        let lines: Vec<String> =
+            shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for expected in [
+            "why: what moved the score",
+            "(base) 0.4000",
+            "size 202.5000 B 0.3000",
+            "share null -0.0100",
+            "(sum) 0.9000",
+        ] {
+            assert!(lines.iter().any(|line| line == expected), "{expected}: {shown}");
+        }
+        for other in [json!("{\"base\": 1}"), json!("text"), json!(5), json!({"base": 1})] {
+            assert!(Reasons::of(&other).is_none(), "{other}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod baseline;
 mod biflows;
 mod cds;
 mod cluster;
+mod demo;
 mod docs;
 mod edges;
 mod end_to_end;

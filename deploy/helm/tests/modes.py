@@ -1,0 +1,103 @@
+"""Values to test the chart with: each of its modes, and values made at random."""
+
+from __future__ import annotations
+
+import random
+
+from chart import CERT_MANAGER, MINIMAL, Values, merged
+
+SASL: Values = {"kafka": {"securityProtocol": "SASL_SSL", "tls": {"caSecret": "kafka-ca"}, "sasl": {"username": "davy", "existingSecret": "kafka-password"}}}
+MUTUAL: Values = {"kafka": {"tls": {"caSecret": "kafka-ca", "clientSecret": "davy-kafka"}}}
+PLAIN: Values = {"kafka": {"securityProtocol": "PLAINTEXT"}}
+CLIENT_CERTIFICATES: Values = {"tls": {"client": {"enabled": True}}}
+EXTRAS: Values = {
+    "commonLabels": {"team": "soc"},
+    "commonAnnotations": {"example.org/owner": "soc"},
+    "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": ["registry"]},
+    "extraObjects": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra", "labels": {
+            "app.kubernetes.io/name": "x", "app.kubernetes.io/instance": "{{ .Release.Name }}", "app.kubernetes.io/component": "x",
+            "app.kubernetes.io/managed-by": "Helm"}}, "data": {}},
+    ],
+    "kafka": {"properties": {"socket.keepalive.enable": True, "metadata.max.age.ms": 60000}},
+}
+
+
+def extras_of_pod(name: str) -> Values:
+    container = {
+        "name": f"{name}-sidecar", "image": "sidecar:1", "resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "16Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "extraArgs": ["--plugin-dir=/opt/plugins"],
+        "extraEnv": [{"name": "MISP_KEY", "valueFrom": {"secretKeyRef": {"name": "misp", "key": "key"}}}],
+        "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+        "extraVolumes": [{"name": "plugins", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "plugins", "mountPath": "/opt/plugins"}],
+        "extraInitContainers": [{**container, "name": "before"}],
+        "extraContainers": [container],
+        "podLabels": {"pod": name},
+        "podAnnotations": {"example.org/pod": name},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "flows", "operator": "Exists", "effect": "NoSchedule"}],
+        "priorityClassName": "high",
+        "podAntiAffinity": "hard",
+        "topologySpreadConstraints": [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
+        "serviceAccount": {"annotations": {"example.org/role": name}},
+    }
+
+
+ALL_EXTRAS = merged(EXTRAS, {"coordinator": extras_of_pod("coordinator"), "workers": extras_of_pod("worker")})
+
+MODES: dict[str, Values] = {
+    "minimal": MINIMAL,
+    "plaintext": merged(MINIMAL, PLAIN),
+    "sasl": merged(MINIMAL, SASL),
+    "mutual TLS to Kafka": merged(MINIMAL, MUTUAL),
+    "cert-manager": CERT_MANAGER,
+    "client certificates": merged(CERT_MANAGER, CLIENT_CERTIFICATES),
+    "client certificates by Secret": merged(MINIMAL, CLIENT_CERTIFICATES, {"tls": {"client": {"existingSecret": "davy-client"}}}),
+    "extras": merged(MINIMAL, ALL_EXTRAS),
+    "one coordinator": merged(MINIMAL, {"coordinator": {"replicas": 1}, "workers": {"replicas": 0}}),
+    "spill on a volume": merged(MINIMAL, {"workers": {"spill": {"storageClassName": "fast", "size": "100Gi"}, "zoneFromPodLabel": True}}),
+    "other names": merged(MINIMAL, {"fullnameOverride": "a-name-that-is-much-longer-than-any-that-fits-into-a-label"}),
+}
+
+
+def generated(dice: random.Random) -> Values:
+    """Values that the chart has to accept; each part is drawn by itself, so that parts meet in all combinations."""
+    values = dice.choice([MINIMAL, CERT_MANAGER])
+    values = merged(values, dice.choice([{}, PLAIN, SASL, MUTUAL]))
+    if dice.random() < 0.3:
+        values = merged(values, CLIENT_CERTIFICATES, {"tls": {"client": {"existingSecret": "davy-client"}}})
+    if dice.random() < 0.2:
+        values = merged(values, EXTRAS)
+    for key, name in (("coordinator", "coordinator"), ("workers", "worker")):
+        extras = extras_of_pod(name)
+        volumes = {key: extras.pop(key) for key in ("extraVolumes", "extraVolumeMounts")}
+        drawn = {key: value for key, value in extras.items() if dice.random() < 0.2}
+        values = merged(values, {key: drawn}, {key: volumes} if dice.random() < 0.2 else {})
+        values = merged(values, {key: {
+            "podAntiAffinity": dice.choice(["soft", "hard", "none"]),
+            "podDisruptionBudget": {"enabled": dice.random() < 0.7, "maxUnavailable": dice.choice([1, 2, "50%"])},
+            "serviceAccount": {"create": dice.random() < 0.8, "name": dice.choice(["", "davy-account-" + name])},
+        }})
+    grace = dice.randint(1, 3600)
+    seconds = lambda least: f"{dice.randint(least, 600)}s"  # noqa: E731
+    return merged(values, {
+        "cluster": dice.choice(["davy", "soc_1", "A"]),
+        "fullnameOverride": dice.choice(["", "d", "davy-" + "x" * 50]),
+        "nameOverride": dice.choice(["", "lamp"]),
+        "log": {"level": dice.choice(["info", "warn,davy_worker=debug"]), "format": dice.choice(["json", "text"])},
+        "coordinator": {
+            "replicas": dice.randint(1, 5), "tasks": dice.randint(1, 1024), "leaseTimeout": seconds(10),
+            "startupGracePeriod": dice.choice(["", seconds(0)]), "serviceType": dice.choice(["ClusterIP", "LoadBalancer", "NodePort"]),
+        },
+        "workers": {
+            "replicas": dice.randint(0, 1000), "slots": dice.randint(1, 1024), "graceSeconds": grace,
+            "terminationGracePeriodSeconds": dice.choice([None, grace + 5, grace + 60]),
+            "maxSurge": dice.choice([1, 3, "25%"]), "maxUnavailable": dice.choice([0, 1, "25%"]), "commitRows": dice.choice([1, 1_000_000, 10_000_000_000]),
+            "spill": {"size": dice.choice(["1Gi", "500Mi"]), "storageClassName": dice.choice(["", "fast"])},
+            **dice.choice([{}, {"zoneFromPodLabel": True}, {"labels": {"zone": "a", "rack": "r=1"}}]),
+        },
+    })

@@ -60,6 +60,10 @@ MODES: dict[str, Values] = {
     "extras": merged(MINIMAL, ALL_EXTRAS),
     "one coordinator": merged(MINIMAL, {"coordinator": {"replicas": 1}, "workers": {"replicas": 0}}),
     "spill on a volume": merged(MINIMAL, {"workers": {"spill": {"storageClassName": "fast", "size": "100Gi"}, "zoneFromPodLabel": True}}),
+    "alerts and dashboards": merged(MINIMAL, {
+        "alerts": {"enabled": True, "labels": {"release": "prometheus"}, "thresholds": {"lagMessages": 10_000_000, "badRecordsShare": 0.000001}},
+        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Davy"}},
+    }),
     "other names": merged(MINIMAL, {"fullnameOverride": "a-name-that-is-much-longer-than-any-that-fits-into-a-label"}),
 }
 
@@ -88,6 +92,8 @@ def generated(dice: random.Random) -> Values:
         "cluster": dice.choice(["davy", "soc_1", "A"]),
         "fullnameOverride": dice.choice(["", "d", "davy-" + "x" * 50]),
         "nameOverride": dice.choice(["", "lamp"]),
+        "alerts": {"enabled": dice.random() < 0.3, "thresholds": {"lagMessages": dice.randint(1, 10**9), "lateRowsShare": dice.uniform(0.001, 1)}},
+        "dashboards": {"enabled": dice.random() < 0.3},
         "log": {"level": dice.choice(["info", "warn,davy_worker=debug"]), "format": dice.choice(["json", "text"])},
         "coordinator": {
             "replicas": dice.randint(1, 5), "tasks": dice.randint(1, 1024), "leaseTimeout": seconds(10),

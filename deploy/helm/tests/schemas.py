@@ -53,6 +53,11 @@ SPECS: dict[tuple[str, str], Schema] = {
         },
         "secretName", "issuerRef",
     ),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): _object(
+        {"groups": _list(_object({"name": TEXT, "rules": _list(_object(
+            {"alert": TEXT, "expr": TEXT, "for": DURATION, "labels": STRINGS, "annotations": STRINGS}, "alert", "expr"))}, "name", "rules"))},
+        "groups",
+    ),
 }
 
 OWN_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "networking.k8s.io")

@@ -93,7 +93,7 @@ def missing_defaults(schema: dict[str, Any], values: Any, path: str = "") -> lis
         below = f"{path}.{name}".lstrip(".")
         if name in values:
             found += missing_defaults(part, values[name], below)
-        elif path not in ("",) or name != "global":
+        elif part is not False and (path not in ("",) or name != "global"):
             found.append(below)
     return found
 

@@ -9,6 +9,15 @@ from chart import CERT_MANAGER, MINIMAL, Values, merged
 SASL: Values = {"kafka": {"securityProtocol": "SASL_SSL", "tls": {"caSecret": "kafka-ca"}, "sasl": {"username": "davy", "existingSecret": "kafka-password"}}}
 MUTUAL: Values = {"kafka": {"tls": {"caSecret": "kafka-ca", "clientSecret": "davy-kafka"}}}
 PLAIN: Values = {"kafka": {"securityProtocol": "PLAINTEXT"}}
+CPU: Values = {"autoscaling": {"mode": "cpu"}}
+KEDA: Values = {"autoscaling": {"mode": "keda", "keda": {"labels": {"team": "soc"}}}, "tls": {"client": {"enabled": True}}}
+MONITORED: Values = {"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+OWN_POLICY: Values = {"networkPolicy": {
+    "dns": {"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}]},
+    "kafka": {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [9092, 9093]},
+    "clients": [], "prometheus": [],
+    "extraEgress": [{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "ports": [{"port": 443}]}],
+}}
 CLIENT_CERTIFICATES: Values = {"tls": {"client": {"enabled": True}}}
 EXTRAS: Values = {
     "commonLabels": {"team": "soc"},
@@ -58,6 +67,11 @@ MODES: dict[str, Values] = {
     "client certificates": merged(CERT_MANAGER, CLIENT_CERTIFICATES),
     "client certificates by Secret": merged(MINIMAL, CLIENT_CERTIFICATES, {"tls": {"client": {"existingSecret": "davy-client"}}}),
     "extras": merged(MINIMAL, ALL_EXTRAS),
+    "cpu": merged(MINIMAL, CPU),
+    "keda": merged(CERT_MANAGER, KEDA),
+    "monitored": merged(MINIMAL, MONITORED),
+    "own network policy": merged(MINIMAL, OWN_POLICY),
+    "no network policy": merged(MINIMAL, {"networkPolicy": {"enabled": False}}),
     "one coordinator": merged(MINIMAL, {"coordinator": {"replicas": 1}, "workers": {"replicas": 0}}),
     "spill on a volume": merged(MINIMAL, {"workers": {"spill": {"storageClassName": "fast", "size": "100Gi"}, "zoneFromPodLabel": True}}),
     "alerts and dashboards": merged(MINIMAL, {
@@ -74,8 +88,10 @@ def generated(dice: random.Random) -> Values:
     values = merged(values, dice.choice([{}, PLAIN, SASL, MUTUAL]))
     if dice.random() < 0.3:
         values = merged(values, CLIENT_CERTIFICATES, {"tls": {"client": {"existingSecret": "davy-client"}}})
-    if dice.random() < 0.2:
-        values = merged(values, EXTRAS)
+    values = merged(values, dice.choice([{}, CPU, merged(KEDA, {"tls": {"client": {"existingSecret": "davy-client"}}})]))
+    for part in (EXTRAS, MONITORED, OWN_POLICY):
+        if dice.random() < 0.3:
+            values = merged(values, part)
     for key, name in (("coordinator", "coordinator"), ("workers", "worker")):
         extras = extras_of_pod(name)
         volumes = {key: extras.pop(key) for key in ("extraVolumes", "extraVolumeMounts")}
@@ -86,9 +102,14 @@ def generated(dice: random.Random) -> Values:
             "podDisruptionBudget": {"enabled": dice.random() < 0.7, "maxUnavailable": dice.choice([1, 2, "50%"])},
             "serviceAccount": {"create": dice.random() < 0.8, "name": dice.choice(["", "davy-account-" + name])},
         }})
+    least = dice.randint(1, 1000)
     grace = dice.randint(1, 3600)
     seconds = lambda least: f"{dice.randint(least, 600)}s"  # noqa: E731
     return merged(values, {
+        "autoscaling": {
+            "minReplicas": least, "maxReplicas": dice.randint(least, 1000),
+            "scaleUp": {"stabilizationSeconds": dice.randint(0, 60), "pods": dice.randint(4, 9)}, "scaleDown": {"stabilizationSeconds": dice.randint(60, 3600)},
+        },
         "cluster": dice.choice(["davy", "soc_1", "A"]),
         "fullnameOverride": dice.choice(["", "d", "davy-" + "x" * 50]),
         "nameOverride": dice.choice(["", "lamp"]),

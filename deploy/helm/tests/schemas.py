@@ -5,6 +5,7 @@ The custom resources' schemas are ours, and name only what the chart may use: a 
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 from typing import Any
@@ -39,6 +40,12 @@ DURATION: Schema = {"type": "string", "pattern": r"^(\d+(ms|s|m|h))+$"}
 SELECTOR = _object({"matchLabels": STRINGS}, "matchLabels")
 SECRET_KEY = _object({"name": TEXT, "key": TEXT}, "name", "key")
 
+SCALING_POLICY = _object({"type": {"enum": ["Pods"]}, "value": NUMBER, "periodSeconds": {"type": "integer", "minimum": 1, "maximum": 1800}}, "type", "value", "periodSeconds")
+SCALING_RULES = _object(
+    {"stabilizationWindowSeconds": {"type": "integer", "minimum": 0, "maximum": 3600}, "selectPolicy": {"enum": ["Max", "Min"]}, "policies": _list(SCALING_POLICY)},
+    "policies",
+)
+
 SPECS: dict[tuple[str, str], Schema] = {
     ("cert-manager.io/v1", "Certificate"): _object(
         {
@@ -58,13 +65,59 @@ SPECS: dict[tuple[str, str], Schema] = {
             {"alert": TEXT, "expr": TEXT, "for": DURATION, "labels": STRINGS, "annotations": STRINGS}, "alert", "expr"))}, "name", "rules"))},
         "groups",
     ),
+    ("monitoring.coreos.com/v1", "PodMonitor"): _object(
+        {
+            "jobLabel": TEXT,
+            "podTargetLabels": _list(TEXT),
+            "selector": SELECTOR,
+            "podMetricsEndpoints": _list(_object({
+                "port": TEXT, "path": TEXT, "interval": DURATION, "scrapeTimeout": DURATION,
+                "authorization": _object({"type": {"enum": ["Bearer"]}, "credentials": SECRET_KEY}, "credentials"),
+            }, "port")),
+        },
+        "selector", "podMetricsEndpoints",
+    ),
+    ("keda.sh/v1alpha1", "TriggerAuthentication"): _object(
+        {"secretTargetRef": _list(_object({"parameter": {"enum": ["caCert", "tlsClientCert", "tlsClientKey"]}, "name": TEXT, "key": TEXT}, "parameter", "name", "key"))},
+        "secretTargetRef",
+    ),
+    ("keda.sh/v1alpha1", "ScaledObject"): _object(
+        {
+            "scaleTargetRef": _object({"apiVersion": TEXT, "kind": TEXT, "name": TEXT}, "name"),
+            "pollingInterval": NUMBER,
+            "minReplicaCount": NUMBER,
+            "maxReplicaCount": NUMBER,
+            "fallback": _object({"failureThreshold": NUMBER, "replicas": NUMBER}, "failureThreshold", "replicas"),
+            "advanced": _object({"horizontalPodAutoscalerConfig": _object({"behavior": _object({"scaleUp": SCALING_RULES, "scaleDown": SCALING_RULES})})}),
+            "triggers": _list(_object({
+                "type": {"enum": ["external"]},
+                # A fallback works with this type only.
+                "metricType": {"enum": ["AverageValue"]},
+                # Values of a trigger are texts.
+                "metadata": _object({"scalerAddress": TEXT, "enableTLS": {"enum": ["true"]}}, "scalerAddress"),
+                "authenticationRef": _object({"name": TEXT}, "name"),
+            }, "type", "metadata")),
+        },
+        "scaleTargetRef", "triggers",
+    ),
 }
 
 OWN_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "networking.k8s.io")
 
 
+# What was valid already: modes have most of their manifests in common.
+_valid: set[str] = set()
+
+
 def validate(manifest: Manifest, version: str) -> None:
     """Raises an error that names the field."""
+    key = json.dumps([version, manifest], sort_keys=True)
+    if key not in _valid:
+        _validate(manifest, version)
+        _valid.add(key)
+
+
+def _validate(manifest: Manifest, version: str) -> None:
     group = manifest["apiVersion"].rpartition("/")[0]
     if group in OWN_GROUPS:
         kubernetes_validate.validate(manifest, version, strict=True)

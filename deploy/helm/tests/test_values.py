@@ -18,7 +18,7 @@ DEFAULTS: Values = yaml.safe_load((CHART / "values.yaml").read_text())
 FREE = {
     "global", "podSecurityContext", "securityContext", "extraObjects[]", "affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity",
     "resources.claims[]", "topologySpreadConstraints[]", "extraEnv[].valueFrom", "extraEnvFrom[].configMapRef", "extraEnvFrom[].secretRef",
-    "extraVolumes[]", "extraVolumeMounts[]", "extraInitContainers[]", "extraContainers[]",
+    "extraVolumes[]", "podSelector", "namespaceSelector", "ipBlock", "networkPolicy.extraEgress[].ports[]", "extraVolumeMounts[]", "extraInitContainers[]", "extraContainers[]",
 }
 
 # Values, and all that the message has to contain.
@@ -54,6 +54,14 @@ WRONG: list[tuple[Values, list[str]]] = [
     ({"image": {"pullPolicy": "always"}}, ["/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"]),
     ({"kafka": {"properties": {"Fetch": 1}}}, ["/kafka/properties", "'Fetch' not allowed"]),
     ({"workers": {"labels": {"a b": "c"}}}, ["/workers/labels", "'a b' not allowed"]),
+    ({"autoscaling": {"mode": "external"}}, ["/autoscaling/mode", "'none', 'cpu', 'keda'"]),
+    ({"autoscaling": {"mode": "keda"}}, ["tls.client.enabled: must be true"]),
+    ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, ["autoscaling.maxReplicas: `4`", "which is 5"]),
+    ({"autoscaling": {"mode": "cpu"}, "workers": {"resources": {"requests": {"cpu": None}}}}, ["workers.resources.requests.cpu: is required"]),
+    ({"autoscaling": {"mode": "cpu", "scaleDown": {"pods": 9}}}, ["autoscaling.scaleDown: must not be faster"]),
+    ({"networkPolicy": {"prometheus": [{"namespace": "monitoring"}]}}, ["/networkPolicy/prometheus/0", "'namespace' not allowed"]),
+    ({"networkPolicy": {"kafka": {"ports": ["kafka"]}}}, ["/networkPolicy/kafka/ports/0", "want integer"]),
+    ({"metrics": {"podMonitor": {"interval": 15}}}, ["/metrics/podMonitor/interval", "want string"]),
     ({"log": {"format": "logfmt"}}, ["/log/format", "'json', 'text'"]),
 ]
 

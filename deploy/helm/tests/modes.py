@@ -31,6 +31,21 @@ EXTRAS: Values = {
     "kafka": {"properties": {"socket.keepalive.enable": True, "metadata.max.age.ms": 60000}},
 }
 
+PIPELINES: Values = {"pipelines": [
+    {"name": "miners", "sql": "SET pipeline = 'miners';\nSELECT 1 -- \"quoted\" {{ not a template }} $(NOT_A_VARIABLE)\n", "set": {"flows.topic": "it's", "memory": "1GiB", "flows.max_keys": 1000000}},
+    {"name": "scans_2", "sql": "SELECT 2", "tenant": "soc", "fresh": True},
+]}
+MINER_TEST: Values = {"minerTest": {"enabled": True, "flows": "flows", "verdicts": "miners", "speed": 60}}
+STRIMZI: Values = {"strimzi": {
+    "enabled": True, "cluster": "kafka", "namespace": "kafka", "user": {"authentication": "scram-sha-512"},
+    "topics": [
+        {"name": "flows", "partitions": 16, "replicas": 3, "config": {"retention.ms": 86400000}, "access": "read"},
+        {"name": "Miners_v1.out", "partitions": 4, "replicas": 3, "access": "write"},
+        {"name": "rejected", "partitions": 1, "replicas": 3, "access": "both"},
+        {"name": "raw", "partitions": 1, "replicas": 3},
+    ],
+}}
+
 
 def extras_of_pod(name: str) -> Values:
     container = {
@@ -74,6 +89,10 @@ MODES: dict[str, Values] = {
     "no network policy": merged(MINIMAL, {"networkPolicy": {"enabled": False}}),
     "one coordinator": merged(MINIMAL, {"coordinator": {"replicas": 1}, "workers": {"replicas": 0}}),
     "spill on a volume": merged(MINIMAL, {"workers": {"spill": {"storageClassName": "fast", "size": "100Gi"}, "zoneFromPodLabel": True}}),
+    "pipelines": merged(MINIMAL, PIPELINES),
+    "miner test": merged(MINIMAL, MINER_TEST),
+    "miner test with SASL": merged(MINIMAL, SASL, MINER_TEST),
+    "Strimzi": merged(MINIMAL, STRIMZI),
     "alerts and dashboards": merged(MINIMAL, {
         "alerts": {"enabled": True, "labels": {"release": "prometheus"}, "thresholds": {"lagMessages": 10_000_000, "badRecordsShare": 0.000001}},
         "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Davy"}},
@@ -89,7 +108,7 @@ def generated(dice: random.Random) -> Values:
     if dice.random() < 0.3:
         values = merged(values, CLIENT_CERTIFICATES, {"tls": {"client": {"existingSecret": "davy-client"}}})
     values = merged(values, dice.choice([{}, CPU, merged(KEDA, {"tls": {"client": {"existingSecret": "davy-client"}}})]))
-    for part in (EXTRAS, MONITORED, OWN_POLICY):
+    for part in (EXTRAS, MONITORED, OWN_POLICY, PIPELINES, MINER_TEST, STRIMZI):
         if dice.random() < 0.3:
             values = merged(values, part)
     for key, name in (("coordinator", "coordinator"), ("workers", "worker")):

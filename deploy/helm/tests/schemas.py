@@ -60,6 +60,19 @@ SPECS: dict[tuple[str, str], Schema] = {
         },
         "secretName", "issuerRef",
     ),
+    ("kafka.strimzi.io/v1beta2", "KafkaTopic"): _object(
+        {"topicName": TEXT, "partitions": NUMBER, "replicas": NUMBER, "config": {"type": "object"}}, "topicName", "partitions", "replicas",
+    ),
+    ("kafka.strimzi.io/v1beta2", "KafkaUser"): _object(
+        {
+            "authentication": _object({"type": {"enum": ["tls", "scram-sha-512"]}}, "type"),
+            "authorization": _object({"type": {"enum": ["simple"]}, "acls": _list(_object({
+                "resource": _object({"type": {"enum": ["topic", "group", "transactionalId"]}, "name": TEXT, "patternType": {"enum": ["literal", "prefix"]}}, "type", "name", "patternType"),
+                "operations": _list({"enum": ["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]}),
+            }, "resource", "operations"))}, "type", "acls"),
+        },
+        "authentication", "authorization",
+    ),
     ("monitoring.coreos.com/v1", "PrometheusRule"): _object(
         {"groups": _list(_object({"name": TEXT, "rules": _list(_object(
             {"alert": TEXT, "expr": TEXT, "for": DURATION, "labels": STRINGS, "annotations": STRINGS}, "alert", "expr"))}, "name", "rules"))},

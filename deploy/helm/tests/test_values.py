@@ -61,6 +61,13 @@ WRONG: list[tuple[Values, list[str]]] = [
     ({"autoscaling": {"mode": "cpu", "scaleDown": {"pods": 9}}}, ["autoscaling.scaleDown: must not be faster"]),
     ({"networkPolicy": {"prometheus": [{"namespace": "monitoring"}]}}, ["/networkPolicy/prometheus/0", "'namespace' not allowed"]),
     ({"networkPolicy": {"kafka": {"ports": ["kafka"]}}}, ["/networkPolicy/kafka/ports/0", "want integer"]),
+    ({"pipelines": [{"name": "a"}]}, ["/pipelines/0", "missing property 'sql'"]),
+    ({"pipelines": [{"name": "a b", "sql": "SELECT 1"}]}, ["/pipelines/0/name", "does not match pattern"]),
+    ({"pipelines": [{"name": "a", "sql": "SELECT 1"}, {"name": "a", "sql": "SELECT 2"}]}, ["pipelines[1].name: `a` is there twice"]),
+    ({"minerTest": {"enabled": True, "flows": "flows"}}, ["minerTest.verdicts: is required"]),
+    ({"minerTest": {"speed": 0.5}}, ["/minerTest/speed", "minimum"]),
+    ({"strimzi": {"enabled": True}}, ["strimzi.cluster: is required"]),
+    ({"strimzi": {"topics": [{"name": "a", "partitions": 1, "replicas": 1, "access": "all"}]}}, ["/strimzi/topics/0/access", "'read', 'write', 'both'"]),
     ({"metrics": {"podMonitor": {"interval": 15}}}, ["/metrics/podMonitor/interval", "want string"]),
     ({"log": {"format": "logfmt"}}, ["/log/format", "'json', 'text'"]),
 ]

@@ -137,6 +137,9 @@ pub(crate) struct InputArgs {
     /// ONNX Runtime's shared library, for models other than forests [default: where `make setup` puts it]
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub(crate) onnxruntime: Option<PathBuf>,
+    /// The program that reads nfdump's files [default: `nfdump` in PATH]
+    #[arg(long, value_name = "FILE", env = "DAVY_NFDUMP")]
+    pub(crate) nfdump: Option<PathBuf>,
     /// Allows loading plug-ins from this folder; may be repeated
     #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
     pub(crate) plugin_dirs: Vec<PathBuf>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use davy_engine::sql::is_pipeline_name;
 use davy_engine::{Error, Result};
-use davy_worker::connector::LocalConnectors;
+use davy_worker::connector::{LocalConnectors, Scope};
 use davy_worker::host::{HostOptions, TaskCount};
 use serde::Deserialize;
 
@@ -30,6 +30,8 @@ pub(crate) struct FileSettings {
     spill_dir: Option<PathBuf>,
     /// ONNX Runtime's shared library. Default: where `make setup` puts it, if it is there.
     onnxruntime: Option<PathBuf>,
+    /// The program that reads nfdump's files. Default: `nfdump` in PATH.
+    nfdump: Option<PathBuf>,
     /// Folders from which plug-ins may be loaded. Default: none.
     #[serde(default)]
     plugin_dirs: Vec<PathBuf>,
@@ -74,6 +76,8 @@ pub(crate) fn onnxruntime(named: Option<&Path>, file: Option<&FileSettings>) -> 
 /// What scripts reach beyond their text.
 pub(crate) fn connectors(args: &ScriptArgs, file: &FileSettings) -> LocalConnectors {
     LocalConnectors {
+        scope: Scope::Process,
+        nfdump: args.input.nfdump.clone().or_else(|| file.nfdump.clone()),
         onnxruntime: onnxruntime(args.input.onnxruntime.as_deref(), Some(file)),
         plugin_dirs: args.input.plugin_dirs.iter().chain(&file.plugin_dirs).cloned().collect(),
     }

@@ -93,6 +93,7 @@ fn run_args(args: &CdsArgs) -> RunArgs {
         input: None,
         set: args.set.clone(),
         onnxruntime: args.onnxruntime.clone(),
+        nfdump: None,
         plugin_dirs: Vec::new(),
         config: args.config.clone(),
     };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use davy_engine::{Error, Result};
 use davy_proto::domain::{IdentityFiles, TlsFiles};
 use davy_worker::agent::{self, AgentOptions};
-use davy_worker::connector::LocalConnectors;
+use davy_worker::connector::{LocalConnectors, Scope};
 use davy_worker::host::HostOptions;
 use davy_worker::http::HttpOptions;
 use davy_worker::slots::SlotOptions;
@@ -34,6 +34,9 @@ pub(crate) fn slot_options(task: &TaskArgs, machine: &MachineArgs) -> Result<Slo
 
 pub(crate) fn connectors(machine: &MachineArgs) -> LocalConnectors {
     LocalConnectors {
+        scope: Scope::Cluster,
+        // Not used there.
+        nfdump: None,
         onnxruntime: onnxruntime(machine.onnxruntime.as_deref(), None),
         plugin_dirs: machine.plugin_dirs.clone(),
     }

@@ -49,9 +49,26 @@ const CONNECTORS: [(&str, MakeTable); 10] = [
     ("stdout", stdout::table),
 ];
 
+/// Those that a script may name on a cluster. Its author has no rights on the machines that plan and run it: none of these starts a
+/// program or prints to a terminal.
+const ON_A_CLUSTER: [&str; 7] = ["blackhole", "filesystem", "http", "impulse", "kafka", "lookup", "netflow_generator"];
+
+/// On whose behalf scripts are planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Of the user whose process this is.
+    #[default]
+    Process,
+    /// Of callers of a coordinator.
+    Cluster,
+}
+
 /// The connectors, and where scripts find models' runtime and plug-ins.
 #[derive(Clone, Debug, Default)]
 pub struct LocalConnectors {
+    pub scope: Scope,
+    /// The program that reads nfdump's files; `None`: `nfdump` in PATH.
+    pub nfdump: Option<PathBuf>,
     /// ONNX Runtime's shared library, where it is known.
     pub onnxruntime: Option<PathBuf>,
     /// Folders from which plug-ins may be loaded.
@@ -89,8 +106,14 @@ impl Connectors for LocalConnectors {
 
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
         let found = CONNECTORS.iter().find(|(name, _)| *name == request.connector);
-        let Some((_, make)) = found else { return Err(unknown(&request)) };
-        make(&request, options)
+        let Some((name, make)) = found else { return Err(unknown(&request)) };
+        if self.scope == Scope::Cluster && !ON_A_CLUSTER.contains(name) {
+            return Err(not_on_a_cluster(&request));
+        }
+        match (*name, &self.nfdump) {
+            ("nfcapd", Some(program)) => nfcapd::table_read_by(&request, options, program),
+            _ => make(&request, options),
+        }
     }
 }
 
@@ -105,6 +128,15 @@ fn unknown(request: &TableRequest<'_>) -> Error {
     let names = CONNECTORS.map(|(name, _)| format!("`{name}`")).join(", ");
     Error::invalid(format!("table `{}`: there is no connector `{}`", request.name, request.connector))
         .hint(format!("connectors are {names}"))
+}
+
+fn not_on_a_cluster(request: &TableRequest<'_>) -> Error {
+    let names = ON_A_CLUSTER.map(|name| format!("`{name}`")).join(", ");
+    Error::invalid(format!(
+        "table `{}`: connector `{}` cannot be used on a cluster: it depends on one machine",
+        request.name, request.connector
+    ))
+    .hint(format!("use {names}, or run the script by `davy run`"))
 }
 
 /// Option `type`: restricts a table that can be read and written to one of them.

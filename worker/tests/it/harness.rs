@@ -20,6 +20,7 @@ pub(crate) const WHOLE: Share = Share { index: 0, count: 1 };
 /// `CREATE TABLE t (columns) WITH (connector, format, options)`.
 pub(crate) struct Create<'a> {
     pub(crate) connector: &'a str,
+    pub(crate) connectors: LocalConnectors,
     pub(crate) format: Option<Format>,
     pub(crate) columns: Vec<FieldRef>,
     pub(crate) options: Vec<(&'a str, String)>,
@@ -27,10 +28,16 @@ pub(crate) struct Create<'a> {
 
 pub(crate) fn create<'a>(connector: &'a str, options: &[(&'a str, &str)]) -> Create<'a> {
     let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Create { connector, format: None, columns: Vec::new(), options }
+    Create { connector, connectors: LocalConnectors::default(), format: None, columns: Vec::new(), options }
 }
 
 impl Create<'_> {
+    /// As a process that was started with these.
+    pub(crate) fn among(mut self, connectors: LocalConnectors) -> Self {
+        self.connectors = connectors;
+        self
+    }
+
     pub(crate) fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
         self
@@ -49,7 +56,7 @@ impl Create<'_> {
         }
         let request =
             TableRequest { connector: self.connector, name: "t", columns: &self.columns, format: self.format.as_ref() };
-        let table = LocalConnectors::default().table(request, &mut options)?;
+        let table = self.connectors.table(request, &mut options)?;
         options.finish()?;
         Ok(table)
     }

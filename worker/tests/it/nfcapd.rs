@@ -8,12 +8,17 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use davy_engine::connector::Table;
 use davy_engine::format::{DecodeField, DecodeSpec, FieldFrom};
+use davy_worker::connector::LocalConnectors;
 
 use crate::harness::{WHOLE, check_resume, create, fixtures, format, left_out, no_columns, path, read, text};
 
 fn table(pattern: &Path, options: &[(&str, &str)]) -> Arc<dyn Table> {
     let pattern = path(pattern);
     create("nfcapd", &[&[("path", pattern.as_str())], options].concat()).table().expect("a table")
+}
+
+fn with_program(nfdump: &str) -> LocalConnectors {
+    LocalConnectors { nfdump: Some(nfdump.into()), ..LocalConnectors::default() }
 }
 
 fn has_nfdump() -> bool {
@@ -30,9 +35,13 @@ fn read_text(table: &dyn Table) -> String {
 
 #[test]
 fn a_missing_program_is_said_with_how_to_get_it() {
-    let refusal = create("nfcapd", &[("path", "/tmp/*"), ("nfdump", "nfdump-nowhere")]).refusal();
+    let missing = create("nfcapd", &[("path", "/tmp/*")]).among(with_program("nfdump-nowhere"));
+    let refusal = missing.refusal();
     assert!(refusal.contains("the program `nfdump-nowhere` is not installed"), "{refusal}");
     assert!(refusal.contains("apt-get install nfdump"), "{refusal}");
+    // A script cannot choose what is run.
+    let refusal = create("nfcapd", &[("path", "/tmp/*"), ("nfdump", "/bin/true")]).refusal();
+    assert!(!has_nfdump() || refusal.contains("unknown option `nfdump`"), "{refusal}");
 }
 
 #[test]
@@ -112,7 +121,9 @@ fn a_dropped_source_ends_its_program() {
     fs::write(&script, body).expect("a script");
     let made = Command::new("chmod").arg("+x").arg(&script).status().expect("chmod runs");
     assert!(made.success());
-    let table = table(&collector.join("nfcapd.sample"), &[("nfdump", &path(&script))]);
+    let sample = path(&collector.join("nfcapd.sample"));
+    let table = create("nfcapd", &[("path", sample.as_str())]).among(with_program(&path(&script))).table();
+    let table = table.expect("a table");
     let mut source = table.source(&no_columns(), WHOLE).expect("a source");
     let split = source.splits().expect("one")[0].clone();
     source.assign(&split, davy_engine::log::Position(0)).expect("its split");

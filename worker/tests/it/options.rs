@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use davy_engine::connector::Connectors;
-use davy_worker::connector::LocalConnectors;
+use davy_worker::connector::{LocalConnectors, Scope};
 
 use crate::harness::{create, raw, schema};
 
@@ -15,6 +15,26 @@ fn check(connector: &str, options: &[(&str, &str)], expected: &str) {
 fn an_unknown_connector_is_refused_with_the_known_ones() {
     check("kafak", &[], "there is no connector `kafak`; connectors are `blackhole`, `filesystem`");
     assert_eq!(LocalConnectors::default().names().len(), 10);
+}
+
+#[test]
+fn on_a_cluster_no_table_starts_a_program_or_depends_on_one_machine() {
+    let on_a_cluster = LocalConnectors { scope: Scope::Cluster, ..LocalConnectors::default() };
+    for connector in ["nfcapd", "single_file", "stdout"] {
+        let refusal = create(connector, &[("path", "/tmp/x")]).among(on_a_cluster.clone()).refusal();
+        let expected = format!("connector `{connector}` cannot be used on a cluster: it depends on one machine; use");
+        assert!(refusal.contains(&expected), "{refusal}");
+    }
+    assert!(create("blackhole", &[]).among(on_a_cluster).table().is_ok());
+}
+
+#[test]
+fn topics_of_davy_are_no_tables() {
+    for topic in ["davy.catalog.davy", "davy.miners.w1_1"] {
+        check("kafka", &[("bootstrap_servers", "127.0.0.1:1"), ("topic", topic)], "is Davy's own");
+    }
+    let similar = create("kafka", &[("bootstrap_servers", "127.0.0.1:1"), ("topic", "davyd")]);
+    assert!(similar.table().is_ok(), "{}", similar.refusal());
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result
     if !is_topic_name(&topic) {
         return Err(options.bad_value("topic", &topic, "a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
     }
+    check_not_own(request.name, &topic)?;
     let source = if role.is_source() { Some(SourceOptions::take(options, &topic)?) } else { None };
     let sink = if role.is_sink() {
         let taken = SinkOptions::take(options)?;
@@ -90,6 +91,15 @@ pub(crate) fn of_kafka(error: davy_kafka::Error) -> Error {
         davy_kafka::Error::InDoubt(message) => Error::Unavailable(format!("a commit is in doubt: {message}")),
         davy_kafka::Error::Fenced(message) => Error::Fenced(message),
     }
+}
+
+/// Refuses the topics in which Davy stores what it needs: exchanges of pipelines, and the catalog.
+fn check_not_own(table: &str, topic: &str) -> Result<()> {
+    if !topic.starts_with("davy.") {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("table `{table}`: topic `{topic}` is Davy's own, and no table may read or write it"))
+        .hint("use a topic whose name does not begin with `davy.`"))
 }
 
 fn is_topic_name(name: &str) -> bool {
@@ -181,6 +191,7 @@ impl Table for KafkaTable {
             return Err(Error::invalid(format!("table `{}`: `{topic}` is no topic's name", self.name))
                 .hint("a name has a-z, A-Z, 0-9, `.`, `_` and `-`, at most 249 characters"));
         }
+        check_not_own(&self.name, topic)?;
         let sink = SinkOptions::take(&mut Options::new(&self.name))?;
         let expressions = Expressions::plan(&self.name, &[], &sink)?;
         Ok(Some(Arc::new(Self {

@@ -7,6 +7,7 @@
 
 mod process;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -27,10 +28,19 @@ use super::splits::{Sequential, SplitReader, shared};
 const UNFINISHED: &str = "nfcapd.current";
 
 pub(super) fn table(request: &TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
+    table_read_by(request, options, Path::new("nfdump"))
+}
+
+/// A table that another program reads, which is not the script's to choose.
+pub(super) fn table_read_by(
+    request: &TableRequest<'_>,
+    options: &mut Options,
+    program: &Path,
+) -> Result<Arc<dyn Table>> {
     Role::Source.take_only(request, options)?;
     let pattern = options.require("path")?;
     let program = Program {
-        name: options.take("nfdump").unwrap_or_else(|| "nfdump".to_owned()),
+        name: program.to_string_lossy().into_owned(),
         filter: options.take("filter").filter(|filter| !filter.trim().is_empty()),
         piece_bytes: take_piece_bytes(options)?,
     };

@@ -43,7 +43,7 @@ impl Program {
             return Error::Unavailable(format!("cannot run the program `{name}`: {error}"));
         }
         Error::invalid(format!("the program `{name}` is not installed"))
-            .hint("install it with `apt-get install nfdump`, or name its path with option `nfdump`")
+            .hint("install it with `apt-get install nfdump`, or name its path with `--nfdump` or DAVY_NFDUMP")
     }
 
     fn start(&self, file: &Path) -> Result<Child> {

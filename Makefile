@@ -19,7 +19,7 @@ ROWS ?= 20000000
 RATE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-chart plugins bench bench-kafka bench-options bench-memory bench-cluster soak check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
+.PHONY: help setup demo test test-chart test-chart-processes plugins bench bench-kafka bench-options bench-memory bench-cluster soak check lint audit fmt capture models fuzz chaos chaos-cluster kafka-up kafka-up-3 kafka-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,10 @@ test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GO
 
 test-chart: ## Test the Helm chart without a cluster; one test: make test-chart CHART_TESTS='-k certificate'
 	@deploy/helm/tests/run.sh $(CHART_TESTS)
+
+test-chart-processes: setup ## Start what the chart renders as processes over a Kafka of its own; needs root
+	cargo build --release --locked -p davy
+	deploy/helm/tests/processes.sh "$(CARGO_TARGET_DIR)/release/davy"
 
 # The modules of tests/it whose tests need a broker. DAVY_NO_KAFKA lets one that is missing here fail, instead of starting its own.
 NEEDS_KAFKA := kafka:: cluster:: catalog::

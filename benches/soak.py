@@ -63,11 +63,14 @@ def exchange_bytes(pipeline):
     return sum(p["size"] for p in partitions if p["partition"].startswith(f"davy.{pipeline}."))
 
 
-def watch(bench, path, process, minutes):
+def watch(bench, path, process, feeder, minutes):
     begun, samples = time.monotonic(), []
     while (at := time.monotonic() - begun) < 60 * minutes:
         if process.poll() is not None:
-            raise ChildProcessError
+            raise ChildProcessError("davy ended")
+        # Without it, nothing grows and nothing is measured.
+        if feeder.poll() is not None:
+            raise ChildProcessError("the process that writes the flows ended")
         taken = {"minute": round(at / 60, 1), **sample(process.pid, pathlib.Path(path).stem), "lag_messages": bench.lag(path)}
         print(json.dumps(taken), flush=True)
         samples.append(taken)
@@ -104,16 +107,16 @@ def main():
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         rows = int(args.rate * 60 * (args.minutes + 5))
         fill = FILL.format(topic="flows", packed=1, rows=rows, rate=args.rate, realtime="true", extra=f", start_time = '{now}'")
-        feeder = subprocess.Popen([args.davy, "run", "-q", bench.script(fill)], stderr=subprocess.DEVNULL)
-        path, log = bench.script(script()), bench.folder / "davy.log"
-        with log.open("w") as out:
+        path, log, feeder_log = bench.script(script()), bench.folder / "davy.log", bench.folder / "feeder.log"
+        with log.open("w") as out, feeder_log.open("w") as feeder_out:
+            feeder = subprocess.Popen([args.davy, "run", "-q", bench.script(fill)], stderr=feeder_out)
             process = subprocess.Popen([args.davy, "run", path], stderr=out)
         try:
-            samples = watch(bench, path, process, args.minutes)
+            samples = watch(bench, path, process, feeder, args.minutes)
             cpu = cpu_seconds(process.pid)
             _, _, code = stop(process)
-        except ChildProcessError:
-            sys.exit(f"davy ended: {log.read_text()[-2000:]}")
+        except ChildProcessError as error:
+            sys.exit(f"{error}: {(log if process.poll() is not None else feeder_log).read_text()[-2000:]}")
         finally:
             feeder.kill()
             process.kill()

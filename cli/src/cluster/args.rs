@@ -142,6 +142,17 @@ pub(crate) struct MachineArgs {
     /// Allows loading plug-ins from this folder; may be repeated
     #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
     pub(crate) plugin_dirs: Vec<PathBuf>,
+    /// Lets scripts use `${env:NAME}` or `${file:PATH}`, such as env:KAFKA_PASSWORD or file:/run/secrets/*; may be repeated [default:
+    /// all without tokens, none with them]
+    #[arg(long = "allow-variable", value_name = "REFERENCE", env = "DAVY_ALLOW_VARIABLES", value_delimiter = ',', value_parser = reference)]
+    pub(crate) variables: Vec<String>,
+}
+
+fn reference(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some(("env" | "file", name)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is neither env:NAME nor file:PATH")),
+    }
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &CoordinatorArgs) -> Result<ExitCode> {
     let options = Options { listen: with_port(args.listen)?, http_listen: with_port(args.http)?, ..options(args) };
     let address = options.advertise.clone().unwrap_or_else(|| options.listen.to_string());
     let catalog = catalog(args, &address)?;
-    serve(options, connectors(&args.machine), catalog, signals.token, |grpc, http| {
+    serve(options, connectors(&args.machine, args.tokens.is_some()), catalog, signals.token, |grpc, http| {
         output::print(&format!("listening grpc={grpc} http={http}\n"))
     })?;
     Ok(ExitCode::SUCCESS)

@@ -117,7 +117,7 @@ fn coordinator(
         cluster: ClusterOptions { startup_grace_period: Duration::ZERO, ..ClusterOptions::default() },
         ..Options::default()
     };
-    let connectors = connectors(&args.machine);
+    let connectors = connectors(&args.machine, false);
     let listening = CancellationToken::new();
     let listens = listening.clone();
     let any = ended.clone();

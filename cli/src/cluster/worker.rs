@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use davy_engine::{Error, Result};
 use davy_proto::domain::{IdentityFiles, TlsFiles};
 use davy_worker::agent::{self, AgentOptions};
-use davy_worker::connector::{LocalConnectors, Scope};
+use davy_worker::connector::{LocalConnectors, Scope, Variables};
 use davy_worker::host::HostOptions;
 use davy_worker::http::HttpOptions;
 use davy_worker::slots::SlotOptions;
@@ -29,12 +29,16 @@ pub(crate) fn slot_options(task: &TaskArgs, machine: &MachineArgs) -> Result<Slo
         spill_dir: spill_dir(task.spill_dir.as_deref())?,
         ..HostOptions::default()
     };
-    Ok(SlotOptions { connectors: connectors(machine), host })
+    // The coordinator has accepted what a worker runs.
+    Ok(SlotOptions { connectors: connectors(machine, false), host })
 }
 
-pub(crate) fn connectors(machine: &MachineArgs) -> LocalConnectors {
+/// Without tokens, callers are on this machine and have the rights of the process.
+pub(crate) fn connectors(machine: &MachineArgs, has_tokens: bool) -> LocalConnectors {
+    let named = &machine.variables;
+    let variables = if named.is_empty() && !has_tokens { Variables::All } else { Variables::Named(named.clone()) };
     LocalConnectors {
-        scope: Scope::Cluster,
+        scope: Scope::Cluster(variables),
         // Not used there.
         nfdump: None,
         onnxruntime: onnxruntime(machine.onnxruntime.as_deref(), None),

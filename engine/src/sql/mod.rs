@@ -20,6 +20,7 @@ mod limits;
 mod locate;
 mod lookup;
 mod lower;
+mod mask;
 mod max_keys;
 mod names;
 mod network;
@@ -70,6 +71,11 @@ pub struct PlanRequest<'a> {
 const STACK_BYTES: usize = 512 << 20;
 
 pub fn plan(request: &PlanRequest<'_>) -> Result<Pipeline> {
+    let masking = mask::Masking::new(request.connectors);
+    plan_on_own_stack(&PlanRequest { connectors: &masking, ..*request }).map_err(|error| masking.mask(error))
+}
+
+fn plan_on_own_stack(request: &PlanRequest<'_>) -> Result<Pipeline> {
     // A long chain of operators makes a deep tree; it is taken apart on a stack that is large enough for any script that the
     // parser lets through. The memory is reserved, not used.
     std::thread::scope(|scope| {

@@ -54,13 +54,40 @@ const CONNECTORS: [(&str, MakeTable); 10] = [
 const ON_A_CLUSTER: [&str; 7] = ["blackhole", "filesystem", "http", "impulse", "kafka", "lookup", "netflow_generator"];
 
 /// On whose behalf scripts are planned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// Of the user whose process this is.
     #[default]
     Process,
     /// Of callers of a coordinator.
-    Cluster,
+    Cluster(Variables),
+}
+
+/// Which references a script may have: `env:NAME`, `file:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variables {
+    /// The callers have the rights of the process.
+    All,
+    /// What the operator names; with a `*` at its end, everything that begins so.
+    Named(Vec<String>),
+}
+
+impl Variables {
+    fn check(&self, kind: &str, name: &str) -> Result<()> {
+        let Self::Named(named) = self else { return Ok(()) };
+        let reference = format!("{kind}:{name}");
+        // A path could lead out of a folder that is named.
+        let is_plain = !name.split('/').any(|part| part == "..");
+        let is_named = |allowed: &String| match allowed.strip_suffix('*') {
+            Some(prefix) => reference.starts_with(prefix) && is_plain,
+            None => reference == *allowed,
+        };
+        if named.iter().any(is_named) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("the operator of this cluster does not allow `${{{reference}}}` in scripts"))
+            .hint("use one that `--allow-variable` of the coordinator names"))
+    }
 }
 
 /// The connectors, and where scripts find models' runtime and plug-ins.
@@ -81,6 +108,9 @@ impl Connectors for LocalConnectors {
     }
 
     fn variable(&self, kind: &str, name: &str) -> Result<String> {
+        if let Scope::Cluster(variables) = &self.scope {
+            variables.check(kind, name)?;
+        }
         match kind {
             "env" => environment(name),
             "file" => std::fs::read_to_string(name)
@@ -107,7 +137,7 @@ impl Connectors for LocalConnectors {
     fn table(&self, request: TableRequest<'_>, options: &mut Options) -> Result<Arc<dyn Table>> {
         let found = CONNECTORS.iter().find(|(name, _)| *name == request.connector);
         let Some((name, make)) = found else { return Err(unknown(&request)) };
-        if self.scope == Scope::Cluster && !ON_A_CLUSTER.contains(name) {
+        if matches!(self.scope, Scope::Cluster(_)) && !ON_A_CLUSTER.contains(name) {
             return Err(not_on_a_cluster(&request));
         }
         match (*name, &self.nfdump) {

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use davy_engine::connector::Connectors;
-use davy_worker::connector::{LocalConnectors, Scope};
+use davy_worker::connector::{LocalConnectors, Scope, Variables};
 
 use crate::harness::{create, raw, schema};
 
@@ -19,13 +19,33 @@ fn an_unknown_connector_is_refused_with_the_known_ones() {
 
 #[test]
 fn on_a_cluster_no_table_starts_a_program_or_depends_on_one_machine() {
-    let on_a_cluster = LocalConnectors { scope: Scope::Cluster, ..LocalConnectors::default() };
+    let on_a_cluster = LocalConnectors { scope: Scope::Cluster(Variables::All), ..LocalConnectors::default() };
     for connector in ["nfcapd", "single_file", "stdout"] {
         let refusal = create(connector, &[("path", "/tmp/x")]).among(on_a_cluster.clone()).refusal();
         let expected = format!("connector `{connector}` cannot be used on a cluster: it depends on one machine; use");
         assert!(refusal.contains(&expected), "{refusal}");
     }
     assert!(create("blackhole", &[]).among(on_a_cluster).table().is_ok());
+}
+
+#[test]
+fn callers_of_a_cluster_use_the_variables_that_its_operator_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "t0ken\n").expect("written");
+    let named = ["env:PATH".to_owned(), format!("file:{}/*", folder.path().display())];
+    let connectors =
+        LocalConnectors { scope: Scope::Cluster(Variables::Named(named.to_vec())), ..LocalConnectors::default() };
+    let inside = file.display().to_string();
+    assert_eq!(connectors.variable("file", &inside).expect("allowed"), "t0ken");
+    assert!(connectors.variable("env", "PATH").is_ok());
+    let outside = format!("{}/../{}", folder.path().display(), inside);
+    for (kind, name) in [("env", "HOME"), ("env", "PATHS"), ("file", "/etc/hostname"), ("file", &outside)] {
+        let refusal = connectors.variable(kind, name).expect_err("refused").to_string();
+        assert!(refusal.contains(&format!("does not allow `${{{kind}:{name}}}`")), "{refusal}");
+    }
+    let open = LocalConnectors { scope: Scope::Cluster(Variables::All), ..LocalConnectors::default() };
+    assert!(open.variable("file", &inside).is_ok());
 }
 
 #[test]

@@ -95,6 +95,13 @@ class Pipelines(unittest.TestCase):
             self.assertIn("submit scans_2 --tenant=soc", changes)
             self.assertEqual(pathlib.Path(folder, "miners.sql").read_text(), modes.PIPELINES["pipelines"][0]["sql"])
 
+    def test_two_tenants_may_have_pipelines_of_one_name(self) -> None:
+        both: Values = {"pipelines": [{"name": "a", "sql": "SELECT 1", "tenant": "soc"}, {"name": "a", "sql": "SELECT 2", "tenant": "noc"}, {"name": "a", "sql": "SELECT 3"}]}
+        data = one(render(MINIMAL, both), "ConfigMap", "davy-pipelines")["data"]
+        self.assertEqual([data[f"{name}.sql"] for name in ("soc.a", "noc.a", "a")], ["SELECT 1", "SELECT 2", "SELECT 3"])
+        applied = re.findall(r"apply (\S+) (\S+) \S+ ''((?: --tenant=\w+)?)", data["apply.sh"])
+        self.assertEqual(applied, [("soc.a.sql", "a", " --tenant=soc"), ("noc.a.sql", "a", " --tenant=noc"), ("a.sql", "a", "")])
+
     def test_the_script_uses_flags_that_the_commands_have(self) -> None:
         script = one(render(MINIMAL, modes.PIPELINES), "ConfigMap", "davy-pipelines")["data"]["apply.sh"]
         text = source("cli/src/remote/args.rs")

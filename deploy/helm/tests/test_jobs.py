@@ -151,6 +151,16 @@ class Strimzi(unittest.TestCase):
         own = {acl["resource"]["name"]: acl["operations"] for acl in acls if acl["resource"]["patternType"] == "literal"}
         self.assertEqual(own, {"flows": ["Read", "Describe"], "Miners_v1.out": ["Write", "Describe"], "rejected": ["Read", "Write", "Describe"]})
 
+    def test_topics_with_similar_names_are_objects_of_their_own(self) -> None:
+        names = ["flows-raw", "flows.raw", "flows_raw", "Flows-raw", "x" * 200, "x" * 201, "flows-"]
+        topics = [{"name": name, "partitions": 1, "replicas": 1} for name in names]
+        made = of_kind(render(MINIMAL, modes.STRIMZI, {"strimzi": {"topics": topics}}), "KafkaTopic")
+        self.assertEqual([topic["spec"]["topicName"] for topic in made], names)
+        self.assertEqual(len({topic["metadata"]["name"] for topic in made}), len(names))
+        for topic in made:
+            self.assertRegex(topic["metadata"]["name"], r"\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+        self.assertEqual(made[0]["metadata"]["name"], "davy-flows-raw")
+
     def test_topics_stay_when_the_release_is_removed(self) -> None:
         topics = of_kind(render(MINIMAL, modes.STRIMZI), "KafkaTopic")
         self.assertEqual(len(topics), 4)

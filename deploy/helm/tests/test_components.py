@@ -123,6 +123,17 @@ class Components(unittest.TestCase):
             self.assertFalse([secret for secret in secrets if secret.get("optional")])
             self.assertEqual({secret["defaultMode"] for secret in secrets}, {0o440})
 
+    def test_scripts_may_refer_to_what_values_name_and_to_nothing_else(self) -> None:
+        def allowed(*layers: dict[str, object]) -> str | None:
+            manifests = render(modes.MODES["sasl"], *layers)
+            return environment(manifests, container_of(manifests, "coordinator")).get("DAVY_ALLOW_VARIABLES")
+
+        mounts = {mount["mountPath"] for mount in container_of(render(modes.MODES["sasl"]), "coordinator")["volumeMounts"]}
+        self.assertEqual(allowed(), "file:/etc/davy/kafka-sasl/*")
+        self.assertIn("/etc/davy/kafka-sasl", mounts)
+        self.assertEqual(allowed({"coordinator": {"allowedVariables": ["env:MISP_KEY", "file:/run/secrets/*"]}}), "env:MISP_KEY,file:/run/secrets/*")
+        self.assertIsNone(allowed({"coordinator": {"allowedVariables": []}}))
+
     def test_no_password_is_an_argument(self) -> None:
         arguments = container_of(render(modes.MODES["sasl"]), "coordinator")["args"]
         self.assertIn("--kafka-property=sasl.password=@/etc/davy/kafka-sasl/password", arguments)

@@ -49,6 +49,7 @@ WRONG: list[tuple[Values, list[str]]] = [
     ({"worker": {"replicas": 3}}, ["'worker' not allowed"]),
     ({"coordinator": {"replicas": 0}}, ["/coordinator/replicas", "got 0, want 1"]),
     ({"coordinator": {"leaseTimeout": "ten seconds"}}, ["/coordinator/leaseTimeout", "does not match pattern"]),
+    ({"coordinator": {"allowedVariables": ["KAFKA_PASSWORD"]}}, ["/coordinator/allowedVariables/0", "^(env|file):"]),
     ({"coordinator": {"serviceType": "Ingress"}}, ["/coordinator/serviceType", "'ClusterIP', 'LoadBalancer', 'NodePort'"]),
     ({"image": {"digest": "0123"}}, ["/image/digest", "sha256"]),
     ({"image": {"pullPolicy": "always"}}, ["/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"]),

@@ -39,7 +39,7 @@ test: setup plugins ## Run every test; rewrite golden files: make test UPDATE_GO
 	DAVY_MODEL=$(PLUGIN_MODEL) cargo test --manifest-path udfs/plugin/Cargo.toml --locked
 	exec scripts/kafka.sh with test-$$$$ -- cargo test --workspace --locked
 
-test-chart: ## Test the Helm chart without a cluster; one test: make test-chart CHART_TESTS='-k certificate'
+test-chart: setup ## Test the Helm chart without a cluster; one test: make test-chart CHART_TESTS='-k certificate'
 	@deploy/helm/tests/run.sh $(CHART_TESTS)
 
 test-chart-processes: setup ## Start what the chart renders as processes over a Kafka of its own; needs root

@@ -136,7 +136,8 @@ def report(demo: Demo) -> None:
         found &= set(demo.labels)
         rows.append([name, f"{len(found & miners)} of {len(miners)}", f"{len(found - miners)} of {len(demo.labels) - len(miners)}"])
     show(["detector", "miners found", "benign reported"], rows)
-    print("The forest was trained on this session: models/EVALUATION.md says how good it is elsewhere.\n")
+    print("The forest was trained on this session: models/EVALUATION.md says how good it is elsewhere. The baseline was learned from the")
+    print("benign conversations of the first quarter of an hour, as before the miners came.\n")
 
     print("Why: the first verdict, from its flows again (davy explain-alert)\n", flush=True)
     alert = demo.folder / "alert.json"

@@ -1,7 +1,6 @@
-//! Rows of a script, kept for a command that works with them.
+//! Rows of a script, kept for a command that works with them. Ctrl-C ends such a command at once: half of the rows would be a wrong result.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -13,18 +12,18 @@ use davy_worker::host::{self, HostOptions};
 
 type Rows = Arc<Mutex<Vec<RecordBatch>>>;
 
-/// Runs a pipeline until its input ends or `stop` becomes true; the rows of its SELECT.
-pub(crate) fn rows(pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<Vec<RecordBatch>> {
-    Ok(run(pipeline, stop)?.remove(RESULTS).unwrap_or_default())
+/// Runs a pipeline to the end of its input; the rows of its SELECT.
+pub(crate) fn rows(pipeline: Pipeline) -> Result<Vec<RecordBatch>> {
+    Ok(run(pipeline)?.remove(RESULTS).unwrap_or_default())
 }
 
 /// The same with the rows of every table that it writes to, which are not written.
-pub(crate) fn all_rows(mut pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
+pub(crate) fn all_rows(mut pipeline: Pipeline) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
     pipeline.sinks.iter_mut().for_each(|sink| sink.table = None);
-    run(pipeline, stop)
+    run(pipeline)
 }
 
-fn run(pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
+fn run(pipeline: Pipeline) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
     let kept: Mutex<BTreeMap<String, Rows>> = Mutex::default();
     let open = |plan: &SinkPlan| {
         let rows = Rows::default();
@@ -32,7 +31,7 @@ fn run(pipeline: Pipeline, stop: Arc<AtomicBool>) -> Result<BTreeMap<String, Vec
         kept.insert(plan.name.to_string(), Arc::clone(&rows));
         Ok(Box::new(Keep { staged: Vec::new(), kept: rows }) as Box<dyn Sink>)
     };
-    host::run(pipeline, open, HostOptions::default(), Arc::new(Metrics::default()), stop)?;
+    host::run(pipeline, open, HostOptions::default(), Arc::new(Metrics::default()), Arc::default())?;
     let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
     let take = |rows: Rows| std::mem::take(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(kept.into_iter().map(|(name, rows)| (name, take(rows))).collect())

@@ -18,7 +18,6 @@ use self::args::{BaselineCommand, DiffArgs, LearnArgs, MergeArgs, ModeArgs, Show
 use self::file::{Baseline, Connection, Mode, Suppression};
 use crate::args::{OutputFormat, ScriptArgs};
 use crate::settings::read_file;
-use crate::signals::listen;
 use crate::{collect, output, script};
 
 /// What errors call the script.
@@ -47,8 +46,7 @@ fn learn(args: &LearnArgs) -> Result<ExitCode> {
     let file = read_file(args.input.config.as_deref())?;
     let script = ScriptArgs { script: PathBuf::from(LEARN), input: args.input.clone() };
     let pipeline = script::plan_text(LEARN_SQL, &script, &file)?;
-    let signals = listen()?;
-    let seen = learn::seen(&collect::rows(pipeline, signals.stop)?)?;
+    let seen = learn::seen(&collect::rows(pipeline)?)?;
     let baseline = learn::learn(&seen, &args.hosts, args.peers_max);
     if baseline.hosts.is_empty() {
         return Err(Error::invalid("the flows have no host to learn").hint("say which with --hosts"));

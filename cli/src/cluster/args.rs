@@ -143,7 +143,7 @@ pub(crate) struct MachineArgs {
     #[arg(long = "plugin-dir", value_name = "DIR", env = "DAVY_PLUGIN_DIRS", value_delimiter = ':')]
     pub(crate) plugin_dirs: Vec<PathBuf>,
     /// Lets scripts use `${env:NAME}` or `${file:PATH}`, such as env:KAFKA_PASSWORD or file:/run/secrets/*; may be repeated [default:
-    /// all without tokens, none with them]
+    /// all; of a coordinator with --tokens: none]
     #[arg(long = "allow-variable", value_name = "REFERENCE", env = "DAVY_ALLOW_VARIABLES", value_delimiter = ',', value_parser = reference)]
     pub(crate) variables: Vec<String>,
 }

@@ -1,7 +1,6 @@
 //! The pipeline once more, over the messages of an alert.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -11,7 +10,6 @@ use davy_engine::plan::{Dataflow, Pipeline, StageInput, TableDef};
 use davy_engine::sql::offset_ranges::OffsetRange;
 use davy_engine::{Error, Result};
 use davy_worker::host;
-use serde_json::Value;
 
 use super::alert::{Alert, Difference};
 use super::args::ExplainAlertArgs;
@@ -38,14 +36,19 @@ impl Found {
 }
 
 /// The script with its settings.
-struct Script<'a> {
+pub(super) struct Script<'a> {
     text: String,
     args: ScriptArgs,
     file: &'a FileSettings,
 }
 
-impl Script<'_> {
-    fn plan(&self) -> Result<Pipeline> {
+impl<'a> Script<'a> {
+    pub(super) fn read(args: &ExplainAlertArgs, file: &'a FileSettings) -> Result<Self> {
+        let named = ScriptArgs { script: args.pipeline.clone(), input: args.input.clone() };
+        Ok(Self { text: read_script(&args.pipeline)?, args: named, file })
+    }
+
+    pub(super) fn plan(&self) -> Result<Pipeline> {
         plan_text(&self.text, &self.args, self.file)
     }
 
@@ -55,32 +58,29 @@ impl Script<'_> {
     }
 }
 
-pub(super) fn run(
-    args: &ExplainAlertArgs,
-    file: &FileSettings,
-    alert: &Alert,
-    stop: &Arc<AtomicBool>,
-) -> Result<Found> {
-    let named = ScriptArgs { script: args.pipeline.clone(), input: args.input.clone() };
-    let mut script = Script { text: read_script(&args.pipeline)?, args: named, file };
+pub(super) fn run(args: &ExplainAlertArgs, mut script: Script<'_>, alert: &Alert) -> Result<Found> {
     let ranges = alert.sources()?;
     if !ranges.is_empty() {
         let planned = script.plan()?;
-        for table in sources(&planned) {
-            let own = ranges_of(table, &ranges);
-            if !own.is_empty() {
-                script.args.input.set.push((format!("{}.source.ranges", table.name), own.join(",")));
-            }
+        let tables = sources(&planned);
+        let own: Vec<Vec<String>> = tables.iter().map(|table| ranges_of(table, &ranges)).collect();
+        if own.iter().all(Vec::is_empty) {
+            return Err(reads_others(&ranges));
+        }
+        // Of a topic that the alert does not name, nothing is read.
+        for (table, own) in tables.into_iter().zip(own).filter(|(table, _)| host::topic_of(table).is_some()) {
+            script.args.input.set.push((format!("{}.source.ranges", table.name), own.join(",")));
         }
     }
     let mut pipeline = script.plan()?;
     retain(&mut pipeline, |dataflow| Ok(!host::never_ends(dataflow)?))?;
     if pipeline.dataflows.is_empty() {
-        return Err(no_end(&ranges));
+        return Err(Error::invalid("the alert does not say which messages it is from, and the pipeline reads topics")
+            .hint("give it a column `sources` with offset_ranges(split, offset)"));
     }
     let condition = condition(args, alert, &pipeline);
     let results: Vec<Arc<str>> = pipeline.dataflows.iter().map(|dataflow| Arc::clone(&dataflow.sink)).collect();
-    let rows = all_rows(pipeline, Arc::clone(stop))?;
+    let rows = all_rows(pipeline)?;
     let mut made = Vec::new();
     // Late rows and dead letters are no alerts.
     for batch in
@@ -91,7 +91,7 @@ pub(super) fn run(
     let n_made = made.len();
     let matching = best(alert, made);
     let flows = match condition {
-        Some((table, condition)) => Some(flows(&script, &table, &condition, stop)?),
+        Some((table, condition)) => Some(flows(&script, &table, &condition)?),
         None => None,
     };
     Ok(Found {
@@ -140,11 +140,7 @@ fn retain(pipeline: &mut Pipeline, keep: impl Fn(&Dataflow) -> Result<bool>) -> 
     Ok(())
 }
 
-fn no_end(ranges: &[OffsetRange]) -> Error {
-    if ranges.is_empty() {
-        return Error::invalid("the alert does not say which messages it is from, and the pipeline reads topics")
-            .hint("give it a column `sources` with offset_ranges(split, offset)");
-    }
+fn reads_others(ranges: &[OffsetRange]) -> Error {
     let shown: Vec<String> = ranges.iter().map(ToString::to_string).collect();
     Error::invalid(format!("the alert is from {}, which the pipeline does not read", shown.join(", ")))
         .hint("give the script of the pipeline that gave the alert")
@@ -167,13 +163,13 @@ fn condition(args: &ExplainAlertArgs, alert: &Alert, pipeline: &Pipeline) -> Opt
     Some((table.name.to_string(), condition))
 }
 
-fn flows(script: &Script<'_>, table: &str, condition: &str, stop: &Arc<AtomicBool>) -> Result<Vec<RecordBatch>> {
+fn flows(script: &Script<'_>, table: &str, condition: &str) -> Result<Vec<RecordBatch>> {
     let mut pipeline = script.plan_with(&format!("SELECT * FROM \"{table}\" WHERE {condition}"))?;
     let Some(sink) = pipeline.dataflows.last().map(|dataflow| Arc::clone(&dataflow.sink)) else {
         return Err(Error::internal("a query became no dataflow"));
     };
     retain(&mut pipeline, |dataflow| Ok(dataflow.sink == sink))?;
-    Ok(all_rows(pipeline, Arc::clone(stop))?.remove(&*sink).unwrap_or_default())
+    Ok(all_rows(pipeline)?.remove(&*sink).unwrap_or_default())
 }
 
 /// The rows of a batch as alerts: texts with an object each, or rows with fields.
@@ -192,8 +188,7 @@ fn alerts_of(batch: &RecordBatch) -> Result<Vec<Alert>> {
             lines
         }
     };
-    let objects = lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    Ok(objects.filter(Value::is_object).map(Alert).collect())
+    Ok(lines.split(|byte| *byte == b'\n').filter_map(Alert::of_line).collect())
 }
 
 /// The one with the alert's id; without ids, the one that differs least. Of early results the last, which is final.

@@ -52,6 +52,16 @@ impl Alert {
         Ok(alerts)
     }
 
+    /// One object; `None` where the text is something else.
+    pub(super) fn of_line(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok().filter(Value::is_object).map(Self)
+    }
+
+    /// Whether its id begins so.
+    pub(super) fn has_id(&self, prefix: &str) -> bool {
+        self.id().is_some_and(|id| id.starts_with(prefix))
+    }
+
     fn first(&self, pointers: &[&str]) -> Option<&Value> {
         pointers.iter().find_map(|pointer| self.0.pointer(pointer)).filter(|value| !value.is_null())
     }
@@ -121,12 +131,16 @@ impl Alert {
     }
 }
 
+/// The path to a field of the object at `path`.
+pub(super) fn path(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
 fn flatten<'a>(path: &str, value: &'a Value, fields: &mut Vec<(String, &'a Value)>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&path, value, fields);
+                flatten(&self::path(path, name), value, fields);
             }
         }
         value => fields.push((path.to_owned(), value)),

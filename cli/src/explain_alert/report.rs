@@ -9,17 +9,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::again::Found;
-use super::alert::{Alert, Difference};
+use super::alert::{self, Alert, Difference};
 use super::args::ExplainAlertArgs;
 use crate::args::OutputFormat;
 use crate::output;
 
 pub(super) fn print(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<()> {
-    match args.output {
-        OutputFormat::Json => output::print(&format!("{}\n", as_json(alert, found, args.flows)?)),
-        OutputFormat::Table => output::print(&as_text(args, alert, found)?),
-        OutputFormat::Csv => Err(Error::invalid("an explanation is no table of rows").hint("use -o table or -o json")),
+    if args.output == OutputFormat::Json {
+        return output::print(&format!("{}\n", as_json(alert, found, args.flows)?));
     }
+    output::print(&as_text(args, alert, found)?)
 }
 
 fn as_json(alert: &Alert, found: &Found, limit: usize) -> Result<Value> {
@@ -48,15 +47,17 @@ fn as_json(alert: &Alert, found: &Found, limit: usize) -> Result<Value> {
 fn as_text(args: &ExplainAlertArgs, alert: &Alert, found: &Found) -> Result<String> {
     let texts = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<String>>();
     let fields = alert.fields();
-    let (reasons, plain): (Vec<_>, Vec<_>) = fields
-        .iter()
-        .map(|(name, value)| (name, *value, Reasons::of(value)))
-        .partition(|(.., reasons)| reasons.is_some());
-    let plain: Vec<Vec<String>> = plain.into_iter().map(|(name, value, _)| vec![name.clone(), shown(value)]).collect();
+    let mut explanations = Vec::new();
+    find_reasons("", &alert.0, &mut explanations);
+    let is_explained = |field: &str| {
+        explanations.iter().any(|(path, _)| {
+            field.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let plain = fields.iter().filter(|(name, _)| !is_explained(name));
+    let plain: Vec<Vec<String>> = plain.map(|(name, value)| vec![name.clone(), shown(value)]).collect();
     let mut text = format!("The alert\n{}\n", output::draw(&texts(&["field", "value"]), &plain));
-    for (name, _, reasons) in reasons {
-        text += &reasons.map(|reasons| reasons.text(name)).unwrap_or_default();
-    }
+    explanations.iter().for_each(|(path, reasons)| text += &reasons.text(path));
     let ranges: Vec<String> =
         found.ranges.iter().map(|range| format!("  {range}  ({} messages)\n", range.last - range.first + 1)).collect();
     text += if ranges.is_empty() { "Read again: the whole input\n" } else { "Read again\n" };
@@ -120,10 +121,24 @@ struct Reason {
     contribution: f64,
 }
 
+/// The explanations within a value, by their paths.
+fn find_reasons(path: &str, value: &Value, found: &mut Vec<(String, Reasons)>) {
+    if let Some(reasons) = Reasons::of(value) {
+        found.push((path.to_owned(), reasons));
+    } else if let Value::Object(object) = value {
+        for (name, value) in object {
+            find_reasons(&alert::path(path, name), value, found);
+        }
+    }
+}
+
 impl Reasons {
-    /// From the text of a field; `None` where it is something else.
+    /// From an object, or a text that holds one; `None` where it is something else.
     fn of(value: &Value) -> Option<Self> {
-        serde_json::from_str(value.as_str()?).ok()
+        match value {
+            Value::String(text) => serde_json::from_str(text).ok(),
+            value => Self::deserialize(value).ok(),
+        }
     }
 
     fn text(&self, name: &str) -> String {
@@ -166,6 +181,9 @@ mod tests {
         ] {
             assert!(lines.iter().any(|line| line == expected), "{expected}: {shown}");
         }
+        let mut found = Vec::new();
+        find_reasons("", &json!({"davy": {"explanation": text, "score": 1}}), &mut found);
+        assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["davy.explanation"]);
         for other in [json!("{\"base\": 1}"), json!("text"), json!(5), json!({"base": 1})] {
             assert!(Reasons::of(&other).is_none(), "{other}");
         }

@@ -6,7 +6,6 @@
 //! network looks like the mixture that a model was trained on, but it should go on looking like itself.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -99,7 +98,7 @@ fn script(args: &ModelDriftArgs, card: &Card) -> Result<ScriptArgs> {
 /// Runs a script to its end and keeps the rows of its SELECT.
 fn run(args: &ScriptArgs) -> Result<Vec<RecordBatch>> {
     let file = read_file(args.input.config.as_deref())?;
-    collect::rows(load(args, &file)?, Arc::default())
+    collect::rows(load(args, &file)?)
 }
 
 /// A feature's values by bin.

@@ -39,7 +39,7 @@ use control::Control;
 pub use control::{Phase, TaskStatus};
 pub use kafka::lag::{LagRow, lag, topics};
 pub use kafka::reset::{ResetRow, reset_watermarks};
-pub use kafka::{never_ends, topic_of};
+pub use kafka::{never_ends, read_written, topic_of};
 use sinks::Sinks;
 pub use sinks::tables_over_kafka;
 use spill::DiskSpill;

@@ -130,3 +130,67 @@ fn each_alert_comes_out_of_its_own_messages_again() {
         text(&output.stderr)
     );
 }
+
+/// Counts the flows of two topics together, of one partition each, and writes alerts into a third.
+fn over_two(topics: &[String; 2], alerts: &str) -> String {
+    let source = |name: &str, topic: &str| {
+        format!(
+            "CREATE TABLE {name} (
+                 {COLUMNS}, part TEXT METADATA FROM 'split', at BIGINT METADATA FROM 'offset', WATERMARK FOR te AS te
+             ) WITH (connector = 'kafka', bootstrap_servers = '{}', topic = '{topic}', type = 'source', format = 'json',
+                     max_future = 'off', 'source.partitions' = '0');",
+            servers()
+        )
+    };
+    format!(
+        "{}{}
+         CREATE TABLE alerts (id TEXT, sa TEXT, da TEXT, window_start TIMESTAMP, window_end TIMESTAMP, n BIGINT, sources TEXT)
+         WITH (connector = 'kafka', bootstrap_servers = '{}', topic = '{alerts}', type = 'sink', format = 'json');
+         CREATE VIEW both AS SELECT te, sa, da, part, at FROM one UNION ALL SELECT te, sa, da, part, at FROM other;
+         INSERT INTO alerts
+         SELECT alert_id(sa, w.start), sa, '192.0.2.1', w.start, w.\"end\", n, array_to_string(sources, ',')
+         FROM (SELECT tumble(INTERVAL '1 minute') AS w, sa, count(*) AS n, offset_ranges(part, at) AS sources FROM both GROUP BY w, sa);",
+        source("one", &topics[0]),
+        source("other", &topics[1]),
+        servers()
+    )
+}
+
+#[test]
+fn an_alert_is_found_by_its_id_in_the_topic_and_of_topics_that_it_does_not_name_nothing_is_read() {
+    let topics = [make_topic("one", N_PARTITIONS as i32), make_topic("other", N_PARTITIONS as i32)];
+    let alerts = make_topic("alerts", 1);
+    let script = over_two(&topics, &alerts);
+    let folder = folder(&[("flows.jsonl", &lines()), ("fill.sql", &fill(&topics[0])), ("p.sql", &script)]);
+    let filled = davy(folder.path(), &["run", "fill.sql", "-q"]);
+    assert_eq!(filled.status.code(), Some(0), "{}", text(&filled.stderr));
+    let last = N_ROWS / N_PARTITIONS - 1;
+    let range = format!("one.source.ranges={}/0@0-{last}", topics[0]);
+    let run = davy(folder.path(), &["run", "p.sql", "-q", "--set", &range, "--set", "other.source.ranges="]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+
+    let output = davy(folder.path(), &["explain-alert", "no-such-id", "-p", "p.sql"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("there is no alert in the topics of `alerts` with an id that begins with `no-such-id`"),
+        "{said}"
+    );
+    let output = davy(folder.path(), &["explain-alert", "", "-p", "p.sql"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("alerts in the topics of `alerts`") && said.contains("give more of the id"), "{said}");
+
+    // The first one of the first host, by what any other tool computes.
+    let first = "CREATE TABLE alerts (id TEXT, sa TEXT) WITH (connector = 'kafka', bootstrap_servers = 'SERVERS', topic = 'TOPIC',
+                 type = 'source', format = 'json', 'source.ranges' = 'TOPIC/0@0-0'); SELECT id FROM alerts;";
+    let first = first.replace("SERVERS", servers()).replace("TOPIC", &alerts);
+    std::fs::write(folder.path().join("first.sql"), first).expect("written");
+    let read = davy(folder.path(), &["run", "first.sql", "-q", "-o", "json"]);
+    let row: Value = serde_json::from_slice(&read.stdout).unwrap_or_else(|_| panic!("{}", text(&read.stderr)));
+    let id = &row["id"].as_str().expect("an id")[..12];
+    let output = davy(folder.path(), &["explain-alert", id, "-p", "p.sql", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(found["alert"]["id"].as_str().is_some_and(|full| full.starts_with(id)), "{found}");
+    assert_eq!((&found["is_same"], &found["n_flows"]), (&true.into(), &found["alert"]["n"]), "{found}");
+}

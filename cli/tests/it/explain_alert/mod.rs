@@ -67,6 +67,7 @@ fn wrong_arguments_are_named_with_exit_code_2() {
     );
     let folder = folder(&[
         ("p.sql", OVER_A_FILE),
+        ("flows.jsonl", &flow("00:00:01", "10.0.0.1", 5)),
         ("k.sql", &over_kafka),
         ("two.jsonl", "{\"id\": \"a1\"}\n{\"id\": \"a2\"}\n"),
         ("none.json", "{\"id\": \"a1\"}"),
@@ -74,8 +75,9 @@ fn wrong_arguments_are_named_with_exit_code_2() {
         ("bad.json", "{\"id\": \"a1\", \"sources\": \"flows/0\"}"),
         ("other.json", "{\"id\": \"a1\", \"sources\": [\"other/0@1-2\"]}"),
     ]);
-    let cases: [(&[&str], &str); 9] = [
-        (&["a1", "-p", "p.sql"], "`a1` cannot be read"),
+    let cases: [(&[&str], &str); 10] = [
+        (&["a1", "-p", "p.sql"], "there is no file `a1`, and the pipeline writes no topic with alerts"),
+        (&["none.json", "-p", "p.sql", "-o", "csv"], "an explanation is no table of rows"),
         (&["two.jsonl", "-p", "p.sql"], "there are 2 alerts in `two.jsonl`"),
         (
             &["a", "--alerts", "two.jsonl", "-p", "p.sql"],

@@ -48,6 +48,10 @@ impl Source for BoundedSource {
         self.inner.want(keys, headers);
     }
 
+    fn end(&mut self, split: &SplitId) -> Result<Option<Position>> {
+        Ok(Some(Position(self.offsets(split)?.last + 1)))
+    }
+
     fn lag(&self) -> u64 {
         self.inner.lag()
     }

@@ -103,12 +103,17 @@ impl SourceOptions {
         let messages_per_second = options.parse("source.messages_per_second", "a number of messages, at least 1")?;
         let ranges = Ranges::take(options, topic)?;
         let named = partitions(options)?;
-        if ranges.is_some() && named.is_some() {
-            return Err(Error::invalid("`source.ranges` names the partitions: leave out `source.partitions`"));
+        let ranged: Option<Arc<[i32]>> = ranges.as_ref().map(|ranges| ranges.partitions().into());
+        if let (Some(ranged), Some(named)) = (&ranged, &named)
+            && let Some(other) = ranged.iter().find(|number| !named.contains(number))
+        {
+            return Err(Error::invalid(format!(
+                "`source.ranges` names partition {other}, which is not among `source.partitions`"
+            )));
         }
         Ok(Self {
             start,
-            partitions: named.or_else(|| ranges.as_ref().map(|ranges| ranges.partitions().into())),
+            partitions: ranged.or(named),
             ranges,
             messages_per_second,
             accepts_loss: on_loss.unwrap_or(false),

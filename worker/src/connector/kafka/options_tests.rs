@@ -70,3 +70,16 @@ fn a_sinks_options_are_taken_by_name() {
     let error = SinkOptions::take(&mut options(&[("rows_per_message", "0")])).expect_err("refused").to_string();
     assert!(error.contains("`rows_per_message` cannot be `0`"), "{error}");
 }
+
+#[test]
+fn ranges_may_leave_out_partitions_and_add_none() {
+    let source = |given: &[(&str, &str)]| SourceOptions::take(&mut options(given), "flows");
+    let both = source(&[("source.partitions", "0,4,7"), ("source.ranges", "flows/4@5-9")]).expect("accepted");
+    assert_eq!(both.partitions.as_deref(), Some(&[4][..]));
+    assert_eq!(both.index_among_read(0), None);
+    let none = source(&[("source.ranges", "")]).expect("accepted");
+    assert_eq!(none.partitions.as_deref(), Some(&[][..]));
+    let error =
+        source(&[("source.partitions", "0"), ("source.ranges", "flows/4@5-9")]).expect_err("refused").to_string();
+    assert!(error.contains("names partition 4, which is not among `source.partitions`"), "{error}");
+}

@@ -7,8 +7,8 @@ use davy_engine::sql::offset_ranges::OffsetRange;
 use davy_engine::{Error, Result};
 
 const NAME: &str = "source.ranges";
-const WANTED: &str =
-    "ranges of offsets, one per partition, first and last included, such as 'flows/0@1000-1018, flows/3@7-7'";
+const WANTED: &str = "ranges of offsets, one per partition, first and last included, such as 'flows/0@1000-1018, flows/3@7-7'; \
+     or nothing";
 
 /// Offsets of a partition, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Ranges {
     pub(crate) fn take(options: &mut Options, topic: &str) -> Result<Option<Self>> {
         let Some(text) = options.take(NAME) else { return Ok(None) };
         let mut ranges = BTreeMap::new();
-        for part in text.split(',') {
+        for part in text.split(',').filter(|_| !text.trim().is_empty()) {
             let Some(OffsetRange { split, first, last }) = OffsetRange::parse(part) else {
                 return Err(options.bad_value(NAME, &text, WANTED));
             };
@@ -85,11 +85,12 @@ mod tests {
         assert_eq!(ranges.of(1), None);
         assert_eq!(ranges.of(3), Some(Offsets { first: 1_000, last: 1_018 }));
         for text in
-            ["", "flows/0", "flows/0@2-1", "other/0@1-2", "flows/x@1-2", "flows/0@1-2,flows/0@5-6", "flows/-1@0-1"]
+            [",", "flows/0", "flows/0@2-1", "other/0@1-2", "flows/x@1-2", "flows/0@1-2,flows/0@5-6", "flows/-1@0-1"]
         {
             let error = take(text).expect_err(text).to_string();
             assert!(error.contains("`source.ranges` cannot be"), "{error}");
         }
+        assert_eq!(take(" ").expect("accepted").expect("given").partitions(), [0_i32; 0]);
         assert_eq!(Ranges::take(&mut Options::new("t"), "flows").expect("nothing to refuse"), None);
     }
 

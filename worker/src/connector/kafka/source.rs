@@ -85,8 +85,9 @@ impl KafkaSource {
         else {
             return Ok(());
         };
+        let option = if self.options.ranges.is_some() { "source.ranges" } else { "source.partitions" };
         Err(Error::invalid(format!(
-            "topic `{}` has {} partitions, counted from 0, and `source.partitions` names {missing}",
+            "topic `{}` has {} partitions, counted from 0, and `{option}` names {missing}",
             self.topic, self.known
         ))
         .hint("name partitions that are there, or add some to the topic"))

@@ -23,7 +23,7 @@ use davy_engine::connector::Share;
 use davy_engine::log::wire::Wire;
 use davy_engine::log::{ExchangeId, Source};
 use davy_engine::operator::align::Board;
-use davy_engine::plan::{Dataflow, StageInput, TableDef};
+use davy_engine::plan::{Dataflow, SinkPlan, StageInput, TableDef};
 use davy_engine::{Error, Result};
 use davy_kafka::KafkaConnection;
 
@@ -31,6 +31,7 @@ use super::Shared;
 use super::sinks::tables_of;
 use crate::connector::kafka::exchange::ExchangeTopic;
 use crate::connector::kafka::known::KnownPositions;
+use crate::connector::kafka::tail::read_values;
 use crate::connector::kafka::transactions::Identity;
 use crate::connector::kafka::{Delivery, KafkaTable, admin};
 pub(crate) use attempt::drive;
@@ -95,6 +96,12 @@ pub fn never_ends(dataflow: &Dataflow) -> Result<bool> {
 /// The topic that a table reads, if it is over Kafka.
 pub fn topic_of(table: &TableDef) -> Option<&str> {
     KafkaTable::of(table.table.as_ref()).map(|table| &*table.topic)
+}
+
+/// Reads the values of all messages that are in the topic of a table that is written now; `false` where it is no topic.
+pub fn read_written(sink: &SinkPlan, take: impl FnMut(&[u8])) -> Result<bool> {
+    let Some(table) = sink.table.as_deref().and_then(KafkaTable::of) else { return Ok(false) };
+    read_values(&table.cluster, &table.topic, take).map(|()| true)
 }
 
 /// The first topic that it reads; all are on one cluster.
